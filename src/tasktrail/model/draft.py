@@ -1,0 +1,51 @@
+"""Runs and tasks that are about to be created."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasktrail.model.graph import Need
+from tasktrail.model.run import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDraft:
+    """A task that is about to be created.
+
+    Args:
+        retry: What `RetryPolicy.to_json` gives; None is the default policy.
+        timeout_ms: Per attempt; None means no limit.
+        metadata: JSON text of what no column holds.
+    """
+
+    key: str
+    item: str = ""
+    map_index: int = -1
+    title: str | None = None
+    needs: tuple[Need, ...] = ()
+    priority: int = 3
+    critical: bool = True
+    queue: str | None = None
+    max_retries: int = 3
+    retry: str | None = None
+    timeout_ms: int | None = None
+    metadata: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDraft:
+    """A run that is about to be created.
+
+    Args:
+        workflow: The name of what is executed (the dag_id); runs of one workflow share it.
+        target: `module:attribute` from which the code can be found again; None when only the creator has it.
+        trace_id: 32 hexadecimal digits (W3C); None lets the ledger draw one.
+    """
+
+    kind: Kind
+    name: str
+    workflow: str
+    tasks: tuple[TaskDraft, ...] = ()
+    target: str | None = None
+    trace_id: str | None = None
+    metadata: str | None = None

@@ -1,0 +1,93 @@
+"""A task: one unit of work, as it stands now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Final, Literal, get_args
+
+Status = Literal["pending", "in_progress", "completed", "failed", "blocked", "skipped", "cancelled"]
+Outcome = Literal["ok", "error", "timeout", "lost", "released", "superseded", "cancelled"]
+Value = str | int | None
+
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+FINAL: Final[frozenset[Status]] = frozenset({"completed", "failed", "skipped", "cancelled"})
+WAITING: Final[frozenset[Status]] = frozenset({"pending", "blocked"})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row of `task`. The order of the fields is the order of the columns in the query `task_columns`.
+
+    Times (`*_at`, `not_before`) are microseconds UTC; `lease_until` is on the boot clock. `output` is JSON text
+    or `@` and the hash of a payload. `open_attempt` is the number of the attempt that is running, None when none is.
+    """
+
+    id: int
+    run_id: int
+    key: str
+    item: str
+    map_index: int
+    position: int
+    status: Status
+    version: int
+    unmet: int
+    dead_needs: int
+    priority: int
+    critical: int
+    queue: str | None
+    not_before: int | None
+    attempts: int
+    tries: int
+    losses: int
+    fence: int
+    open_attempt: int | None
+    last_outcome: str | None
+    worker_id: int | None
+    lease_token: str | None
+    lease_until: int | None
+    max_retries: int
+    retry: str | None
+    timeout_ms: int | None
+    output: str | None
+    summary: str | None
+    error_type: str | None
+    error: str | None
+    reason: str | None
+    created_at: int
+    started_at: int | None
+    completed_at: int | None
+
+    def moved(self, status: Status, values: Mapping[str, Value]) -> Task:
+        """Return the task as it stands after a change of `status` and `values`."""
+        new: Task = object.__new__(Task)
+        put = object.__setattr__
+        for name in FIELDS:
+            put(new, name, values[name] if name in values else getattr(self, name))
+        put(new, "status", status)
+        put(new, "version", self.version + 1)
+        return new
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether it waits for something that can no longer happen."""
+        return self.dead_needs > 0 and self.status in WAITING
+
+    @property
+    def retrying(self) -> bool:
+        """Whether it is pending and the last attempt of this budget ended in an error or a time-out."""
+        return self.status == "pending" and self.last_outcome in ("error", "timeout")
+
+    @property
+    def retries(self) -> int:
+        """How many retries of the present budget were used."""
+        return min(self.tries, self.max_retries)
+
+    @property
+    def skip_shown(self) -> bool:
+        """Whether a run that is over shows it as skipped: it never started."""
+        return self.status == "pending" and self.attempts == 0
+
+
+FIELDS: Final[tuple[str, ...]] = tuple(field.name for field in fields(Task))
