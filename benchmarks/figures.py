@@ -1,0 +1,110 @@
+"""The figures that are asked for, in one table, and how a measured value is judged by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from measuring import Reading
+
+Measure = Literal["rate", "step time", "seconds", "peak MB"]
+LANGGRAPH_CHAIN: Final = ("langgraph-chain", "langgraph-chain-async")
+LANGGRAPH_FAN: Final = ("langgraph-fan", "langgraph-fan-async")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One asked figure.
+
+    Args:
+        measure: `rate` is per second, `step time` its inverse, both as a ratio to `against`; the others are absolute.
+        asked: At least this for a rate, at most this for everything else; None is shown but not asked.
+        against: What it is compared with; of several the fastest.
+    """
+
+    says: str
+    subject: str
+    measure: Measure
+    asked: float | None
+    against: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A figure with what was measured; `value` is None where something is missing, and `verdict` says what."""
+
+    figure: Figure
+    value: float | None
+    verdict: str
+
+
+FIGURES: Final[tuple[Figure, ...]] = (
+    Figure("chain inline ÷ raw", "tasktrail-chain-inline", "rate", 0.6, ("raw-chain",)),
+    Figure("chain inline ÷ DBOS", "tasktrail-chain-inline", "rate", 6, ("dbos-chain",)),
+    Figure("chain inline ÷ Burr", "tasktrail-chain-inline", "rate", 2, ("burr-chain",)),
+    Figure("chain inline ÷ LangGraph", "tasktrail-chain-inline", "rate", None, LANGGRAPH_CHAIN),
+    Figure("chain inline ÷ Luigi", "tasktrail-chain-inline", "rate", None, ("luigi-chain",)),
+    Figure("chain threads ÷ raw", "tasktrail-chain-threads", "rate", 0.4, ("raw-chain",)),
+    Figure("chain peak memory", "tasktrail-chain-inline", "peak MB", 45),
+    Figure("fan-out inline ÷ LangGraph", "tasktrail-fan-inline", "rate", 4, LANGGRAPH_FAN),
+    Figure("fan-out threads ÷ LangGraph", "tasktrail-fan-threads", "rate", 2, LANGGRAPH_FAN),
+    Figure("fan-out inline ÷ DBOS", "tasktrail-fan-inline", "rate", None, ("dbos-fan",)),
+    Figure("fan-out inline ÷ Burr", "tasktrail-fan-inline", "rate", None, ("burr-fan",)),
+    Figure("fan-out inline ÷ Luigi", "tasktrail-fan-inline", "rate", None, ("luigi-fan",)),
+    Figure("runs of 5 ÷ LangGraph", "tasktrail-runs", "rate", 3, ("langgraph-runs",)),
+    Figure("runs of 5 ÷ DBOS", "tasktrail-runs", "rate", None, ("dbos-runs",)),
+    Figure("runs of 5 ÷ Burr", "tasktrail-runs", "rate", None, ("burr-runs",)),
+    Figure("runs of 5 ÷ Luigi", "tasktrail-runs", "rate", None, ("luigi-runs",)),
+    Figure("100,000 steps: step time ÷ of 1,000", "tasktrail-long", "step time", 1.5, ("tasktrail-chain-inline",)),
+    Figure("100,000 steps: peak memory", "tasktrail-long", "peak MB", 400),
+    Figure("resume with 100,000 finished", "tasktrail-resume-long", "seconds", 1.0),
+    Figure("resume with 1,000 finished", "tasktrail-resume", "seconds", 0.2),
+    Figure("import tasktrail", "tasktrail-import", "seconds", 0.060),
+    Figure("list-runs on 10,000 runs", "tasktrail-list-runs", "seconds", 0.150),
+)
+
+
+def judge(figure: Figure, readings: Mapping[str, Reading], missing: Mapping[str, str]) -> Judged | None:
+    """Judge one figure by the best readings, by subject name; None where its subject was not asked for.
+
+    Args:
+        missing: Why a subject has no reading: not installed, or how it failed.
+    """
+    if figure.subject not in readings and figure.subject not in missing:
+        return None
+    if figure.subject in missing:
+        return Judged(figure, None, _in_short(missing[figure.subject]))
+    rivals = [readings[name] for name in figure.against if name in readings]
+    if figure.against and not rivals:
+        return Judged(figure, None, _in_short(missing.get(figure.against[0], f"{figure.against[0]} not measured")))
+    value = _value(figure, readings[figure.subject], rivals)
+    return Judged(figure, value, _verdict(figure, value))
+
+
+def _in_short(reason: str) -> str:
+    """The first table says how a subject failed; here it is enough that it did.
+
+    >>> _in_short("failed: ZeroDivisionError: division by zero")
+    'failed'
+    """
+    return reason.partition(":")[0]
+
+
+def _value(figure: Figure, reading: Reading, rivals: list[Reading]) -> float:
+    match figure.measure:
+        case "rate":
+            return reading.per_second / max(rival.per_second for rival in rivals)
+        case "step time":
+            return max(rival.per_second for rival in rivals) / reading.per_second
+        case "seconds":
+            return reading.seconds
+        case "peak MB":
+            return reading.peak_rss_mb
+
+
+def _verdict(figure: Figure, value: float) -> str:
+    if figure.asked is None:
+        return "-"
+    reached = value >= figure.asked if figure.measure == "rate" else value <= figure.asked
+    return "ok" if reached else "short"

@@ -1,0 +1,104 @@
+"""What one subject measures: seconds, rate and peak memory, as one line of JSON."""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One subject measured once.
+
+    Args:
+        n: Units of work done: steps, runs, or 1 for a latency.
+        seconds: Wall time of the work alone; for a cold start, of the whole process.
+        peak_rss_mb: Largest resident memory of the process, in 1024 × 1024 bytes.
+        settings: The durability the subject had: as its database says afterwards, or what it was told.
+    """
+
+    name: str
+    n: int
+    seconds: float
+    peak_rss_mb: float
+    settings: str = ""
+
+    @property
+    def per_second(self) -> float:
+        return self.n / self.seconds
+
+    def to_json(self) -> str:
+        """Return the one line a subject prints."""
+        return json.dumps({**asdict(self), "per_second": self.per_second})
+
+    @classmethod
+    def from_json(cls, line: str) -> Reading:
+        """Read the line a subject printed; the rate is worked out anew."""
+        record = json.loads(line)
+        del record["per_second"]
+        return cls(**record)
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds of the block it timed; 0 until the block ended."""
+
+    seconds: float = 0.0
+
+
+@contextmanager
+def timed() -> Iterator[Stopwatch]:
+    """Time a block by the monotonic clock, with earlier garbage collected first."""
+    gc.collect()
+    watch = Stopwatch()
+    started = time.perf_counter()
+    yield watch
+    watch.seconds = time.perf_counter() - started
+
+
+def peak_rss_mb() -> float:
+    """Return the largest resident memory of this process.
+
+    Linux hands `ru_maxrss` on through fork and exec, so a small child of a large parent would be charged
+    with its parent; `VmHWM` starts anew with each program.
+    """
+    if _STATUS.exists():
+        return _high_water_kb(_STATUS.read_text()) / 1024
+    unit = 1024 * 1024 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _high_water_kb(status: str) -> int:
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1])
+
+
+def sqlite_settings(file: Path) -> str:
+    """Return journal mode and synchronous as a new standard-library connection to the file gets them.
+
+    No peer sets `synchronous` itself, so this is what its own connections have.
+    """
+    import sqlite3  # here, so that a subject without it is not charged with its memory
+
+    with closing(sqlite3.connect(file)) as connection:
+        journal = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
+    return in_words(journal, synchronous)
+
+
+def in_words(journal: str, synchronous: int) -> str:
+    """Return the two pragmas as they are printed.
+
+    >>> in_words("wal", 2)
+    'wal, synchronous=full'
+    """
+    return f"{journal}, synchronous={('off', 'normal', 'full', 'extra')[synchronous]}"

@@ -1,0 +1,496 @@
+"""Settings and where they were said, and the project's store; the only file that reads the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import reprlib
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasktrail.model.errors import BadInput, StoreError
+
+Texts = Mapping[str, str]
+Value = str | int | float
+_Layer = dict[str, tuple[Value, str]]  # by setting name: the value and where it was said
+
+_EVERYBODYS = stat.S_ISVTX | stat.S_IWOTH  # the mode of /tmp
+_PARENTS_SEARCHED = 5
+_MAX_FILE_BYTES = 64 * 1024
+_MAX_VALUE_LINES = 100
+
+_shortened = reprlib.Repr()
+_shortened.maxstring = _shortened.maxother = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting; flags, variables, file keys, the template and `config show` are derived from it.
+
+    A `name` is section and key in tasktrail.toml. Without a `default` the value is worked out (the store by discovery,
+    the actor as user@host) and the template shows the `example`.
+    """
+
+    name: str
+    env: str
+    flag: str
+    kind: str
+    default: Value | None
+    help: str
+    choices: tuple[str, ...] = ()
+    example: Value = ""
+
+
+# Names without a section come first: in TOML they must stand above the first header.
+SETTINGS = (
+    Setting("actor", "TASKTRAIL_ACTOR", "--as", "actor", None,
+            "Who the history names for changes made here; user@host when not set.", example="ann@desk"),
+    Setting("color", "TASKTRAIL_COLOR", "--color", "choice", "auto",
+            "Colours, auto: on a terminal; NO_COLOR and FORCE_COLOR are honoured.", ("auto", "always", "never")),
+    Setting("log.format", "TASKTRAIL_LOG", "--log-format", "choice", "text",
+            "What commands log to stderr: text for people, json for machines.", ("text", "json")),
+    Setting("log.level", "TASKTRAIL_LOG_LEVEL", "--log-level", "choice", "warning",
+            "The least severe message that is logged.", ("debug", "info", "warning", "error")),
+    Setting("run.max_parallel", "TASKTRAIL_MAX_PARALLEL", "--max-parallel", "whole", 8,
+            "How many steps of a run may execute at once."),
+    Setting("store.url", "TASKTRAIL_STORE", "--store", "url", None,
+            "Where the store lies; a relative path starts at this file.", example="sqlite:///.tasktrail/tasktrail.db"),
+    Setting("store.synchronous", "TASKTRAIL_SYNCHRONOUS", "--synchronous", "choice", "full",
+            "full survives power loss; normal is faster and survives a crash of programs only.", ("full", "normal")),
+    Setting("store.busy_timeout_s", "TASKTRAIL_BUSY_TIMEOUT_S", "--busy-timeout", "seconds", 30,
+            "Seconds to wait while another process writes, before giving up as busy."),
+)  # fmt: skip  # a table of one setting in two lines
+
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+_SECTIONS = {setting.name.partition(".")[0] for setting in SETTINGS if "." in setting.name}
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLocation:
+    """Where the store lies.
+
+    Args:
+        url: `sqlite:///` and an absolute path, `memory:`, or a PostgreSQL URL. Not in the repr: it may hold a password.
+        path: The SQLite file; None for memory and servers.
+        origin: Where that was said, or how it was found.
+        root: The project's folder: of the nearest tasktrail.toml, else of the nearest `.tasktrail`, else the start.
+    """
+
+    url: str = field(repr=False)
+    path: Path | None
+    origin: str
+    root: Path
+
+    def __str__(self) -> str:
+        return _without_password(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings, named as in `SETTINGS` with `_` for the dot, and where the store lies."""
+
+    actor: str
+    color: str
+    log_format: str
+    log_level: str
+    run_max_parallel: int
+    store_busy_timeout_s: float
+    store_synchronous: str
+    store_url: str = field(repr=False)
+    store: StoreLocation
+    _rows: tuple[tuple[str, Value, str], ...] = field(repr=False)
+
+    def origins(self) -> list[tuple[str, Value, str]]:
+        """Rows of (name, value, origin) in the order of `SETTINGS`; a password in a URL is not shown."""
+        return list(self._rows)
+
+
+def load(start: Path | None = None, flags: Texts | None = None, environ: Texts | None = None) -> Config:
+    """Read all settings: flag, then environment, nearest tasktrail.toml, the user's file, default.
+
+    Args:
+        start: Where the search for tasktrail.toml begins; None is the working directory.
+        flags: Text by setting name (`store.url`), only of the flags that were given.
+        environ: None is the environment of the process. A variable that is empty counts as not set.
+
+    Raises:
+        BadInput: For values that cannot be; all that one file, or flags and environment together, have wrong.
+    """
+    environ = os.environ if environ is None else environ
+    folder = _absolute(start or Path())
+    given = _given(flags or {}, environ)
+    project, user = _file_layer(_nearest(folder, "tasktrail.toml")), _file_layer(user_file(environ))
+    store = _choose_store(folder, folder, given, project, user)
+    layer = {**_defaults(environ), **user, **project, **given, "store.url": (store.url, store.origin)}
+    rows = tuple((name, str(store) if name == "store.url" else layer[name][0], layer[name][1]) for name in _BY_NAME)
+    values = {name.replace(".", "_"): value for name, (value, _) in layer.items()}
+    return Config(**values, store=store, _rows=rows)  # type: ignore[arg-type]  # each value was checked by its kind
+
+
+def user_file(environ: Texts | None = None, windows: bool = os.name == "nt") -> Path | None:
+    """Where the user's own config.toml would be; None without a home. XDG has relative folders ignored."""
+    environ = os.environ if environ is None else environ
+    xdg = environ.get("XDG_CONFIG_HOME", "")
+    folder = xdg if xdg.startswith("/") else f"{environ['HOME']}/.config" if environ.get("HOME") else None
+    if windows:
+        folder = environ.get("APPDATA")
+    return Path(folder) / "tasktrail" / "config.toml" if folder else None
+
+
+def _given(flags: Texts, environ: Texts) -> _Layer:
+    """What flags and environment say; a relative path in them starts at the working directory."""
+    problems = [f"flags: {_unknown(name)}" for name in flags if name not in _BY_NAME]
+    said = {name: (text, origin) for name, text, origin in _environment(environ)}
+    said |= {name: (flags[name], f"flag {s.flag}") for name, s in _BY_NAME.items() if name in flags}
+    layer: _Layer = {}
+    for name, (text, origin) in said.items():
+        setting = _BY_NAME[name]
+        try:
+            layer[name] = (_checked(setting, _number(text) if setting.kind in _NUMBERS else text, Path()), origin)
+        except BadInput as error:
+            problems.append(f"{origin}: {error.message}")
+    _refuse("settings cannot be used", problems)
+    return layer
+
+
+def _environment(environ: Texts) -> Iterator[tuple[str, str, str]]:
+    """What is set, as (name, text, origin).
+
+    Source: no-color.org, force-color.org: any text counts but the empty one; of both the quiet one wins.
+    """
+    if environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        yield "color", "always", "environment FORCE_COLOR"
+    if environ.get("NO_COLOR"):
+        yield "color", "never", "environment NO_COLOR"
+    for setting in SETTINGS:
+        if text := environ.get(setting.env):
+            yield setting.name, text, f"environment {setting.env}"
+
+
+def _defaults(environ: Texts) -> _Layer:
+    layer: _Layer = {s.name: (s.default, "default") for s in SETTINGS if s.default is not None}
+    return {**layer, "actor": (_user_at_host(environ), "default")}
+
+
+def _user_at_host(environ: Texts) -> str:
+    """A name in every case: a container may run under a number that has no passwd entry."""
+    user = next((environ[name] for name in ("LOGNAME", "USER", "LNAME", "USERNAME") if environ.get(name)), "")
+    host = os.uname().nodename if hasattr(os, "uname") else environ.get("COMPUTERNAME", "")
+    name = f"{user or _login_name()}@{host or 'localhost'}"
+    return "".join(c for c in name if c.isprintable() and c != " ")[:200]
+
+
+def _login_name() -> str:
+    number = getattr(os, "getuid", int)()
+    try:
+        import pwd  # not on Windows
+
+        return pwd.getpwuid(number).pw_name
+    except (ImportError, KeyError):
+        return f"uid{number}"
+
+
+_KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "actor": ("1-200 printable characters without a blank at either end", lambda v: _is_text(v) and len(str(v)) <= 200),
+    "seconds": ("a number of seconds from 0 to 86400", lambda v: _is_number(v) and 0 <= float(str(v)) <= 86_400),
+    "url": ("a path, sqlite:///PATH, memory: or postgresql://…", lambda v: _is_text(v)),
+    "whole": ("a whole number, 1 or more", lambda v: _is_number(v) and isinstance(v, int) and v >= 1),
+}
+_NUMBERS = ("seconds", "whole")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and value.strip() == value != ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)  # true is an int to Python
+
+
+def _number(text: str) -> object:
+    """Flags and variables are text; what is no number stays text and is then refused as such."""
+    try:
+        return int(text) if text.strip().lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        return text
+
+
+def _checked(setting: Setting, value: object, base: Path) -> Value:
+    """The value as it will be used, or BadInput. `base` is where a relative path starts."""
+    if setting.kind == "choice":
+        if isinstance(value, str) and value.lower() in setting.choices:
+            return value.lower()
+        raise _wrong(setting, " or ".join(setting.choices), value)
+    expected, fits = _KINDS[setting.kind]
+    if not fits(value) or not isinstance(value, Value):
+        raise _wrong(setting, expected, value)
+    return _canonical_url(str(value), base) if setting.kind == "url" else value
+
+
+def _wrong(setting: Setting, expected: str, value: object) -> BadInput:
+    shown = _shortened.repr(_without_password(value) if isinstance(value, str) else value)
+    return BadInput(f"expected {setting.name} to be {expected}, got: {shown}")
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches
+
+    last = name.rpartition(".")[2]
+    close = [known for known in _BY_NAME if known.rpartition(".")[2] == last] or get_close_matches(name, _BY_NAME, 1)
+    return f"unknown setting {_shortened.repr(name)}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _refuse(what: str, problems: list[str]) -> None:
+    """Raise all problems at once; one alone is the message itself."""
+    if len(problems) == 1:
+        raise BadInput(problems[0], hint="tasktrail config show")
+    if problems:
+        raise BadInput(f"{len(problems)} {what}", hint="tasktrail config show", details=problems)
+
+
+def _file_layer(path: Path | None) -> _Layer:
+    """What a tasktrail.toml says; nothing when there is none."""
+    if path is None or not _is_ours(path.parent, path.name):
+        return {}
+    text = _read(path)
+    values, lines = _parse(path, text), _key_lines(text)
+    layer: _Layer = {}
+    problems: list[tuple[int, str]] = []
+    for keys, value in _leaves(values):
+        name, line = ".".join(keys), lines.get(keys, 1)
+        try:
+            if name in _BY_NAME:
+                layer[name] = (_checked(_BY_NAME[name], value, path.parent), f"{path} line {line}")
+            elif not (name in _SECTIONS and value == {}):
+                raise BadInput(_unknown(name))
+        except BadInput as error:
+            problems.append((line, f"{path}:{line}: {error.message}"))
+    _refuse(f"errors in {path}", [problem for _, problem in sorted(problems)])
+    return layer
+
+
+def _read(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if len(data) <= _MAX_FILE_BYTES:
+            return data.decode("utf-8-sig")  # Windows editors put a mark in front
+    except UnicodeDecodeError as error:
+        line, column = _place(data[: error.start].decode("utf-8-sig", "replace"))
+        raise BadInput(f"{path}:{line}:{column}: expected UTF-8 text, got byte 0x{data[error.start]:02x}") from error
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}") from error
+    raise BadInput(f"expected {path} to be at most {_MAX_FILE_BYTES} bytes, got: {len(data)}")
+
+
+def _parse(path: Path, text: str) -> dict[str, object]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # also an integer of 5,000 digits, arrays nested 1,000 deep
+        reason, _, place = str(error).partition(" (at line ")
+        line, column = map(int, place.rstrip(")").split(", column ")) if place else _place(text)
+        reason = reason.removesuffix(" (at end of document)")
+        raise BadInput(f"{path}:{line}:{column}: {reason[:1].lower()}{reason[1:]}") from error
+
+
+def _place(before: str) -> tuple[int, int]:
+    """Line and column of what follows this text, both from 1."""
+    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def _leaves(table: dict[str, object], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Each value with its path; a table without keys is a value too, so that an unknown section is seen."""
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def _key_lines(text: str) -> dict[tuple[str, ...], int]:
+    """In which line each value begins. tomllib tells no places, so it reads the (valid) text statement by statement."""
+    import tomllib
+
+    lines: dict[tuple[str, ...], int] = {}
+    section: tuple[str, ...] = ()
+    statement, first = "", 1
+    for number, line in enumerate(text.split("\n"), 1):
+        statement += line + "\n"
+        try:
+            parsed = tomllib.loads(statement)
+        except tomllib.TOMLDecodeError:
+            if number - first < _MAX_VALUE_LINES:  # each try reads the value again: a long one would take minutes
+                continue  # a value of several lines, not yet whole
+            break
+        is_header = statement.lstrip().startswith("[")
+        for keys, _ in _leaves(parsed):
+            section = keys if is_header else section
+            lines.setdefault(keys if is_header else (*section, *keys), first)
+        statement, first = "", number + 1
+    return lines
+
+
+def init_template() -> str:
+    """A tasktrail.toml that sets nothing: every setting with its default, commented."""
+    lines = ["# Settings of this project; `tasktrail config show` lists every value and where it was said."]
+    section = ""
+    for setting in SETTINGS:
+        table, _, key = setting.name.rpartition(".")
+        lines += ["", f"[{table}]"] if table != section else [""]
+        value = setting.example if setting.default is None else setting.default
+        lines += [f"# {setting.help} ({setting.flag}, {setting.env})"]
+        lines += [f"# One of: {', '.join(setting.choices)}."] if setting.choices else []
+        lines += [f'# {key} = "{value}"' if isinstance(value, str) else f"# {key} = {value}"]
+        section = table
+    return "\n".join(lines) + "\n"
+
+
+def write_init(folder: Path) -> Path:
+    """Write the template as `folder`/tasktrail.toml; BadInput when there is one, or the folder cannot be written."""
+    path = folder / "tasktrail.toml"
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(init_template())
+    except FileExistsError as error:
+        raise BadInput(f"{path} exists already and was left as it is", hint="tasktrail config show") from error
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}", hint="tasktrail -C DIR init") from error
+    return path
+
+
+def find_store(start: Path | None = None, flag: str | None = None, environ: Texts | None = None) -> StoreLocation:
+    """Find the project's store. Nothing is created.
+
+    `--store`, `TASKTRAIL_STORE`, the url in the nearest tasktrail.toml (the start folder, then up to five parents), the
+    nearest `.tasktrail/tasktrail.db` (likewise), the user's file; else `.tasktrail` in the start folder. A user's file
+    comes after a store that is there, so that it never hides a project's own.
+
+    Args:
+        start: None is the working directory.
+        flag: What `--store` said; None when it was not given.
+    """
+    folder = _absolute(start or Path())
+    return _find(folder, folder, flag, os.environ if environ is None else environ)
+
+
+def find_store_for_folder(folder: Path, flag: str | None = None, environ: Texts | None = None) -> StoreLocation:
+    """Find the store for a door that was given a folder, which need not exist: the search starts there.
+
+    Finding none, it is `.tasktrail` of the working directory when the folder lies below it, else the folder's own.
+    """
+    here, start = _absolute(Path()), _absolute(folder)
+    fresh = here if start.is_relative_to(here) else start
+    return _find(start, fresh, flag, os.environ if environ is None else environ)
+
+
+def prepare_folder(location: StoreLocation) -> None:
+    """Make the store's `.tasktrail` folder before the first write: 0700, ignored by git, complete or not there.
+
+    Other folders are the user's to make. Any number of threads and processes may call it at once. A folder that cannot
+    be made is a StoreError.
+    """
+    folder = location.path.parent if location.path else None
+    if folder is None or folder.name != ".tasktrail":
+        return
+    try:
+        if folder.is_dir():
+            return
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
+        _sync_folder(folder.parent)  # else power loss takes the folder, and with it commits that were acknowledged
+    except OSError as error:
+        raise StoreError(f"cannot make {folder}: {error.strerror}", hint="tasktrail --store PATH …") from error
+
+
+def _find(start: Path, fresh: Path, flag: str | None, environ: Texts) -> StoreLocation:
+    """Files are read only when flag and environment say nothing: a broken one must not stop who did not ask it."""
+    env = _BY_NAME["store.url"].env
+    given = _given({} if flag is None else {"store.url": flag}, {env: environ.get(env, "")})
+    if given:
+        return _choose_store(start, fresh, given, {}, {})
+    project, user = _file_layer(_nearest(start, "tasktrail.toml")), _file_layer(user_file(environ))
+    return _choose_store(start, fresh, given, project, user)
+
+
+def _choose_store(start: Path, fresh: Path, given: _Layer, project: _Layer, user: _Layer) -> StoreLocation:
+    toml, found = _nearest(start, "tasktrail.toml"), _nearest(start, ".tasktrail/tasktrail.db")
+    there = {"store.url": (f"sqlite:///{found.as_posix()}", f"found in {found.parent}")} if found else {}
+    default = {"store.url": (_canonical_url(".tasktrail/tasktrail.db", fresh), "default")}
+    url, origin = next(layer["store.url"] for layer in (given, project, there, user, default) if "store.url" in layer)
+    root = toml.parent if toml else found.parent.parent if found else fresh
+    path = str(url).removeprefix("sqlite:///")
+    return StoreLocation(str(url), None if path == url else Path(path), origin, root)
+
+
+def _canonical_url(text: str, base: Path) -> str:
+    """A store's URL with an absolute path; `base` is where a relative one starts."""
+    if text in ("memory:", ":memory:", "sqlite:///:memory:"):  # the others are habits; nobody wants a file of that name
+        return "memory:"
+    if text.startswith(("postgresql://", "postgres://")):
+        return text
+    path = text.removeprefix("sqlite:///")
+    if not path or re.match(r"[A-Za-z][\w+.-]*://", path):
+        raise _wrong(_BY_NAME["store.url"], _KINDS["url"][0], text)
+    return f"sqlite:///{_absolute(base / path).as_posix()}"
+
+
+def _without_password(url: str) -> str:
+    url = re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)
+    return re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1***", url)
+
+
+def _absolute(path: Path) -> Path:
+    """Absolute and without links or `..`, so that a file has one name, and its parents are its real ones."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # no working directory any more, a loop of links, a NUL
+        raise BadInput(f"cannot use the path {_shortened.repr(str(path))}: {error}", hint="cd elsewhere") from error
+
+
+def _nearest(start: Path, name: str) -> Path | None:
+    folders = (start, *start.parents[:_PARENTS_SEARCHED])
+    return next((folder / name for folder in folders if _is_ours(folder, name)), None)
+
+
+def _is_ours(folder: Path, name: str) -> bool:
+    """Whether this file is there and counts; not where we may not look.
+
+    In a folder like /tmp, where everybody may put files, only our own count: a stranger's would take our records.
+    """
+    try:
+        is_everybodys = folder.stat().st_mode & _EVERYBODYS == _EVERYBODYS and hasattr(os, "geteuid")
+        owner = (folder / Path(name).parts[0]).lstat().st_uid
+        return (folder / name).is_file() and (not is_everybodys or owner == os.geteuid())
+    except OSError:
+        return False
+
+
+def _make_folder(folder: Path) -> None:
+    """Fill it under another name, then rename it: nobody ever sees it without its .gitignore."""
+    import tempfile
+
+    draft = Path(tempfile.mkdtemp(prefix=".tasktrail-", dir=folder.parent))
+    try:
+        with (draft / ".gitignore").open("w", encoding="utf-8", newline="\n") as file:
+            file.write("*\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(folder)
+    except OSError:
+        (draft / ".gitignore").unlink(missing_ok=True)
+        draft.rmdir()
+        if not folder.is_dir():  # else another process was first, which is as good
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows cannot open folders
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,443 @@
+"""Runners of document 003: steps one after another, or in parallel by what they need."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from tasktrail.dag.interface import IDAGRunner, IDAGRunnerFactory
+from tasktrail.dag.records import Record, RunNotFound, find_run, missing
+from tasktrail.dag.retries import RetryBackoffStrategy, policy
+from tasktrail.dag.states import DAGRun, DAGRunStatus
+from tasktrail.engine.failures import failure_of
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.project import open_project
+from tasktrail.engine.runner import Plan, Runner
+from tasktrail.engine.steps import Step, step
+from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.model.errors import BadInput, Conflict, TasktrailError
+from tasktrail.model.graph import Need, check_graph, find_cycle
+from tasktrail.model.run import Run
+from tasktrail.model.task import FINAL
+
+if TYPE_CHECKING:
+    from tasktrail.dag.store import DAGRunStore
+
+_EXPONENTIAL: Final = RetryBackoffStrategy.EXPONENTIAL
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a command decides for the runner that it imports: the store, the run, where the code was found."""
+
+    ledger: Ledger
+    run_id: str | None = None
+    target: str | None = None
+    watch: Callable[[Run], None] | None = None
+
+
+_binding: Final[contextvars.ContextVar[Binding | None]] = contextvars.ContextVar("tasktrail_dag_binding", default=None)
+
+
+@contextlib.contextmanager
+def bound(binding: Binding) -> Iterator[None]:
+    """Let runners that are made meanwhile, and name no run or store of their own, take those of the binding."""
+    token = _binding.set(binding)
+    try:
+        yield
+    finally:
+        _binding.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    executor: Callable[..., Any]
+    max_retries: int
+    retry: str | None
+    critical: bool
+    timeout_ms: int | None
+    needs: tuple[Need, ...]
+
+
+class StatefulDAGRunner(IDAGRunner):
+    """Executes steps one after another, each once the one before is settled; every state is stored before it counts.
+
+    A run that was interrupted, killed or failed goes on when it is executed again: finished steps are not repeated.
+
+    Args:
+        dag_id: Name of what is executed.
+        store: A `DAGRunStore`; None uses the project's store.
+        run_id: Public id of a run that exists.
+        dag_run_id: Public id of a run that is created, or gone on with; its dag_id is the same word unless given.
+        retry_delay: Seconds before the first retry, for steps that do not say.
+        retry_backoff: How that delay grows, for steps that do not say.
+
+    Raises:
+        ValueError: `run_id` does not exist or is another DAG's, or both ids are given.
+        TypeError: No id is given.
+    """
+
+    _sequential = True
+
+    def __init__(
+        self,
+        dag_id: str | None = None,
+        store: DAGRunStore | None = None,
+        run_id: str | None = None,
+        *,
+        dag_run_id: str | None = None,
+        retry_delay: float = 1.0,
+        retry_backoff: RetryBackoffStrategy = _EXPONENTIAL,
+    ) -> None:
+        binding = _binding.get()
+        if run_id is not None and dag_run_id is not None:
+            raise BadInput("run_id names a run that exists, dag_run_id one that may be new: give one of them, not both")
+        if dag_id is None and run_id is None and dag_run_id is None:
+            raise TypeError("a runner needs a dag_id, a run_id or a dag_run_id")
+        if binding and binding.run_id and run_id is None and dag_run_id is None:
+            dag_run_id = binding.run_id
+        self._store = store
+        self._ledger = store.ledger if store else binding.ledger if binding else open_project()
+        self._target = binding.target if binding else None
+        self._watch = binding.watch if binding else None
+        self._retry_delay, self._retry_backoff = retry_delay, retry_backoff
+        self._registered: dict[str, _Registered] = {}
+        self._twice: list[str] = []
+        self._max_parallel = 1
+        self._runner: Runner | None = None
+        self._sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self._record = self._open(dag_id, run_id, dag_run_id)
+
+    def _open(self, dag_id: str | None, run_id: str | None, dag_run_id: str | None) -> Record:
+        name = run_id or dag_run_id
+        run = find_run(self._ledger, name) if name else None
+        if run is not None:
+            if dag_id is not None and run.workflow != dag_id:
+                raise BadInput(f"DAGRun {name} is for DAG {run.workflow}, not {dag_id}")
+            return Record(self._ledger, run)
+        if run_id is not None:
+            raise missing(run_id)
+        name = dag_run_id or str(uuid.uuid4())
+        try:
+            return Record(self._ledger, self._create(RunDraft("dag", name, dag_id or name, target=self._target)))
+        except Conflict:  # somebody created it just now
+            return self._open(dag_id, name, None)
+
+    def _create(self, draft: RunDraft) -> Run:
+        run = self._ledger.create_run(draft)
+        if self._store:
+            run = self._store.attach(run)
+        return run
+
+    @property
+    def dag_run(self) -> DAGRun:
+        """The run, as an object that people read and assign to. Assignments are saved when it is executed."""
+        if self._runner is not None:
+            self._record.refresh()
+        return self._record.draft
+
+    @property
+    def run_id(self) -> str:
+        """Public id of the run."""
+        return self._record.draft.run_id
+
+    @property
+    def dag_id(self) -> str:
+        """Name of what is executed."""
+        return self._record.draft.dag_id
+
+    # registering
+
+    def register_step(
+        self,
+        step_id: str,
+        executor: Callable[..., Any],
+        max_retries: int = 3,
+        retry_delay: float | None = None,
+        retry_backoff: RetryBackoffStrategy | None = None,
+        critical: bool = True,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Say what executes a step. A step that the run has already keeps its stored configuration.
+
+        Args:
+            executor: A function, called with results of other steps by parameter name, and with `ctx` if it asks. A
+                coroutine function runs on the event loop, any other on a thread.
+            max_retries: Further tries after the first one.
+            retry_delay: Seconds before the first retry; None is the runner's.
+            critical: Whether its final failure stops the run.
+            timeout: Seconds for one attempt; None means no limit.
+
+        Raises:
+            BadInput: A number is out of range, or the executor is not callable.
+        """
+        self._register(step_id, executor, max_retries, retry_delay, retry_backoff, critical, timeout, ())
+
+    def _register(
+        self,
+        step_id: str,
+        executor: Callable[..., Any],
+        max_retries: int,
+        retry_delay: float | None,
+        retry_backoff: RetryBackoffStrategy | None,
+        critical: bool,
+        timeout: float | None,
+        needs: tuple[Need, ...],
+    ) -> None:
+        if not callable(executor):
+            raise BadInput(f"expected the executor of step {step_id!r} to be callable, got: {type(executor).__name__}")
+        if step_id in self._registered:
+            self._twice.append(step_id)
+        delay = self._retry_delay if retry_delay is None else retry_delay
+        retry = _policy_text(max_retries, delay, retry_backoff or self._retry_backoff)
+        timeout_ms = _milliseconds(step_id, timeout)
+        self._registered[step_id] = _Registered(executor, max_retries, retry, critical, timeout_ms, needs)
+        self._record.draft.steps.expect(step_id, max_retries)
+
+    # executing
+
+    async def execute(self, step_order: Sequence[str] | None = None) -> DAGRun:
+        """Execute what is not finished, and return the run. A failed step does not raise; its error is in the run.
+
+        Args:
+            step_order: Ids in the order in which they go; steps left out are skipped. None: as registered.
+
+        Raises:
+            ValueError: A step is not registered, registered twice, unknown or in a cycle; nothing is stored then.
+            Held: Another process executes this run.
+        """
+        plan = self._plan(step_order)
+        self._save()
+        run = self._ledger.store.read(lambda tx: tx.run(self._record.row_id))
+        if run.status == "completed" and step_order is None:
+            return self._record.refresh(run)
+        self._runner = Runner(self._ledger, run.id, plan)
+        try:
+            await self._runner.execute()
+        except TasktrailError:
+            raise
+        except Exception as error:
+            self._declare_failed(error)
+            raise
+        finally:
+            self._runner = None
+            self._twice.clear()
+        return self._record.refresh()
+
+    def _plan(self, step_order: Sequence[str] | None) -> Plan:
+        order = list(self._registered) if step_order is None else list(step_order)
+        self._check(order)
+        steps = self._steps(order)
+        explicit = step_order is not None
+        return Plan(
+            steps,
+            order=order if self._sequential or explicit else None,
+            only=explicit,
+            max_parallel=self._max_parallel,
+            sleep=self._sleep,
+            watch=self._watch,
+        )
+
+    def _steps(self, order: Sequence[str]) -> dict[str, Step]:
+        """Where steps go one after another, each may ask for the results of all others."""
+        return {key: step(key, self._registered[key].executor, self._registered) for key in order}
+
+    def _check(self, order: Sequence[str]) -> None:
+        faults = [f"Step {key} not registered" for key in order if key not in self._registered]
+        faults += [f"Step {key} is registered twice" for key in dict.fromkeys(self._twice)]
+        faults += [f"Step {key} comes twice in step_order" for key in _repeated(order)]
+        faults += self._graph_faults() + self._orphans()
+        if faults:
+            raise BadInput(faults[0], details=faults[1:])
+
+    def _orphans(self) -> list[str]:
+        """Steps that the run has, that are not finished, and that nobody can execute here."""
+        rows = self._ledger.store.read(lambda tx: tx.rows("states_of_run", run_id=self._record.row_id))
+        return [f"Step {row[1]} not registered" for row in rows if row[2] not in FINAL and row[1] not in self._registered]
+
+    def _graph_faults(self) -> list[str]:
+        return []
+
+    def _save(self) -> None:
+        """Store what was assigned to the draft, and steps that are new, before anything is executed."""
+        steps = self._record.draft.steps
+        added = [self._draft(key) for key in steps.expected()]
+        self._record.save(added, declare=False)
+
+    def _draft(self, key: str) -> TaskDraft:
+        registered = self._registered.get(key)
+        made = self._record.draft.steps.made.get(key)
+        if registered is None:
+            return TaskDraft(key, max_retries=made.max_retries if made else 3)
+        return TaskDraft(
+            key,
+            needs=registered.needs,
+            critical=registered.critical,
+            max_retries=registered.max_retries,
+            retry=registered.retry,
+            timeout_ms=registered.timeout_ms,
+        )
+
+    def _declare_failed(self, error: Exception) -> None:
+        """The engine itself failed: keep why, if the store still takes it."""
+        failure = failure_of(error)
+        with contextlib.suppress(TasktrailError):
+            run = self._ledger.declare_run(self._record.row_id, "failed", f"{failure.type}: {failure.message}")
+            self._record.refresh(run)
+
+    async def cancel(self) -> None:
+        """Call the run off: what is not finished is cancelled, what runs is told to stop."""
+        run = self._ledger.cancel_run(self._record.row_id, "cancelled by its runner")
+        if self._runner is not None:
+            self._runner.cancel()
+        self._record.refresh(run)
+
+    def get_status(self) -> dict[str, Any]:
+        """Return ids, status, summary, and of each step its status, retries, error and seconds."""
+        if self._runner is not None:
+            self._record.refresh()
+        run = self._record.draft
+        return {
+            "run_id": run.run_id,
+            "dag_id": run.dag_id,
+            "status": run.status.value,
+            "summary": run.get_execution_summary(),
+            "steps": {
+                key: {
+                    "status": one.status.value,
+                    "retry_count": one.retry_count,
+                    "error": one.error,
+                    "duration": one.duration_seconds,
+                }
+                for key, one in run.steps.items()
+            },
+        }
+
+
+class ParallelStatefulDAGRunner(StatefulDAGRunner):
+    """Executes steps as soon as what they need is done, several at the same time.
+
+    Args:
+        max_concurrent_steps: How many steps run at the same time.
+    """
+
+    _sequential = False
+
+    def __init__(
+        self,
+        dag_id: str | None = None,
+        store: DAGRunStore | None = None,
+        run_id: str | None = None,
+        max_concurrent_steps: int = 5,
+        **options: Any,
+    ) -> None:
+        if max_concurrent_steps < 1:
+            raise BadInput(f"expected max_concurrent_steps to be at least 1, got: {max_concurrent_steps}")
+        super().__init__(dag_id, store, run_id, **options)
+        self._max_parallel = max_concurrent_steps
+
+    def register_step(
+        self,
+        step_id: str,
+        executor: Callable[..., Any],
+        max_retries: int = 3,
+        retry_delay: float | None = None,
+        retry_backoff: RetryBackoffStrategy | None = None,
+        critical: bool = True,
+        *,
+        timeout: float | None = None,
+        dependencies: Sequence[str] = (),
+        optional_dependencies: Sequence[str] = (),
+    ) -> None:
+        """Say what executes a step and which steps it needs.
+
+        Args:
+            dependencies: Ids of steps that must have succeeded.
+            optional_dependencies: Ids of steps that it waits for; where one fails, its result is None.
+        """
+        needs = tuple(Need(key) for key in dependencies) + tuple(Need(key, optional=True) for key in optional_dependencies)
+        self._register(step_id, executor, max_retries, retry_delay, retry_backoff, critical, timeout, needs)
+
+    def validate_dependencies(self) -> bool:
+        """Return True when the steps are a graph that can be executed.
+
+        Raises:
+            ValueError: A step is non-existent, registered twice, or part of a circular dependency; all are named.
+        """
+        self._check(list(self._registered))
+        return True
+
+    def get_dependency_graph(self) -> dict[str, list[str]]:
+        """Return for each step the ids of the steps it needs."""
+        return {key: [need.key for need in one.needs] for key, one in self._registered.items()}
+
+    def _graph_faults(self) -> list[str]:
+        needs = {key: one.needs for key, one in self._registered.items() if one.needs}
+        if not needs:
+            return []
+        keys = list(self._registered)
+        unknown = [
+            f"Step {key} depends on non-existent step {need.key}"
+            for key, its in needs.items()
+            for need in its
+            if need.key not in self._registered
+        ]
+        known = {key: [need for need in its if need.key in self._registered] for key, its in needs.items()}
+        others = [fault for fault in check_graph(keys, known) if "cycle" not in fault]
+        cycle = find_cycle({key: [need for need in its if need.key != key] for key, its in known.items()})
+        return unknown + others + ([f"Circular dependency: {' -> '.join(cycle)}"] if cycle else [])
+
+    def _steps(self, order: Sequence[str]) -> dict[str, Step]:
+        return {
+            key: step(key, self._registered[key].executor, [need.key for need in self._registered[key].needs])
+            for key in order
+        }
+
+
+class DAGRunnerFactory(IDAGRunnerFactory):
+    """Makes runners."""
+
+    def create_runner(
+        self, dag_id: str, store: DAGRunStore | None = None, run_id: str | None = None
+    ) -> StatefulDAGRunner:
+        """Make a runner for a new run, or for an existing one of this DAG."""
+        return StatefulDAGRunner(dag_id, store, run_id)
+
+    def resume_runner(self, run_id: str, store: DAGRunStore | None = None) -> StatefulDAGRunner:
+        """Make a runner for a run that exists.
+
+        Raises:
+            ValueError: There is no such run.
+        """
+        return StatefulDAGRunner(store=store, run_id=run_id)
+
+
+@lru_cache(maxsize=256)
+def _policy_text(max_retries: int, delay_s: float, backoff: RetryBackoffStrategy) -> str | None:
+    return policy(max_retries, delay_s, backoff).to_json()
+
+
+def _milliseconds(step_id: str, timeout_s: float | None) -> int | None:
+    if timeout_s is None:
+        return None
+    if not timeout_s > 0:
+        raise BadInput(f"expected the timeout of step {step_id!r} to be more than 0 seconds, got: {timeout_s!r}")
+    return max(1, round(timeout_s * 1000))
+
+
+def _repeated(keys: Sequence[str]) -> list[str]:
+    seen: set[str] = set()
+    return list(dict.fromkeys(key for key in keys if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+
+
+__all__ = [
+    "Binding", "DAGRunStatus", "DAGRunnerFactory", "ParallelStatefulDAGRunner", "RunNotFound", "StatefulDAGRunner",
+    "bound",
+]  # fmt: skip

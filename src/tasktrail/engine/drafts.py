@@ -1,0 +1,107 @@
+"""Saving what people assigned to a draft: each difference becomes an `adopt` or an edit, guarded by what was loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.values import NOTHING, Encoded
+from tasktrail.model.draft import TaskDraft
+from tasktrail.model.errors import Conflict
+from tasktrail.model.lifecycle import Ask, decide
+from tasktrail.model.run import Run, RunStatus
+from tasktrail.model.task import Status, Task, Value
+from tasktrail.store.transaction import Mark, Transaction
+
+_DEFINITION = ("critical", "priority", "max_retries", "retry", "timeout_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEdit:
+    """What a draft says of one task, where it differs from what was loaded.
+
+    Args:
+        version: Of the task when it was loaded; another one now is a conflict.
+        status: Where it is said to stand; None leaves it.
+        values: Columns that go with the status.
+        definition: What the task is: critical, max_retries and so on.
+        metadata: JSON text; None leaves it.
+    """
+
+    task_id: int
+    version: int
+    status: Status | None = None
+    values: Mapping[str, Value] = field(default_factory=dict)
+    definition: Mapping[str, Value] = field(default_factory=dict)
+    metadata: str | None = None
+    payload: Encoded = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class RunEdit:
+    """What a draft says of its run. `declared` is the status and error that its tasks do not explain."""
+
+    run_id: int
+    tasks: Sequence[TaskEdit] = ()
+    added: Sequence[TaskDraft] = ()
+    declared: tuple[RunStatus, str | None] | None = None
+    metadata: str | None = None
+    source: str = "draft"
+
+
+def save(ledger: Ledger, edit: RunEdit) -> Run:
+    """Save all of a draft in one transaction.
+
+    Raises:
+        Conflict: Somebody changed one of the tasks since it was loaded; nothing is saved.
+        BadInput: The added tasks cannot be a graph.
+    """
+
+    asks = [ledger.clean(Ask("adopt", target=one.status, values=one.values)) for one in edit.tasks]
+
+    def work(tx: Transaction) -> Run:
+        now = ledger.clock.now()
+        mark = Mark(ledger.actor, note=f"adopted from a {edit.source}")
+        if edit.added:
+            ledger.add_in(tx, edit.run_id, edit.added, now)
+        for one, ask in zip(edit.tasks, asks, strict=True):
+            task = _loaded(tx, one)
+            one.payload.keep(tx, now)
+            if one.definition or one.metadata is not None:
+                task = _define(tx, ledger, task, one, now)
+            if one.status is not None:
+                tx.apply([(decide(task, ask, now), mark)])
+        if edit.metadata is not None:
+            tx.set_run(edit.run_id, metadata=edit.metadata, updated_at=now)
+        tx.settle()
+        if edit.declared and tx.run(edit.run_id).status != edit.declared[0]:
+            ledger.declare_in(tx, edit.run_id, *edit.declared, now)
+            tx.settle()
+        return tx.settled(edit.run_id)
+
+    return ledger.store.write(work)
+
+
+def _loaded(tx: Transaction, edit: TaskEdit) -> Task:
+    task = tx.task("task_by_id", id=edit.task_id)
+    if task is None or task.version != edit.version:
+        name = task.key if task else edit.task_id
+        raise Conflict(f"task {name} was changed by somebody else since it was loaded", hint="load it again")
+    return task
+
+
+def _define(tx: Transaction, ledger: Ledger, task: Task, edit: TaskEdit, now: int) -> Task:
+    params: dict[str, Any] = {name: edit.definition.get(name, getattr(task, name)) for name in _DEFINITION}
+    tx.execute("edit_task", {**params, "id": task.id, "was_version": task.version, "metadata": edit.metadata})
+    changes = {name: [getattr(task, name), value] for name, value in edit.definition.items()}
+    if edit.metadata is not None:
+        changes["metadata"] = [None, edit.metadata]
+    tx.record_run(task.run_id, "edit", now, ledger.actor, task_id=task.id, changes=json.dumps(changes))
+    if params["critical"] != task.critical and task.status == "failed":
+        tx.count(task.run_id, n_stopping=1 if params["critical"] else -1)
+    edited = tx.task("task_by_id", id=task.id)
+    assert edited is not None
+    return edited

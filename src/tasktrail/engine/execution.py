@@ -1,0 +1,298 @@
+"""One execution of a run by the process that has its functions: it owns the run, claims its tasks, hands in answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from weakref import WeakKeyDictionary, finalize
+
+from tasktrail.engine.ledger import Ledger, event_of_late_answer
+from tasktrail.engine.values import NOTHING, Encoded
+from tasktrail.model.errors import Held
+from tasktrail.model.lifecycle import Ask, Change, Failure, decide, fresh_budget
+from tasktrail.model.run import Run
+from tasktrail.model.task import Task
+from tasktrail.store import liveness
+from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.transaction import Mark, Row, Transaction
+
+LEFT_OUT: Final = "left out of step_order"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """This process, as the store knows it."""
+
+    id: int
+    pid: int
+    lock: liveness.LifeLock | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to execute one task once: the task as it stands after its start, and the span of the attempt."""
+
+    task: Task
+    span_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How an attempt ended."""
+
+    claim: Claim
+    ask: Ask
+    payload: Encoded = NOTHING
+    duration_us: int | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What came of handing in answers: the run as it stands, what to execute next, and whose answer came too late."""
+
+    run: Run
+    claims: Sequence[Claim]
+    late: Sequence[Task]
+
+
+_workers: Final[WeakKeyDictionary[SqliteStore, Worker]] = WeakKeyDictionary()
+
+
+def worker_of(ledger: Ledger) -> Worker:
+    """Return this process's worker in the ledger's store; the first call registers it and marks the dead as stopped."""
+    store = ledger.store
+    known = _workers.get(store)
+    if known is not None and known.pid == os.getpid():
+        return known
+    folder = store.lock_folder
+    lock = liveness.LifeLock(folder) if folder else None
+    dead = dead_workers(store)
+    row = {"name": ledger.actor, "host": socket.gethostname(), "pid": os.getpid(), "boot_id": ledger.clock.boot_id()}
+
+    def work(tx: Transaction) -> int:
+        now = ledger.clock.now()
+        for worker_id in dead:
+            tx.execute("stop_worker", {"id": worker_id, "at": now})
+        added = tx.row("add_worker", **row, lock_name=lock.name if lock else "", at=now)
+        assert added is not None
+        return int(str(added[0]))
+
+    worker = _workers[store] = Worker(store.write(work), os.getpid(), lock)
+    if lock:
+        finalize(store, lock.free)
+    return worker
+
+
+def dead_workers(store: SqliteStore) -> list[int]:
+    """Return the ids of workers that never stopped and live no more; their lock files are removed."""
+    return [int(str(row[0])) for row in store.read(lambda tx: tx.rows("unstopped_workers")) if not is_alive(store, row)]
+
+
+def is_alive(store: SqliteStore, row: Row) -> bool:
+    """Whether the process of a worker row lives. On another machine it counts as alive: only its own can tell."""
+    _, _, host, pid, _, lock_name, _, stopped_at = row
+    if stopped_at is not None:
+        return False
+    if store.lock_folder is None:
+        return pid == os.getpid()
+    if host != socket.gethostname():
+        return True
+    if liveness.is_held(store.lock_folder, str(lock_name)):
+        return True
+    liveness.clear(store.lock_folder, str(lock_name))
+    return False
+
+
+def owner_of(store: SqliteStore, run: Run) -> str | None:
+    """Return who executes a run now, in words; None when nobody does."""
+    if run.worker_id is None:
+        return None
+    row = store.read(lambda tx: tx.row("worker_by_id", id=run.worker_id))
+    if row is None or not is_alive(store, row):
+        return None
+    return f"process {row[3]} on {row[2]} ({row[1]})"
+
+
+class Execution:
+    """Owns a run from `begin` to `end`. Nobody else executes it meanwhile.
+
+    Args:
+        code_version: What tells the code of a step, by key; None when it has none.
+    """
+
+    def __init__(self, ledger: Ledger, run_id: int, code_version: Callable[[str], str | None] = lambda _: None) -> None:
+        self.ledger = ledger
+        self.run_id = run_id
+        self._store = ledger.store
+        self._token = ledger.ids.token()
+        self._code_version = code_version
+        self._worker_id: int | None = None
+
+    # owning
+
+    def begin(self, named: Collection[str], *, only: bool = False, reopen: bool = False) -> Run:
+        """Own the run and make everything named startable again, with a fresh budget.
+
+        What a dead owner left running is taken back (its attempt is `lost`), failed tasks are retried, and tasks of a
+        cancelled run are reopened.
+
+        Args:
+            named: Keys of the tasks that this execution is about.
+            only: Skip the pending tasks that are not named.
+            reopen: Reopen named tasks that an earlier order had left out.
+
+        Raises:
+            Held: A living process executes it.
+        """
+        worker = worker_of(self.ledger)
+        seen = self._store.read(lambda tx: tx.run(self.run_id))
+        owner = owner_of(self._store, seen)
+        if owner:
+            raise Held(
+                f"run {seen.name} is being executed by {owner}",
+                hint=f"wait for it, or: tasktrail cancel {seen.name}",
+            )
+
+        def work(tx: Transaction) -> Run:
+            run = tx.run(self.run_id)
+            if run.worker_id not in (None, seen.worker_id) or run.owner_token != seen.owner_token:
+                raise Held(f"run {run.name} was taken up by somebody else just now", hint="run it again")
+            self._take_up(tx, run, named, only=only, reopen=reopen)
+            self._own(tx, run, worker.id)
+            tx.settle()
+            return tx.settled(run.id)
+
+        run = self._store.write(work)
+        self._worker_id = worker.id
+        return run
+
+    def _own(self, tx: Transaction, run: Run, worker_id: int) -> None:
+        now = self.ledger.clock.now()
+        again = run.started_at is not None
+        if again:
+            tx.record_run(run.id, "resume", now, self.ledger.actor)
+        tx.set_run(
+            run.id,
+            worker_id=worker_id,
+            owner_token=self._token,
+            cancelled_at=None,
+            declared_status=None,
+            declared_at=None,
+            declared_error=None,
+            resumes=run.resumes + again,
+            resumed_at=now if again else run.resumed_at,
+            updated_at=now,
+        )
+
+    def _take_up(self, tx: Transaction, run: Run, named: Collection[str], *, only: bool, reopen: bool) -> None:
+        now, mark = self.ledger.clock.now(), Mark(self.ledger.actor)
+        if run.started_at is None and not only:
+            return
+        lapses = [decide(task, _lapse(task), now) for task in tx.tasks("active_of_run", run_id=run.id)]
+        tx.apply([(change, mark) for change in lapses])
+        statuses = ["failed", *(["cancelled"] if run.cancelled_at else []), *(["skipped"] if reopen else [])]
+        tasks = tx.tasks("tasks_of_run_in", run_id=run.id, statuses=json.dumps(statuses + ["pending"] * only))
+        if not only:
+            tasks += tx.tasks("used_budgets_of_run", run_id=run.id)
+        wanted = set(named)
+        taken = (_taken_up(task, run, now, named=task.key in wanted, only=only, reopen=reopen) for task in tasks)
+        tx.apply([(change, mark) for change in taken if change])
+
+    def end(self) -> Run:
+        """Give the run back; whatever still runs of it stays in progress until somebody takes it up."""
+
+        def work(tx: Transaction) -> Run:
+            run = tx.run(self.run_id)
+            if run.owner_token == self._token:
+                tx.set_run(self.run_id, worker_id=None, owner_token=None)
+            tx.settle()
+            return tx.settled(self.run_id)
+
+        return self._store.write(work)
+
+    # executing
+
+    def advance(
+        self,
+        answers: Sequence[Answer],
+        pick: Callable[[Transaction, Run], Sequence[Task]],
+        *,
+        patience_s: float | None = None,
+    ) -> Turn:
+        """Hand in answers and claim what comes next, in one commit.
+
+        Args:
+            pick: Says which tasks to start, given the run as the answers leave it; not asked when the run takes none.
+
+        Raises:
+            Busy: Nothing was handed in; try again.
+        """
+        clean = [self._cleaned(answer) for answer in answers]
+
+        def work(tx: Transaction) -> Turn:
+            now = self.ledger.clock.now()
+            late = self._hand_in(tx, clean, now)
+            run = tx.run(self.run_id)
+            claims: list[Claim] = []
+            if run.accepts_starts and run.owner_token == self._token:
+                claims = self._claim(tx, pick(tx, run), now)
+            tx.settle()
+            return Turn(tx.settled(self.run_id), claims, late)
+
+        return self._store.write(work, patience_s=patience_s)
+
+    def _cleaned(self, answer: Answer) -> Answer:
+        if answer.ask.failure is None:
+            return answer
+        return replace(answer, ask=replace(answer.ask, failure=self.ledger.clean_failure(answer.ask.failure)))
+
+    def _hand_in(self, tx: Transaction, answers: Sequence[Answer], now: int) -> list[Task]:
+        changes: list[tuple[Change, Mark]] = []
+        for answer in answers:
+            answer.payload.keep(tx, now)
+            mark = Mark(self.ledger.actor, duration_us=answer.duration_us, note=answer.note, held=True)
+            changes.append((decide(answer.claim.task, answer.ask, now), mark))
+        done = tx.apply(changes)
+        if len(done) == len(changes):
+            return []
+        accepted = {change.task.id for change in done}
+        refused = [change for change, _ in changes if change.task.id not in accepted]
+        for change in refused:
+            details = {"task_id": change.task.id, "attempt": change.task.open_attempt}
+            tx.record_run(self.run_id, "late", now, self.ledger.actor, changes=event_of_late_answer(change), **details)
+        return [change.task for change in refused]
+
+    def _claim(self, tx: Transaction, tasks: Sequence[Task], now: int) -> list[Claim]:
+        ask = Ask("start", worker_id=self._worker_id)
+        starts = []
+        for task in tasks:
+            mark = Mark(self.ledger.actor, self.ledger.ids.span_id(), code_version=self._code_version(task.key))
+            starts.append((decide(task, ask, now), mark))
+        started = {change.task.id for change in tx.apply(starts)}
+        return [Claim(change.after, str(mark.span_id)) for change, mark in starts if change.task.id in started]
+
+
+def _lapse(task: Task) -> Ask:
+    """What a dead owner left running goes back to pending. The loss is counted; a person who takes the run up forgives it."""
+    words = "the process that executed it ended without an answer"
+    return Ask("lapse", outcome="lost", failure=Failure("WorkerDied", words), reason=None)
+
+
+def _taken_up(task: Task, run: Run, now: int, *, named: bool, only: bool, reopen: bool) -> Change | None:
+    """Return what taking a run up again does to one of its tasks; None when nothing."""
+    if not named:
+        return decide(task, Ask("skip", reason=LEFT_OUT), now) if only and task.status == "pending" else None
+    if task.status == "failed":
+        return decide(task, Ask("retry"), now)
+    if task.status == "cancelled" and run.cancelled_at is not None:
+        return decide(task, Ask("reopen"), now)
+    if task.status == "skipped" and reopen and task.reason == LEFT_OUT:
+        return decide(task, Ask("reopen"), now)
+    if task.status == "pending":
+        return fresh_budget(task, now)
+    return None

@@ -1,0 +1,343 @@
+"""The one component that changes tasks: asks become changes, changes become rows and history, in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from tasktrail.engine.ids import RANDOM_IDS, Ids
+from tasktrail.engine.values import NOTHING, Encoded
+from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.model.errors import BadInput, Conflict, Held, NotFound
+from tasktrail.model.graph import MET_BY, check_graph
+from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, decide
+from tasktrail.model.reference import check_key, check_run_id
+from tasktrail.model.run import Run, RunStatus
+from tasktrail.model.scrub import scrub_text
+from tasktrail.model.task import Task
+from tasktrail.store.clock import SYSTEM_CLOCK, Clock
+from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.transaction import Mark, Transaction
+
+TEXT_COLUMNS: Final = frozenset({"error", "error_type", "reason", "summary"})
+_TRIES: Final = 3
+_CANCELLED_WITH_RUN: Final = ("pending", "in_progress", "blocked")
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """Changes tasks and runs in a store.
+
+    Every text that is stored passes `scrub` here, in `clean` and `clean_failure`, and nowhere else.
+
+    Args:
+        actor: Who asks, as the history names it.
+        clock: Wall time and boot time.
+        ids: Draws identifiers.
+        scrub: What every text passes before it is stored.
+    """
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        *,
+        actor: str,
+        clock: Clock = SYSTEM_CLOCK,
+        ids: Ids = RANDOM_IDS,
+        scrub: Callable[[str], str] = scrub_text,
+    ) -> None:
+        self.store = store
+        self.actor = actor
+        self.clock = clock
+        self.ids = ids
+        self._scrub = scrub
+
+    # creating
+
+    def create_run(self, draft: RunDraft) -> Run:
+        """Store a run and its tasks; all or nothing.
+
+        Raises:
+            BadInput: An id is none, a key is given twice, a need is unknown or a cycle; the details name all of them.
+            Conflict: A run of this kind has the id already.
+        """
+        check_run_id(draft.name)
+        check_tasks(draft.tasks)
+
+        def work(tx: Transaction) -> Run:
+            if tx.runs("runs_by_name", name=draft.name, kind=draft.kind):
+                raise Conflict(
+                    f"{draft.kind} run {draft.name} exists already", hint=f"tasktrail run dag --status {draft.name}"
+                )
+            now = self.clock.now()
+            run_id = self._insert_run(tx, draft, now)
+            self._insert_tasks(tx, run_id, draft.tasks, (), now)
+            tx.record_run(run_id, "created", now, self.actor, changes=json.dumps({"tasks": [0, len(draft.tasks)]}))
+            return tx.run(run_id)
+
+        return self.store.write(work)
+
+    def add_tasks(self, run_id: int, drafts: Sequence[TaskDraft]) -> Run:
+        """Add tasks to a run that exists; their needs may name tasks that it has already.
+
+        Raises:
+            BadInput: As for `create_run`; nothing is added then.
+        """
+
+        def work(tx: Transaction) -> Run:
+            self.add_in(tx, run_id, drafts, self.clock.now())
+            tx.settle()
+            return tx.settled(run_id)
+
+        return self.store.write(work)
+
+    def add_in(self, tx: Transaction, run_id: int, drafts: Sequence[TaskDraft], now: int) -> None:
+        """Add tasks inside a transaction that does more."""
+        run = tx.run(run_id)
+        existing = tx.tasks("tasks_of_run", run_id=run_id) if run.n_tasks else []
+        check_tasks(drafts, known=[task.key for task in existing])
+        n_needs = sum(len(draft.needs) for draft in drafts)
+        tx.count(run_id, n_pending=len(drafts), n_needs=n_needs)
+        tx.set_run(run_id, updated_at=now)
+        self._insert_tasks(tx, run_id, drafts, existing, now)
+        counts = json.dumps({"tasks": [run.n_tasks, run.n_tasks + len(drafts)]})
+        tx.record_run(run_id, "added", now, self.actor, changes=counts)
+
+    def _insert_run(self, tx: Transaction, draft: RunDraft, now: int) -> int:
+        last = tx.row("last_ids")
+        assert last is not None
+        run_id = int(str(last[0])) + 1
+        params: dict[str, object] = {"id": run_id, "kind": draft.kind, "name": draft.name, "workflow": draft.workflow}
+        params.update(target=draft.target, trace_id=draft.trace_id or self.ids.trace_id(), metadata=draft.metadata)
+        n_needs = sum(len(task.needs) for task in draft.tasks)
+        params.update(n_pending=len(draft.tasks), n_needs=n_needs, document_id=None, at=now)
+        tx.execute("add_run", params)
+        return run_id
+
+    def _insert_tasks(
+        self, tx: Transaction, run_id: int, drafts: Sequence[TaskDraft], existing: Sequence[Task], now: int
+    ) -> int:
+        """Insert tasks with explicit ids, so that needs can name them; returns the first id."""
+        last = tx.row("last_ids")
+        assert last is not None
+        first = int(str(last[1])) + 1
+        by_key: dict[str, tuple[int, bool]] = {task.key: (task.id, task.status in MET_BY) for task in existing}
+        by_key.update({draft.key: (first + offset, False) for offset, draft in enumerate(drafts)})
+        position = max((task.position for task in existing), default=0) + 1
+        tx.execute_many(
+            "add_task",
+            (
+                _task_row(draft, first + offset, run_id, position + offset, by_key, now)
+                for offset, draft in enumerate(drafts)
+            ),
+        )
+        tx.execute_many(
+            "add_need",
+            (
+                {
+                    "task_id": first + offset,
+                    "position": place,
+                    "needed_key": need.key,
+                    "needed_id": by_key[need.key][0],
+                    "optional": need.optional,
+                }
+                for offset, draft in enumerate(drafts)
+                for place, need in enumerate(draft.needs)
+            ),
+        )
+        return first
+
+    # asking
+
+    def ask(
+        self,
+        task_id: int,
+        ask: Ask,
+        *,
+        note: str | None = None,
+        token: str | None = None,
+        payload: Encoded = NOTHING,
+    ) -> Task:
+        """Ask one thing of a task and return it as it then stands.
+
+        Args:
+            token: The lease token, where one holds.
+            payload: The output when it is large; `ask.output` is its column then.
+
+        Raises:
+            WrongState: The task's status has no such verb.
+            UnmetNeed: A start while a need is not met.
+            Held: A lease or a running process holds the task and no token or force was given.
+            Conflict: It changed under our hands three times.
+        """
+        ask, note = self.clean(ask), self._text(note)
+
+        def work(tx: Transaction) -> Task:
+            now = self.clock.now()
+            payload.keep(tx, now)
+            return self._ask_in(tx, task_id, ask, Mark(self.actor, note=note, span_id=self.ids.span_id()), token, now)
+
+        return self.store.write(work)
+
+    def _ask_in(self, tx: Transaction, task_id: int, ask: Ask, mark: Mark, token: str | None, now: int) -> Task:
+        for _ in range(_TRIES):
+            task = _existing(tx, task_id)
+            check_lease(task, ask, token)
+            change = decide(task, ask, now)
+            if tx.apply([(change, mark)]):
+                if ask.verb in ("retry", "reopen"):
+                    tx.set_run(task.run_id, cancelled_at=None)
+                return change.after
+        raise Conflict("the task is being changed by others all the time", hint="run it again")
+
+    def cancel_run(self, run_id: int, reason: str | None = None) -> Run:
+        """Cancel what is not finished; a running step's answer will come too late. Repeating it changes nothing."""
+        reason = self._text(reason)
+
+        def work(tx: Transaction) -> Run:
+            now = self.clock.now()
+            mark = Mark(self.actor)
+            tasks = tx.tasks("tasks_of_run_in", run_id=run_id, statuses=json.dumps(_CANCELLED_WITH_RUN))
+            if tx.run(run_id).cancelled_at is None:
+                tx.record_run(run_id, "cancel", now, self.actor, note=reason)
+                tx.set_run(run_id, cancelled_at=now, updated_at=now)
+            tx.apply([(decide(task, Ask("cancel", reason=reason), now), mark) for task in tasks])
+            tx.settle()
+            return tx.settled(run_id)
+
+        return self.store.write(work)
+
+    def note(self, task: Task, text: str) -> None:
+        """Append a note to a task's history."""
+        note = self._text(text)
+
+        def work(tx: Transaction) -> None:
+            tx.record_run(task.run_id, "note", self.clock.now(), self.actor, task_id=task.id, note=note)
+
+        self.store.write(work)
+
+    def progress(self, task: Task, done: int, total: int | None) -> None:
+        """Say how far a running attempt is; no history, and void once the attempt is over."""
+        params = {"id": task.id, "fence": task.fence, "done": done, "total": total}
+        self.store.write(lambda tx: tx.execute("note_progress", params))
+
+    def declare_run(self, run_id: int, status: RunStatus, error: str | None = None) -> Run:
+        """Let a run have a status that is not its tasks' doing, until one of them moves."""
+
+        def work(tx: Transaction) -> Run:
+            self.declare_in(tx, run_id, status, error, self.clock.now())
+            tx.settle()
+            return tx.settled(run_id)
+
+        return self.store.write(work)
+
+    def declare_in(self, tx: Transaction, run_id: int, status: RunStatus, error: str | None, now: int) -> None:
+        """Declare a run inside a transaction that does more."""
+        text = self._text(error)
+        tx.record_run(run_id, "declare", now, self.actor, note=text, to_status=status)
+        tx.set_run(run_id, declared_status=status, declared_at=now, declared_error=text, updated_at=now)
+
+    def drop_run(self, run_id: int) -> None:
+        """Remove a run with its tasks, attempts and history, for good."""
+
+        def work(tx: Transaction) -> None:
+            tx.execute("drop_events", {"run_id": run_id})
+            tx.execute("drop_run", {"id": run_id})
+
+        self.store.write(work)
+
+    # scrubbing: the one place where text fields pass
+
+    def _text(self, text: str | None) -> str | None:
+        return self._scrub(text) if text else text
+
+    def clean_failure(self, failure: Failure) -> Failure:
+        """Return a failure as it may be stored."""
+        return Failure(
+            self._scrub(failure.type), self._scrub(failure.message), self._scrub(failure.stack) if failure.stack else None
+        )
+
+    def clean(self, ask: Ask) -> Ask:
+        """Return an ask as it may be stored."""
+        if not (ask.reason or ask.summary or ask.failure or ask.values):
+            return ask
+        return replace(
+            ask,
+            reason=self._text(ask.reason),
+            summary=self._text(ask.summary),
+            failure=self.clean_failure(ask.failure) if ask.failure else None,
+            values={name: self._scrub(value) if name in TEXT_COLUMNS and isinstance(value, str) else value
+                    for name, value in ask.values.items()},
+        )
+
+
+def _existing(tx: Transaction, task_id: int) -> Task:
+    task = tx.task("task_by_id", id=task_id)
+    if task is None:
+        raise NotFound("the task does not exist any more", hint="tasktrail list-runs")
+    return task
+
+
+def check_tasks(drafts: Sequence[TaskDraft], known: Sequence[str] = ()) -> None:
+    """Refuse tasks that cannot be a graph: every bad key, unknown need and cycle is named.
+
+    Raises:
+        BadInput: Something is wrong; the details say what.
+    """
+    for draft in drafts:
+        check_key(draft.key)
+    if not any(draft.needs for draft in drafts) and not _repeats(known, drafts):
+        return
+    needs = {draft.key: draft.needs for draft in drafts}
+    faults = check_graph([*known, *(draft.key for draft in drafts)], needs)
+    if faults:
+        raise BadInput("these tasks cannot be a graph", details=faults)
+
+
+def _repeats(known: Sequence[str], drafts: Sequence[TaskDraft]) -> bool:
+    return len({*known, *(draft.key for draft in drafts)}) < len(known) + len(drafts)
+
+
+def check_lease(task: Task, ask: Ask, token: str | None) -> None:
+    """Refuse what needs the token of a lease that holds.
+
+    Raises:
+        Held: The message says by what.
+    """
+    if task.status != "in_progress" or ask.verb not in LEASED_VERBS or ask.force:
+        return
+    if task.lease_token is not None and token != task.lease_token:
+        raise Held(f"task {task.key} is claimed by somebody else", hint="pass the claim's token, or use --force")
+    if task.lease_token is None and task.worker_id is not None:
+        raise Held(f"task {task.key} is being executed by worker {task.worker_id}", hint="cancel it, or use --force")
+
+
+def _task_row(
+    draft: TaskDraft, task_id: int, run_id: int, position: int, by_key: dict[str, tuple[int, bool]], now: int
+) -> dict[str, object]:
+    return {
+        "id": task_id,
+        "run_id": run_id,
+        "key": draft.key,
+        "item": draft.item,
+        "map_index": draft.map_index,
+        "position": position,
+        "unmet": sum(not by_key[need.key][1] for need in draft.needs),
+        "priority": draft.priority,
+        "critical": draft.critical,
+        "queue": draft.queue,
+        "max_retries": draft.max_retries,
+        "retry": draft.retry,
+        "timeout_ms": draft.timeout_ms,
+        "title": draft.title,
+        "metadata": draft.metadata,
+        "at": now,
+    }
+
+
+def event_of_late_answer(change: Change) -> str:
+    """Return what a late event records of an answer that changes nothing."""
+    return json.dumps({"status": [change.task.status, change.status], "output": [None, change.values.get("output")]})

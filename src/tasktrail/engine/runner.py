@@ -1,0 +1,382 @@
+"""Executes a run in this process: what may start is claimed, what ends is handed in, one commit for both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from tasktrail.engine.context import StepContext
+from tasktrail.engine.execution import Answer, Claim, Execution, Turn
+from tasktrail.engine.failures import failure_of
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.steps import Step
+from tasktrail.engine.threads import Threads
+from tasktrail.engine.values import decode, encode
+from tasktrail.model.errors import BadInput, Busy
+from tasktrail.model.lifecycle import Ask, Failure
+from tasktrail.model.retry import RetryPolicy, error_names_of, retry_after_of
+from tasktrail.model.run import Run
+from tasktrail.model.task import FINAL, Task
+from tasktrail.store.transaction import Transaction
+
+_POLL_S: Final = 0.5
+_LONGEST_SLEEP_S: Final = 60.0
+_INLINE_PATIENCE_S: Final = 0.02
+"""How long the event loop itself waits for another process's write; longer waits happen on a thread."""
+
+_log = logging.getLogger("tasktrail.runner")
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """One attempt that this process executes just now."""
+
+    claim: Claim
+    step: Step
+    context: StepContext
+    began_ns: int
+    task: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+    stopped: bool = False
+    """It was told to stop, so its cancellation is no error."""
+    answered: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the runner goes by.
+
+    Args:
+        steps: The code of every task, by key.
+        order: Keys in the order in which they go one after another; None when needs alone decide.
+        only: Whether tasks that are not in `order` are skipped.
+        max_parallel: How many steps run at the same time when needs decide.
+        grace_s: How long steps in threads may go on after an interruption before they are abandoned.
+        sleep: Waits for a retry's time; tests pass their own.
+        watch: Told of the run after every commit.
+    """
+
+    steps: Mapping[str, Step]
+    order: Sequence[str] | None = None
+    only: bool = False
+    max_parallel: int = 8
+    grace_s: float = 5.0
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    watch: Callable[[Run], None] | None = None
+
+
+class Runner:
+    """One execution of one run. Make a new one for the next.
+
+    Args:
+        ledger: Where the run lives.
+        run_id: Row id of the run.
+    """
+
+    def __init__(self, ledger: Ledger, run_id: int, plan: Plan) -> None:
+        self._ledger = ledger
+        self._plan = plan
+        self._execution = Execution(ledger, run_id, self._code_version)
+        self._running: dict[int, _Running] = {}
+        self._answers: list[Answer] = []
+        self._queue: deque[int] = deque()
+        self._alarms: set[asyncio.Task[None]] = set()
+        self._threads = Threads("tasktrail-step")
+        self._seen = -1
+        self._cancelled = False
+
+    async def execute(self) -> Run:
+        """Own the run, execute it as far as it goes, give it back.
+
+        Raises:
+            Held: Another process executes it.
+            asyncio.CancelledError: The execution was interrupted; finished results are stored, the rest can go on.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+        self._begin()
+        self._poll_handle = self._loop.call_later(_POLL_S, self._poll)
+        try:
+            await self._drive()
+        except asyncio.CancelledError:
+            await self._interrupt()
+            raise
+        finally:
+            self._stop_everything()
+            run = self._execution.end()
+        return run
+
+    def cancel(self) -> None:
+        """Stop the steps of a run that was cancelled. The ledger has cancelled their tasks already."""
+        self._cancelled = True
+        for running in list(self._running.values()):
+            self._stop(running)
+        self._woken.set()
+
+    # the loop
+
+    def _begin(self) -> None:
+        plan = self._plan
+        run = self._execution.begin(plan.order or plan.steps, only=plan.only, reopen=plan.only)
+        if plan.order is not None:
+            rows = self._ledger.store.read(lambda tx: tx.rows("states_of_run", run_id=run.id))
+            unfinished = {row[1]: int(str(row[0])) for row in rows if row[2] not in FINAL}
+            self._queue.extend(unfinished[key] for key in plan.order if key in unfinished)
+
+    async def _drive(self) -> None:
+        while True:
+            turn = await self._advance()
+            if turn.run.cancelled_at is not None and not self._cancelled:
+                self.cancel()
+            for claim in turn.claims:
+                self._launch(claim, turn.run)
+            if self._plan.watch:
+                self._plan.watch(turn.run)
+            if not (self._running or self._answers or (self._alarms and turn.run.accepts_starts)):
+                return
+            await self._woken.wait()
+            self._woken.clear()
+
+    async def _advance(self) -> Turn:
+        """Commit on the loop's own thread, unless another process writes for long: then the loop must not stand still."""
+        answers, self._answers = self._answers, []
+        pick = self._pick_ready if self._plan.order is None else self._pick_next
+        try:
+            turn = self._execution.advance(answers, pick, patience_s=_INLINE_PATIENCE_S)
+        except Busy:
+            turn = await asyncio.to_thread(self._execution.advance, answers, pick)
+        for task in turn.late:
+            _log.warning("step %s: the answer of attempt %s came too late and is void", task.key, task.attempts)
+        return turn
+
+    def _pick_ready(self, tx: Transaction, run: Run) -> list[Task]:
+        free = self._plan.max_parallel - len(self._running)
+        if free <= 0:
+            return []
+        ready = tx.tasks("ready_tasks", run_id=run.id, now=self._ledger.clock.now(), limit=free)
+        ready.sort(key=lambda task: (task.priority, task.position))
+        return ready[:free]
+
+    def _pick_next(self, tx: Transaction, _: Run) -> list[Task]:
+        """The next in order, once the one before is settled."""
+        while self._queue:
+            task = tx.task("task_by_id", id=self._queue[0])
+            if task is not None and task.status not in FINAL:
+                startable = task.status == "pending" and (task.not_before or 0) <= self._ledger.clock.now()
+                return [task] if startable else []
+            self._queue.popleft()
+        return []
+
+    # one attempt
+
+    def _launch(self, claim: Claim, run: Run) -> None:
+        step = self._plan.steps[claim.task.key]
+        context = StepContext(self._ledger, run, claim, lambda: self._results(claim.task))
+        running = self._running[claim.task.id] = _Running(claim, step, context, time.perf_counter_ns())
+        results = self._wanted(claim.task, step) if step.wants else {}
+        if step.asynchronous:
+            running.task = self._loop.create_task(self._perform(running, step.call(results, context)))
+        else:
+            self._start_thread(running, results)
+        if claim.task.timeout_ms is not None:
+            running.timer = self._loop.call_later(claim.task.timeout_ms / 1000, self._time_out, running)
+
+    async def _perform(self, running: _Running, work: Awaitable[Any]) -> None:
+        try:
+            value = await work
+        except asyncio.CancelledError as error:
+            self._ended(running, None, None if running.stopped else error)
+        except Exception as error:  # foreign code
+            self._ended(running, None, error)
+        else:
+            self._ended(running, value, None)
+
+    def _start_thread(self, running: _Running, results: Mapping[str, object]) -> None:
+        inherited = contextvars.copy_context()
+
+        def work() -> None:
+            value, error = None, None
+            try:
+                value = inherited.run(running.step.call, results, running.context)
+            except BaseException as raised:  # foreign code; SystemExit ends the step, not the process
+                error = raised
+            try:
+                self._loop.call_soon_threadsafe(self._thread_ended, running, value, error)
+            except RuntimeError:
+                _log.warning("step %s ended after its execution was over; the answer is void", running.step.key)
+
+        self._threads.run(work)
+
+    def _thread_ended(self, running: _Running, value: Any, error: BaseException | None) -> None:
+        if inspect.isawaitable(value):
+            running.task = self._loop.create_task(self._perform(running, value))
+        else:
+            self._ended(running, value, error)
+
+    def _ended(self, running: _Running, value: object, error: BaseException | None) -> None:
+        if running.timer:
+            running.timer.cancel()
+        if running.stopped and value is None and running.step.asynchronous:
+            self._given_back(running)
+        elif error is None:
+            self._answer(running, self._succeeded(running, value))
+        elif not running.answered:
+            self._answer(running, self._failed(running, failure_of(error), error_names_of(error), error))
+
+    def _given_back(self, running: _Running) -> None:
+        """A coroutine ended because it was told to. Where its task was taken away there is nothing to say."""
+        if running.answered or self._cancelled:
+            self._forget(running)
+        else:
+            self._answer(running, Answer(running.claim, Ask("release"), duration_us=_duration_us(running)))
+
+    def _succeeded(self, running: _Running, value: object) -> Answer:
+        try:
+            payload = encode(value, f"the result of step {running.step.key!r}")
+        except BadInput as error:
+            failure = Failure(type(value).__name__, f"{error}; {error.hint}")
+            return Answer(running.claim, Ask("fail", failure=failure, outcome="error"), duration_us=_duration_us(running))
+        return Answer(running.claim, Ask("complete", output=payload.column), payload, _duration_us(running))
+
+    def _failed(
+        self,
+        running: _Running,
+        failure: Failure,
+        names: Collection[str],
+        error: BaseException | None = None,
+        outcome: Literal["error", "timeout"] = "error",
+    ) -> Answer:
+        """Try again while the policy says so; the time of the next try is stored before anybody sleeps."""
+        task = running.claim.task
+        policy = RetryPolicy.from_json(task.retry)
+        ask = Ask("fail", failure=failure, outcome=outcome)
+        if task.tries < task.max_retries and policy.retries_on(names):
+            wish_s = retry_after_of(error, datetime.now(UTC)) if error is not None else None
+            delay_s = policy.next_delay_s(task.tries + 1, random=self._ledger.ids.chance(), retry_after_s=wish_s)
+            if delay_s is not None:
+                not_before = self._ledger.clock.now() + int(delay_s * 1_000_000)
+                self._set_alarm(not_before)
+                ask = Ask("retry", failure=failure, outcome=outcome, not_before=not_before)
+        return Answer(running.claim, ask, duration_us=_duration_us(running))
+
+    def _time_out(self, running: _Running) -> None:
+        """Its time is up: the attempt is over now. A coroutine is cancelled; a thread can only be told, and abandoned."""
+        seconds = (running.claim.task.timeout_ms or 0) / 1000
+        words = f"step {running.step.key!r} did not end within {seconds:g} s"
+        if not running.step.asynchronous:
+            words += "; its thread cannot be ended and was abandoned"
+        failure = Failure("TimeoutError", words)
+        self._answer(running, self._failed(running, failure, ("TimeoutError",), outcome="timeout"))
+        self._stop(running)
+
+    def _answer(self, running: _Running, answer: Answer) -> None:
+        running.answered = True
+        self._forget(running)
+        self._answers.append(answer)
+
+    def _forget(self, running: _Running) -> None:
+        if self._running.get(running.claim.task.id) is running:
+            del self._running[running.claim.task.id]
+        self._woken.set()
+
+    # what a step may ask for
+
+    def _wanted(self, task: Task, step: Step) -> dict[str, object]:
+        def work(tx: Transaction) -> dict[str, object]:
+            found = {}
+            for key in step.wants.values():
+                needed = tx.task("task_by_key", key=key, run_id=task.run_id, item="", map_index=-1)
+                found[key] = decode(needed.output, tx) if needed else None
+            return found
+
+        return self._ledger.store.read(work)
+
+    def _results(self, task: Task) -> dict[str, object]:
+        def work(tx: Transaction) -> dict[str, object]:
+            if self._plan.order is None:
+                rows = [(row[0], row[4]) for row in tx.rows("needs_of_task", task_id=task.id)]
+            else:
+                rows = [(row[0], row[1]) for row in tx.rows("outputs_of_run", run_id=task.run_id)]
+            return {str(key): decode(str(output) if output is not None else None, tx) for key, output in rows}
+
+        return self._ledger.store.read(work)
+
+    def _code_version(self, key: str) -> str | None:
+        return self._plan.steps[key].code_version
+
+    # waiting
+
+    def _set_alarm(self, due: int) -> None:
+        alarm = self._loop.create_task(self._sleep_until(due))
+        self._alarms.add(alarm)
+        alarm.add_done_callback(self._alarm_rang)
+
+    async def _sleep_until(self, due: int) -> None:
+        """Until the wall clock says so: a clock set back delays, one set forward is noticed within a minute."""
+        while (left_us := due - self._ledger.clock.now()) > 0:
+            await self._plan.sleep(min(left_us / 1_000_000, _LONGEST_SLEEP_S))
+
+    def _alarm_rang(self, alarm: asyncio.Task[None]) -> None:
+        self._alarms.discard(alarm)
+        self._woken.set()
+
+    def _poll(self) -> None:
+        """Notice what others did to the run: cancelled it, or took a running task away."""
+        self._poll_handle = self._loop.call_later(_POLL_S, self._poll)
+        seen = self._ledger.store.changed_token()
+        if seen == self._seen or not self._running:
+            return
+        self._seen = seen
+        run_id = self._execution.run_id
+        fences = {task.id: task.fence for task in self._ledger.store.read(lambda tx: tx.tasks("active_of_run", run_id=run_id))}
+        for running in list(self._running.values()):
+            if fences.get(running.claim.task.id) != running.claim.task.fence:
+                self._stop(running)
+        self._woken.set()
+
+    # ending early
+
+    def _stop(self, running: _Running) -> None:
+        running.stopped = True
+        running.context.cancelled = True
+        if running.task is not None and running.task is not asyncio.current_task(self._loop):
+            running.task.cancel()
+
+    async def _interrupt(self) -> None:
+        """Steps are told to stop and given a moment; what they still answer is stored, the rest is given back."""
+        for running in list(self._running.values()):
+            self._stop(running)
+        try:
+            await asyncio.wait_for(self._until_nothing_runs(), self._plan.grace_s)
+        except (TimeoutError, asyncio.CancelledError):
+            names = ", ".join(sorted(running.step.key for running in self._running.values()))
+            _log.warning("left without waiting for %s", names)
+        left = [Answer(running.claim, Ask("release")) for running in self._running.values()]
+        self._running.clear()
+        self._execution.advance([*self._answers, *left], lambda tx, run: [])
+        self._answers.clear()
+
+    async def _until_nothing_runs(self) -> None:
+        while self._running:
+            await self._woken.wait()
+            self._woken.clear()
+
+    def _stop_everything(self) -> None:
+        self._poll_handle.cancel()
+        for alarm in self._alarms:
+            alarm.cancel()
+        for running in self._running.values():
+            self._stop(running)
+        self._threads.close()
+
+
+def _duration_us(running: _Running) -> int:
+    return (time.perf_counter_ns() - running.began_ns) // 1000

@@ -1,0 +1,135 @@
+"""The code of a step: a function, how it is called, and which version of it this is."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from types import CodeType
+from typing import Any, Final
+
+from tasktrail.model.errors import BadInput
+
+_POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What executes a task.
+
+    Args:
+        asynchronous: Whether it runs inline, on the event loop; otherwise it gets a thread.
+        wants: Parameter names that are filled with results of other steps, by name of the step.
+        wants_context: Whether it has a parameter `ctx`.
+    """
+
+    key: str
+    function: Callable[..., Any]
+    asynchronous: bool
+    wants: Mapping[str, str]
+    wants_context: bool
+    code_version: str | None
+
+    def call(self, results: Mapping[str, object], context: object) -> Any:
+        """Call the function with what it asks for."""
+        if not self.wants and not self.wants_context:
+            return self.function()
+        arguments = {name: results.get(key) for name, key in self.wants.items()}
+        if self.wants_context:
+            arguments["ctx"] = context
+        return self.function(**arguments)
+
+
+def step(key: str, function: Callable[..., Any], available: Collection[str] | None = None) -> Step:
+    """Return the step of a function.
+
+    Args:
+        available: Keys of the steps whose results it may ask for by parameter name; a key that is no identifier is
+            asked for with `_` in place of what does not fit.
+
+    Raises:
+        BadInput: It is not callable, or asks for something that nobody gives.
+    """
+    if not callable(function):
+        raise BadInput(f"expected the executor of step {key!r} to be callable, got: {type(function).__name__}")
+    signature = _signature(function)
+    if not signature.names:
+        return Step(key, function, signature.asynchronous, {}, False, signature.code_version)
+    by_name = {identifier(name): name for name in available or ()}
+    wants = {name: by_name[name] for name in signature.names if name in by_name and name != "ctx"}
+    missing = [name for name in signature.required if name not in wants and name != "ctx"]
+    if missing:
+        raise BadInput(
+            f"step {key!r} has a parameter {missing[0]!r}, but needs no step of that name",
+            hint=f"name the step in its dependencies, or give {missing[0]!r} a default",
+        )
+    return Step(key, function, signature.asynchronous, wants, "ctx" in signature.names, signature.code_version)
+
+
+def identifier(key: str) -> str:
+    """Return a key as a parameter can be named.
+
+    >>> identifier("research-click")
+    'research_click'
+    """
+    return key if key.isidentifier() else "".join(char if char.isalnum() else "_" for char in key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    names: tuple[str, ...]
+    required: tuple[str, ...]
+    asynchronous: bool
+    code_version: str | None
+
+
+def _signature(function: Callable[..., Any]) -> _Signature:
+    """A plain function is read from its code object, which is cheap; anything else is inspected."""
+    code = getattr(function, "__code__", None)
+    if isinstance(code, CodeType) and not hasattr(function, "__wrapped__") and not inspect.ismethod(function):
+        defaults = len(getattr(function, "__defaults__", None) or ())
+        keyword_defaults = frozenset(getattr(function, "__kwdefaults__", None) or ())
+        return _read_code(code, defaults, keyword_defaults)
+    return _inspect(function)
+
+
+@lru_cache(maxsize=4096)
+def _read_code(code: CodeType, defaults: int, keyword_defaults: frozenset[str]) -> _Signature:
+    positional = code.co_varnames[: code.co_argcount]
+    keyword_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    required = positional[: len(positional) - defaults]
+    required += tuple(name for name in keyword_only if name not in keyword_defaults)
+    asynchronous = bool(code.co_flags & inspect.CO_COROUTINE)
+    return _Signature(positional + keyword_only, required, asynchronous, _code_version(code))
+
+
+def _inspect(function: Callable[..., Any]) -> _Signature:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        parameters = {}.values()
+    named = [one for one in parameters if one.kind in (*_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)]
+    required = tuple(one.name for one in named if one.default is inspect.Parameter.empty)
+    inner = inspect.unwrap(function.func if isinstance(function, partial) else function)
+    asynchronous = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))
+    code = getattr(inner, "__code__", None)
+    version = _code_version(code) if isinstance(code, CodeType) else None
+    return _Signature(tuple(one.name for one in named), required, asynchronous, version)
+
+
+def _code_version(code: CodeType) -> str:
+    """Return 12 hexadecimal digits that change when the function's own code does."""
+    digest = hashlib.sha256(code.co_code)
+    for constant in code.co_consts:
+        digest.update(_constant(constant).encode())
+    digest.update(" ".join(code.co_names).encode())
+    return digest.hexdigest()[:12]
+
+
+def _constant(value: object) -> str:
+    """Say a constant alike in every process: the order of a set differs from one to the next."""
+    if isinstance(value, CodeType):
+        return _code_version(value)
+    return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)

@@ -1,0 +1,74 @@
+"""From Python values to JSON text and back: what is stored is JSON, never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tasktrail.model.errors import BadInput
+from tasktrail.store.transaction import Transaction
+
+LARGEST_INLINE: Final = 1024
+"""Characters of JSON that stay in the row; longer values go to the payload table once, by content."""
+
+_encode: Final[Callable[[object], str]] = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value as its column holds it: JSON text, or `@` and the hash of `payload`."""
+
+    column: str | None
+    payload: str | None = None
+
+    def keep(self, tx: Transaction, now: int) -> None:
+        """Store the payload, if there is one; equal content is stored once."""
+        if self.payload is not None and self.column is not None:
+            tx.execute("add_payload", {"hash": self.column[1:], "data": self.payload, "at": now})
+
+
+NOTHING: Final = Encoded(None)
+
+
+def encode(value: object, what: str) -> Encoded:
+    """Return a value as a column holds it; None is NULL.
+
+    Raises:
+        BadInput: It is not JSON; the message has `what` and the type of the part that is not.
+    """
+    if value is None:
+        return NOTHING
+    try:
+        text = _encode(value)
+        raw = text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInput(f"{what} is not JSON: {_why(error)}", hint="return only dict, list, str, numbers, bool and None") from None
+    if len(text) <= LARGEST_INLINE:
+        return Encoded(text)
+    return Encoded("@" + hashlib.sha256(raw).hexdigest(), text)
+
+
+def _why(error: Exception) -> str:
+    """Say it without the value itself, which may be long or private."""
+    if isinstance(error, UnicodeEncodeError):
+        return "a text has a lone surrogate"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error)
+
+
+def decode(column: str | None, tx: Transaction) -> object:
+    """Return the value that a column holds; a reader needs the transaction for payloads."""
+    if column is None:
+        return None
+    if column.startswith("@"):
+        row = tx.row("payload_by_hash", hash=column[1:])
+        if row is None:
+            return None
+        column = str(row[0])
+    return json.loads(column)

@@ -1,0 +1,71 @@
+"""Numbered, checksummed, forward-only changes of the schema."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from tasktrail.model.errors import NewerStore, StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One `NNNN_name.sql`."""
+
+    number: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@cache
+def migrations(database: str) -> tuple[Migration, ...]:
+    """Return all migrations of a database in order; their numbers are 1, 2, 3 …"""
+    folder = files("tasktrail.store") / "sql" / database
+    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple(_migration(name, (folder / name).read_text(encoding="utf-8")) for name in found)
+
+
+def _migration(file_name: str, text: str) -> Migration:
+    number, name = file_name.removesuffix(".sql").split("_", 1)
+    return Migration(int(number), name, text)
+
+
+def latest(database: str) -> int:
+    """Return the number of the newest migration: the version of the schema this program knows."""
+    return migrations(database)[-1].number
+
+
+def pending(database: str, version: int, where: str) -> tuple[Migration, ...]:
+    """Return what must be applied to a store of `version`.
+
+    Raises:
+        NewerStore: A newer program wrote it.
+    """
+    newest = latest(database)
+    if version > newest:
+        raise NewerStore(
+            f"{where} has schema version {version}; this Tasktrail knows versions up to {newest}",
+            hint="pip install --upgrade tasktrail",
+        )
+    return tuple(migration for migration in migrations(database) if migration.number > version)
+
+
+def check(database: str, applied: Iterable[tuple[int, str]], where: str) -> None:
+    """Refuse a store whose migrations are not the ones of this program.
+
+    Raises:
+        StoreError: A checksum differs.
+    """
+    known = {migration.number: migration.checksum for migration in migrations(database)}
+    for number, checksum in applied:
+        if known.get(number) != checksum:
+            raise StoreError(f"{where}: migration {number} is not the one this Tasktrail ships")
+

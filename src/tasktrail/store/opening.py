@@ -1,0 +1,50 @@
+"""From a store URL to a store. One process has one store per file, so that its locks are never dropped by accident."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Final
+from weakref import WeakValueDictionary
+
+from tasktrail.model.errors import BadInput
+from tasktrail.store.sqlite import SqliteStore
+
+_open: Final[WeakValueDictionary[Path, SqliteStore]] = WeakValueDictionary()
+_lock: Final = threading.Lock()
+
+
+def open_store(url: str, *, synchronous: str = "full", busy_s: float = 30.0) -> SqliteStore:
+    """Return the store of a URL; the same object while this process has it open.
+
+    Args:
+        url: `sqlite:///relative`, `sqlite:////absolute`, a plain path, or `memory:` (a new one each time).
+
+    Raises:
+        BadInput: The URL is of no known form.
+        StoreError: The file cannot be opened, or is none of ours; it stays as it was.
+    """
+    if url == "memory:":
+        return SqliteStore(None, busy_s=busy_s)
+    path = sqlite_path(url).resolve()
+    with _lock:
+        store = _open.get(path)
+        if store is None:
+            store = _open[path] = SqliteStore(path, synchronous=synchronous, busy_s=busy_s)
+        return store
+
+
+def sqlite_path(url: str) -> Path:
+    """Return the file that a SQLite URL or a plain path names.
+
+    >>> sqlite_path("sqlite:////data/tasks.db").as_posix()
+    '/data/tasks.db'
+    """
+    if url.startswith("sqlite:///"):
+        return Path(url.removeprefix("sqlite:///"))
+    if "://" in url or not url.strip() or "\0" in url:
+        raise BadInput(
+            f"expected a store to be sqlite:///PATH, a path or memory:, got: {url[:80]!r}",
+            hint="tasktrail --store sqlite:///tasktrail.db",
+        )
+    return Path(url)

@@ -1,0 +1,34 @@
+"""The named queries: parsed from the .sql files once, `{name}` replaced by the fragment of that name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+_FRAGMENT = re.compile(r"\{(\w+)\}")
+
+
+@cache
+def queries(database: str) -> Mapping[str, str]:
+    """Return every query by name, those of `<database>.sql` in place of the common ones."""
+    folder = files("tasktrail.store") / "sql"
+    found = parse((folder / "queries.sql").read_text(encoding="utf-8"))
+    found.update(parse((folder / f"{database}.sql").read_text(encoding="utf-8")))
+    return {name: _FRAGMENT.sub(lambda match: found[match[1]], text) for name, text in found.items()}
+
+
+def parse(text: str) -> dict[str, str]:
+    r"""Return the queries of a file by name, without comments.
+
+    >>> parse("-- head\n\n-- name: one\n-- Says why.\nSELECT 1\n")
+    {'one': 'SELECT 1'}
+    """
+    parts = _NAME.split(text)[1:]
+    return {name: _without_comments(body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def _without_comments(body: str) -> str:
+    return "\n".join(line for line in body.strip().splitlines() if not line.startswith("--"))

@@ -1,0 +1,511 @@
+-- Every query by name, for all databases. An override in <database>.sql says why it differs.
+
+-- name: run_columns
+-- The columns of the value Run, in its order.
+id, kind, name, workflow, status, version, paused, cancelled_at, declared_status, declared_at, declared_error,
+n_pending, n_in_progress, n_completed, n_failed, n_blocked, n_skipped, n_cancelled, n_unreachable, n_stopping, n_needs,
+worker_id, owner_token, target, trace_id, resumes, resumed_at, document_id, metadata,
+created_at, started_at, finished_at, updated_at
+
+-- name: task_columns
+-- The columns of the value Task, in its order.
+id, run_id, key, item, map_index, position, status, version, unmet, dead_needs, priority, critical, queue, not_before,
+attempts, tries, losses, fence, open_attempt, last_outcome, worker_id, lease_token, lease_until,
+max_retries, retry, timeout_ms, output, summary, error_type, error, reason, created_at, started_at, completed_at
+
+-- name: attempt_columns
+-- The columns of the value Attempt, in its order.
+id, task_id, n, fence, worker_id, actor, trace_id, span_id, retry_of, started_at, ended_at, duration_us,
+outcome, error_type, error, stack, output, code_version
+
+-- name: run_by_id
+SELECT {run_columns}
+FROM run
+WHERE id = :id
+
+-- name: runs_by_name
+-- A public id is unique per kind, so there may be several.
+SELECT {run_columns}
+FROM run
+WHERE name = :name
+  AND (:kind IS NULL OR kind = :kind)
+ORDER BY id DESC
+
+-- name: runs_of_workflow
+-- The newest first.
+SELECT {run_columns}
+FROM run
+WHERE workflow = :workflow
+ORDER BY id DESC
+LIMIT :limit
+
+-- name: runs_page
+-- The newest first; before is the id of the last run of the page before.
+SELECT {run_columns}
+FROM run
+WHERE (:kind IS NULL OR kind = :kind)
+  AND (:workflow IS NULL OR workflow = :workflow)
+  AND (:status IS NULL OR status = :status)
+  AND (:before IS NULL OR id < :before)
+ORDER BY id DESC
+LIMIT :limit
+
+-- name: names_taken
+-- Which of the names that start alike are taken.
+SELECT name
+FROM run
+WHERE kind = :kind
+  AND name >= :prefix
+  AND name < :prefix || char(1114111)
+
+-- name: last_ids
+-- The highest row ids: new ones are counted from here inside a writing transaction.
+SELECT
+  (SELECT coalesce(max(id), 0) FROM run),
+  (SELECT coalesce(max(id), 0) FROM task),
+  (SELECT coalesce(max(seq), 0) FROM event)
+
+-- name: add_run
+INSERT INTO run (
+  id, kind, name, workflow, target, trace_id, metadata, n_pending, n_needs, document_id, created_at, updated_at)
+VALUES (
+  :id, :kind, :name, :workflow, :target, :trace_id, :metadata, :n_pending, :n_needs, :document_id, :at, :at)
+
+-- name: add_task
+INSERT INTO task (
+  id, run_id, key, item, map_index, position, unmet, priority, critical, queue,
+  max_retries, retry, timeout_ms, title, metadata, created_at)
+VALUES (
+  :id, :run_id, :key, :item, :map_index, :position, :unmet, :priority, :critical, :queue,
+  :max_retries, :retry, :timeout_ms, :title, :metadata, :at)
+
+-- name: add_need
+INSERT INTO need (task_id, position, needed_key, needed_id, optional)
+VALUES (:task_id, :position, :needed_key, :needed_id, :optional)
+
+-- name: task_by_id
+SELECT {task_columns}
+FROM task
+WHERE id = :id
+
+-- name: task_by_key
+SELECT {task_columns}
+FROM task
+WHERE key = :key
+  AND run_id = :run_id
+  AND item = :item
+  AND map_index = :map_index
+
+-- name: tasks_by_key
+-- A bare key, in all runs; the newest run first.
+SELECT {task_columns}
+FROM task
+WHERE key = :key
+ORDER BY run_id DESC, position
+LIMIT :limit
+
+-- name: tasks_of_run
+SELECT {task_columns}
+FROM task
+WHERE run_id = :run_id
+ORDER BY position
+
+-- name: tasks_of_run_in
+-- Those in one of the statuses of a JSON list.
+SELECT {task_columns}
+FROM task
+WHERE run_id = :run_id
+  AND status IN (SELECT value FROM json_each(:statuses))
+ORDER BY position
+
+-- name: used_budgets_of_run
+-- Pending tasks that do not have a fresh budget.
+SELECT {task_columns}
+FROM task
+WHERE run_id = :run_id
+  AND status = 'pending'
+  AND (tries > 0 OR losses > 0 OR not_before IS NOT NULL OR last_outcome IS NOT NULL)
+ORDER BY position
+
+-- name: states_of_run
+-- What an execution needs to know of each task before it starts, and no more.
+SELECT id, key, status, unmet
+FROM task
+WHERE run_id = :run_id
+ORDER BY position
+
+-- name: active_of_run
+SELECT {task_columns}
+FROM task
+WHERE status = 'in_progress'
+  AND run_id = :run_id
+
+-- name: needs_of_run
+SELECT need.task_id, need.needed_key, need.needed_id, need.optional
+FROM need
+JOIN task ON task.id = need.task_id
+WHERE task.run_id = :run_id
+ORDER BY task.position, need.position
+
+-- name: needs_of_task
+-- With what the needed tasks are and gave.
+SELECT need.needed_key, need.optional, need.needed_id, task.status, task.output, task.dead_needs
+FROM need
+LEFT JOIN task ON task.id = need.needed_id
+WHERE need.task_id = :task_id
+ORDER BY need.position
+
+-- name: outputs_of_run
+SELECT key, output
+FROM task
+WHERE run_id = :run_id
+  AND status = 'completed'
+ORDER BY position
+
+-- name: ready_tasks
+-- What the owner of a run may start now: the most urgent first, ties by position. Both halves are index look-ups.
+SELECT * FROM (
+  SELECT {task_columns}
+  FROM task
+  WHERE run_id = :run_id
+    AND status = 'pending'
+    AND unmet = 0
+    AND not_before IS NULL
+  ORDER BY priority, position
+  LIMIT :limit)
+UNION ALL
+SELECT * FROM (
+  SELECT {task_columns}
+  FROM task
+  WHERE run_id = :run_id
+    AND status = 'pending'
+    AND not_before IS NOT NULL
+    AND not_before <= :now
+    AND unmet = 0
+  ORDER BY not_before
+  LIMIT :limit)
+
+-- name: next_due
+-- When the first task that waits for its time may start.
+SELECT min(not_before)
+FROM task
+WHERE run_id = :run_id
+  AND status = 'pending'
+  AND not_before IS NOT NULL
+  AND unmet = 0
+
+-- name: move_task
+-- The one query that sets a task's status. A claim's finish is guarded by its fence, all else by the version.
+UPDATE task
+SET status = :status,
+    version = version + 1,
+    not_before = :not_before,
+    attempts = :attempts,
+    tries = :tries,
+    losses = :losses,
+    fence = :fence,
+    open_attempt = :open_attempt,
+    last_outcome = :last_outcome,
+    worker_id = :worker_id,
+    lease_token = :lease_token,
+    lease_until = :lease_until,
+    output = :output,
+    summary = :summary,
+    error_type = :error_type,
+    error = :error,
+    reason = :reason,
+    started_at = :started_at,
+    completed_at = :completed_at
+WHERE id = :id
+  AND fence = :was_fence
+  AND status = :was_status
+  AND (:held OR version = :was_version)
+
+-- name: edit_task
+-- What a task is, not where it stands.
+UPDATE task
+SET version = version + 1,
+    critical = :critical,
+    priority = :priority,
+    max_retries = :max_retries,
+    retry = :retry,
+    timeout_ms = :timeout_ms,
+    metadata = coalesce(:metadata, metadata)
+WHERE id = :id
+  AND version = :was_version
+
+-- name: note_progress
+UPDATE task
+SET progress_done = :done,
+    progress_total = :total
+WHERE id = :id
+  AND fence = :fence
+
+-- name: open_attempt
+INSERT INTO attempt (task_id, n, fence, worker_id, actor, trace_id, span_id, started_at, code_version, retry_of)
+VALUES (:task_id, :n, :fence, :worker_id, :actor, :trace_id, :span_id, :at, :code_version,
+  (SELECT id FROM attempt WHERE task_id = :task_id AND n = :n - 1))
+
+-- name: close_attempt
+UPDATE attempt
+SET ended_at = :at,
+    duration_us = coalesce(:duration_us, max(0, :at - started_at)),
+    outcome = :outcome,
+    error_type = :error_type,
+    error = :error,
+    stack = :stack,
+    output = :output
+WHERE task_id = :task_id
+  AND n = :n
+  AND ended_at IS NULL
+
+-- name: attempts_of_task
+SELECT {attempt_columns}
+FROM attempt
+WHERE task_id = :task_id
+ORDER BY n
+
+-- name: attempts_of_run
+SELECT {attempt_columns}
+FROM attempt
+WHERE task_id IN (SELECT id FROM task WHERE run_id = :run_id)
+ORDER BY task_id, n
+
+-- name: failed_attempts_of_run
+SELECT {attempt_columns}
+FROM attempt
+WHERE task_id IN (SELECT id FROM task WHERE run_id = :run_id)
+  AND outcome IN ('error', 'timeout')
+ORDER BY task_id, n
+
+-- name: durations_of_run
+-- Milliseconds that the attempts of each task took together.
+SELECT attempt.task_id, sum(attempt.duration_us) / 1000
+FROM attempt
+JOIN task ON task.id = attempt.task_id
+WHERE task.run_id = :run_id
+  AND attempt.ended_at IS NOT NULL
+GROUP BY attempt.task_id
+
+-- name: details_of_run
+-- What only a closer look at a task needs.
+SELECT id, title, metadata, progress_done, progress_total
+FROM task
+WHERE run_id = :run_id
+  AND (title IS NOT NULL OR metadata IS NOT NULL OR progress_done IS NOT NULL)
+
+-- name: details_of_task
+SELECT id, title, metadata, progress_done, progress_total
+FROM task
+WHERE id = :id
+
+-- name: add_event
+INSERT INTO event (at, actor, run_id, task_id, verb, from_status, to_status, attempt, changes, note)
+VALUES (:at, :actor, :run_id, :task_id, :verb, :from_status, :to_status, :attempt, :changes, :note)
+
+-- name: events_of_run
+SELECT event.seq, event.at, event.actor, event.verb, event.from_status, event.to_status, event.attempt,
+  event.changes, event.note, task.key, task.item, task.map_index
+FROM event
+LEFT JOIN task ON task.id = event.task_id
+WHERE event.run_id = :run_id
+  AND event.seq > :after
+ORDER BY event.seq
+LIMIT :limit
+
+-- name: events_of_task
+SELECT event.seq, event.at, event.actor, event.verb, event.from_status, event.to_status, event.attempt,
+  event.changes, event.note, task.key, task.item, task.map_index
+FROM event
+JOIN task ON task.id = event.task_id
+WHERE event.task_id = :task_id
+  AND event.seq > :after
+ORDER BY event.seq
+LIMIT :limit
+
+-- name: fold_events
+-- The history in order, for the proof that it folds to the rows.
+SELECT seq, run_id, task_id, verb, from_status, to_status, attempt, changes
+FROM event
+WHERE run_id = :run_id
+ORDER BY seq
+
+-- name: meet_one
+-- A task is done: whoever needs it waits for one task less.
+UPDATE task
+SET unmet = unmet - c.n
+FROM (SELECT task_id, count(*) AS n FROM need WHERE needed_id = :id GROUP BY task_id) AS c
+WHERE task.id = c.task_id
+
+-- name: meet_many
+-- The same for a JSON list of ids: a join that waits for all of them is touched once.
+UPDATE task
+SET unmet = unmet - c.n
+FROM (
+  SELECT task_id, count(*) AS n
+  FROM need
+  WHERE needed_id IN (SELECT value FROM json_each(:ids))
+  GROUP BY task_id) AS c
+WHERE task.id = c.task_id
+
+-- name: dependants
+-- How often and how somebody needs this task.
+SELECT need.task_id, need.optional, task.run_id, task.status, task.dead_needs
+FROM need
+JOIN task ON task.id = need.task_id
+WHERE need.needed_id = :id
+
+-- name: shift_needs
+UPDATE task
+SET unmet = unmet + :unmet,
+    dead_needs = dead_needs + :dead_needs
+WHERE id = :id
+
+-- name: count_run
+-- What a step that ends or begins does to its run, from values read in the same transaction.
+UPDATE run
+SET status = :status,
+    version = version + 1,
+    n_pending = :n_pending,
+    n_in_progress = :n_in_progress,
+    n_completed = :n_completed,
+    n_failed = :n_failed,
+    n_blocked = :n_blocked,
+    n_skipped = :n_skipped,
+    n_cancelled = :n_cancelled,
+    n_unreachable = :n_unreachable,
+    n_stopping = :n_stopping,
+    updated_at = :updated_at
+WHERE id = :id
+
+-- name: put_run
+-- The same for whatever else a run is; values read in the same transaction.
+UPDATE run
+SET status = :status,
+    version = version + 1,
+    paused = :paused,
+    cancelled_at = :cancelled_at,
+    declared_status = :declared_status,
+    declared_at = :declared_at,
+    declared_error = :declared_error,
+    n_pending = :n_pending,
+    n_in_progress = :n_in_progress,
+    n_completed = :n_completed,
+    n_failed = :n_failed,
+    n_blocked = :n_blocked,
+    n_skipped = :n_skipped,
+    n_cancelled = :n_cancelled,
+    n_unreachable = :n_unreachable,
+    n_stopping = :n_stopping,
+    n_needs = :n_needs,
+    worker_id = :worker_id,
+    owner_token = :owner_token,
+    target = :target,
+    resumes = :resumes,
+    resumed_at = :resumed_at,
+    document_id = :document_id,
+    metadata = :metadata,
+    started_at = :started_at,
+    finished_at = :finished_at,
+    updated_at = :updated_at
+WHERE id = :id
+
+-- name: drop_run
+DELETE FROM run
+WHERE id = :id
+
+-- name: drop_events
+DELETE FROM event
+WHERE run_id = :run_id
+
+-- name: add_worker
+INSERT INTO worker (name, host, pid, boot_id, lock_name, started_at)
+VALUES (:name, :host, :pid, :boot_id, :lock_name, :at)
+RETURNING id
+
+-- name: stop_worker
+UPDATE worker
+SET stopped_at = :at
+WHERE id = :id
+
+-- name: worker_by_id
+SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at
+FROM worker
+WHERE id = :id
+
+-- name: unstopped_workers
+SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at
+FROM worker
+WHERE stopped_at IS NULL
+ORDER BY id
+
+-- name: add_payload
+INSERT INTO payload (hash, data, created_at)
+VALUES (:hash, :data, :at)
+ON CONFLICT (hash) DO NOTHING
+
+-- name: payload_by_hash
+SELECT data
+FROM payload
+WHERE hash = :hash
+
+-- name: document_columns
+id, path, codec, size, mtime_ns, ctime_ns, inode, digest, looked_at, written, detached_at
+
+-- name: document_by_id
+SELECT {document_columns}
+FROM document
+WHERE id = :id
+
+-- name: document_by_path
+SELECT {document_columns}
+FROM document
+WHERE path = :path
+
+-- name: documents_below
+-- Attached files whose path starts with a folder's.
+SELECT {document_columns}
+FROM document
+WHERE path >= :folder
+  AND path < :folder || char(1114111)
+ORDER BY path
+
+-- name: add_document
+INSERT INTO document (path, codec)
+VALUES (:path, :codec)
+RETURNING id
+
+-- name: put_document
+UPDATE document
+SET size = :size,
+    mtime_ns = :mtime_ns,
+    ctime_ns = :ctime_ns,
+    inode = :inode,
+    digest = :digest,
+    looked_at = :looked_at,
+    written = :written,
+    detached_at = :detached_at
+WHERE id = :id
+
+-- name: run_of_document
+SELECT {run_columns}
+FROM run
+WHERE document_id = :document_id
+
+-- name: run_ids
+SELECT id
+FROM run
+ORDER BY id
+
+-- name: counters_of_run
+-- What the counters of a run's tasks must be, told from the rows alone.
+SELECT task.id, task.key, task.unmet, task.dead_needs, task.status
+FROM task
+WHERE task.run_id = :run_id
+ORDER BY task.id
+
+-- name: open_attempts_of_run
+SELECT attempt.task_id, attempt.n
+FROM attempt
+WHERE attempt.ended_at IS NULL
+  AND attempt.task_id IN (SELECT id FROM task WHERE run_id = :run_id)

@@ -1,0 +1,387 @@
+"""The store in one SQLite file, or in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+import apsw
+
+from tasktrail.model.errors import Busy, NotAStore, StoreError
+from tasktrail.store import locks, migrate
+from tasktrail.store.group_commit import GroupCommit, Ticket
+from tasktrail.store.queries import queries
+from tasktrail.store.transaction import Params, Rows, Transaction
+
+APPLICATION_ID: Final = 0x5461736B
+"""'Task' in the file's header: what tells our files from other databases."""
+_HEADER: Final = b"SQLite format 3\0"
+_READERS_KEPT: Final = 4
+_LONGEST_NAP_S: Final = 0.005
+_SQLITE: Final = "sqlite"
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """Rows in one SQLite file: one connection writes, others read. Use `open_store` to get one.
+
+    Args:
+        path: None keeps everything in memory, for as long as this object lives.
+        synchronous: `full` survives power loss; `normal` survives a crash of the process only.
+        busy_s: How long a write waits for other processes before it gives up with `Busy`.
+    """
+
+    def __init__(self, path: Path | None, *, synchronous: str = "full", busy_s: float = 30.0) -> None:
+        self.path = path
+        self.busy_s = busy_s
+        self._synchronous = synchronous
+        self._queries = queries(_SQLITE)
+        self._pid = os.getpid()
+        self._group = GroupCommit(self._commit)
+        self._gate = threading.RLock()
+        self._idle: list[apsw.Connection] = []
+        self._deadline = 0.0
+        self._writer: apsw.Connection | None = None
+        with _explained(self.where):
+            self._open_writer()
+
+    @property
+    def where(self) -> str:
+        """How messages name it."""
+        return str(self.path) if self.path else "memory:"
+
+    @property
+    def lock_folder(self) -> Path | None:
+        """Where the processes that execute its tasks keep their locks; None in memory."""
+        return self.path.with_name(f"{self.path.name}-workers") if self.path else None
+
+    # the seam
+
+    def write(self, work: Callable[[Transaction], T], *, patience_s: float | None = None) -> T:
+        """Run `work` in a transaction; when this returns, its effect survives kill -9 and power loss.
+
+        Args:
+            patience_s: How long to wait for other processes; None is the store's own limit.
+
+        Raises:
+            Busy: Another process kept the write lock all that time; the message names it.
+            StoreError: The file cannot be written; nothing was changed.
+        """
+        self._check_process()
+        ticket = Ticket(work, self.busy_s if patience_s is None else patience_s)
+        with _explained(self.where):
+            result: T = self._group.submit(ticket)
+        return result
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` on one consistent snapshot; it must not write."""
+        self._check_process()
+        with _explained(self.where), self._reader() as connection:
+            connection.execute("BEGIN")
+            try:
+                return work(Transaction(_Connected(connection, self._queries)))
+            finally:
+                connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close all connections. The next use opens anew."""
+        with self._gate:
+            for connection in [*self._idle, self._writer]:
+                if connection is not None:
+                    connection.close()
+            self._idle.clear()
+            if self.path:
+                self._writer = None
+
+    def changed_token(self) -> int:
+        """Return a number that differs once another connection has committed; cheap enough to poll."""
+        with self._gate:
+            return int(self._connection().data_version())
+
+    # keeping
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy, with everything acknowledged so far, to a new file.
+
+        Raises:
+            StoreError: The target exists, or cannot be written; then it is removed again.
+        """
+        if target.exists():
+            raise StoreError(f"{target} exists; a backup never overwrites", hint="choose another file name")
+        with _explained(str(target)), self._reader() as connection:
+            part = target.with_name(f".{target.name}.part")
+            part.unlink(missing_ok=True)
+            try:
+                os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+                connection.execute("VACUUM INTO ?", (str(part),))
+                part.replace(target)
+                locks.sync_folder(target.parent)
+            finally:
+                part.unlink(missing_ok=True)
+
+    def integrity(self) -> list[str]:
+        """Return what SQLite itself finds wrong with the file; empty when it is sound."""
+        with _explained(self.where), self._reader() as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
+            dangling = connection.execute("PRAGMA foreign_key_check").fetchall()
+        return found + [f"{row[0]} row {row[1]} refers to no {row[2]}" for row in dangling]
+
+    # opening
+
+    def _open_writer(self) -> None:
+        if self.path:
+            _check_file(self.path)
+        connection = self._connect(create=True)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._writer = connection
+
+    def _connect(self, *, create: bool = False) -> apsw.Connection:
+        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+        connection = apsw.Connection(str(self.path) if self.path else ":memory:", flags)
+        connection.set_busy_handler(self._nap)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = " + {"full": "FULL", "normal": "NORMAL"}[self._synchronous])
+        connection.execute("PRAGMA fullfsync = ON")
+        connection.execute("PRAGMA checkpoint_fullfsync = ON")
+        return connection
+
+    def _prepare(self, connection: apsw.Connection) -> None:
+        self._deadline = time.monotonic() + self.busy_s
+        version = int(connection.pragma("user_version"))
+        todo = migrate.pending(_SQLITE, version, self.where)
+        _check_ours(connection, version, self.where)
+        self._use_wal(connection)
+        if todo:
+            self._migrate(connection, version)
+
+    def _use_wal(self, connection: apsw.Connection) -> None:
+        """Switching to WAL does not wait for others by itself, so ask until they are done."""
+        while self.path and connection.pragma("journal_mode") != "wal":
+            try:
+                connection.pragma("journal_mode", "wal")
+            except apsw.BusyError:
+                if not self._nap(1):
+                    raise
+
+    def _migrate(self, connection: apsw.Connection, version: int) -> None:
+        if version and self.path:
+            self._copy_before_upgrade(connection, version)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._migrate_inside(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+    def _migrate_inside(self, connection: apsw.Connection) -> None:
+        """Read the version again: another process may have been faster."""
+        add = "INSERT INTO migration (number, name, checksum, applied_at) VALUES (?, ?, ?, ?)"
+        for migration in migrate.pending(_SQLITE, int(connection.pragma("user_version")), self.where):
+            connection.execute(migration.text)
+            connection.execute(add, (migration.number, migration.name, migration.checksum, time.time_ns() // 1000))
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", migrate.latest(_SQLITE))
+
+    def _copy_before_upgrade(self, connection: apsw.Connection, version: int) -> None:
+        assert self.path is not None
+        copy = self.path.with_name(f"{self.path.name}.before-version-{migrate.latest(_SQLITE)}-from-{version}")
+        if not copy.exists():
+            connection.execute("VACUUM INTO ?", (str(copy),))
+            copy.chmod(0o600)
+
+    # connections
+
+    def _connection(self) -> apsw.Connection:
+        if self._writer is None:
+            self._open_writer()
+        assert self._writer is not None
+        return self._writer
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[apsw.Connection]:
+        if self.path is None:
+            with self._gate:
+                yield self._connection()
+            return
+        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            yield connection
+        finally:
+            if len(self._idle) < _READERS_KEPT:
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    def _check_process(self) -> None:
+        """A forked child must not touch its parent's connections, not even to close them: it opens its own."""
+        if self._pid != os.getpid():
+            _left_behind.extend([self._writer, *self._idle])
+            self._pid, self._writer, self._idle = os.getpid(), None, []
+            self._group, self._gate = GroupCommit(self._commit), threading.RLock()
+
+    def _nap(self, waited: int) -> bool:
+        """SQLite asks here whether to wait for another process's lock once more; short naps keep the queue fair."""
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            return False
+        longest_s = min(_LONGEST_NAP_S, 0.0002 * (waited + 1), left_s)
+        time.sleep(longest_s * (0.5 + random.random() / 2))
+        return True
+
+    # committing
+
+    def _commit(self, batch: Sequence[Ticket]) -> None:
+        """Run all tickets in one transaction, each behind a savepoint of its own; errors go to whose they are."""
+        with self._gate:
+            try:
+                connection = self._connection()
+                self._begin(connection, max(ticket.patience_s for ticket in batch))
+            except BaseException as error:  # whatever it is belongs to the callers that wait
+                _fail(batch, error)
+                return
+            try:
+                self._run(connection, batch)
+                connection.execute("COMMIT")
+            except BaseException as error:  # as above
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                _fail(batch, error)
+
+    def _begin(self, connection: apsw.Connection, patience_s: float) -> None:
+        self._deadline = time.monotonic() + patience_s
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            holder = locks.write_lock_holder(self.path) if self.path else None
+            raise Busy(
+                f"{self.where} was locked for {patience_s:g} s by {holder or 'another process'}",
+                hint="tasktrail doctor",
+            ) from None
+
+    def _run(self, connection: apsw.Connection, batch: Sequence[Ticket]) -> None:
+        if len(batch) == 1:
+            self._run_one(connection, batch[0])
+            return
+        for ticket in batch:
+            connection.execute("SAVEPOINT ticket")
+            try:
+                self._run_one(connection, ticket)
+            except Exception as error:
+                ticket.error = error
+                connection.execute("ROLLBACK TO ticket")
+            connection.execute("RELEASE ticket")
+
+    def _run_one(self, connection: apsw.Connection, ticket: Ticket) -> None:
+        transaction = Transaction(_Connected(connection, self._queries))
+        ticket.result = ticket.work(transaction)
+        transaction.settle()
+
+
+class _Connected:
+    """Runs named queries on a connection."""
+
+    __slots__ = ("_connection", "_execute", "_queries", "changed")
+
+    def __init__(self, connection: apsw.Connection, named: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._queries = named
+        self.changed = connection.changes
+
+    def execute(self, name: str, params: Params) -> Rows:
+        return self._execute(self._queries[name], params)
+
+    def execute_many(self, name: str, params: Iterable[Params]) -> None:
+        self._connection.executemany(self._queries[name], params)
+
+
+_left_behind: Final[list[apsw.Connection | None]] = []
+"""Connections of a parent process: never closed here, which would break the parent's locks."""
+
+
+def _fail(batch: Sequence[Ticket], error: BaseException) -> None:
+    for ticket in batch:
+        if ticket.error is None:
+            ticket.error = error
+
+
+def _check_file(path: Path) -> None:
+    """Look at the header before the database library touches the file, so that a wrong one stays as it was."""
+    if path.is_dir():
+        raise NotAStore(f"{path} is a folder, not a Tasktrail store", hint=f"name a file in it: {path / 'tasktrail.db'}")
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        _create(path)
+        return
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    if not header:
+        return
+    if header[:16] != _HEADER or len(header) < 100:
+        raise NotAStore(f"{path} is no Tasktrail store: it starts with {header[:16]!r}", hint="tasktrail --store FILE")
+    if int.from_bytes(header[68:72], "big") not in (0, APPLICATION_ID):
+        raise _foreign(str(path))
+
+
+def _create(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(f"{path} cannot be created: {error.strerror}", hint="tasktrail --store FILE") from None
+
+
+def _foreign(where: str) -> NotAStore:
+    return NotAStore(f"{where} is a SQLite database of another program", hint="tasktrail --store FILE")
+
+
+def _check_ours(connection: apsw.Connection, version: int, where: str) -> None:
+    if connection.pragma("application_id") != APPLICATION_ID:
+        if connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+            raise _foreign(where)
+        return
+    if version:
+        applied = connection.execute("SELECT number, checksum FROM migration").fetchall()
+        migrate.check(_SQLITE, [(int(str(row[0])), str(row[1])) for row in applied], where)
+
+
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Turn the database's errors into ours: what, where, what to do."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise _explain(error, where) from error
+
+
+def _explain(error: apsw.Error, where: str) -> StoreError | Busy:
+    if isinstance(error, apsw.BusyError):
+        return Busy(f"{where} is locked by another process", hint="tasktrail doctor")
+    if isinstance(error, apsw.NotADBError):
+        return NotAStore(f"{where} is no Tasktrail store", hint="tasktrail --store FILE")
+    for kind, words, hint in _EXPLAINED:
+        if isinstance(error, kind):
+            return StoreError(f"{where} {words} ({error})", hint=hint)
+    return StoreError(f"{where}: {type(error).__name__}: {error}", hint="tasktrail doctor --verify")
+
+
+_EXPLAINED: Final[tuple[tuple[type[apsw.Error], str, str], ...]] = (
+    (apsw.FullError, "cannot grow: the disk is full; nothing was changed", "free some space, then run it again"),
+    (apsw.ReadOnlyError, "cannot be written: it is read-only; nothing was changed", "make file and folder writable"),
+    (apsw.CantOpenError, "cannot be opened", "check that the folder exists and is writable"),
+    (apsw.CorruptError, "is damaged", "tasktrail restore BACKUP"),
+    (apsw.IOError, "cannot be read or written; nothing was changed", "check the disk, then run it again"),
+)

@@ -1,0 +1,370 @@
+"""What may happen between BEGIN and COMMIT: named queries, and the one way a change reaches the rows.
+
+A transaction reads each run it touches once, moves its counters in memory, and writes it back in `settle`, just
+before COMMIT. So rows, history, counters and the run's status always agree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final, Protocol
+
+from tasktrail.model.attempt import Attempt
+from tasktrail.model.errors import NotFound
+from tasktrail.model.lifecycle import Change
+from tasktrail.model.run import OVER, RUN_FIELDS, Run, roll_up
+from tasktrail.model.task import STATUSES, Status, Task, Value
+
+Params = Mapping[str, object]
+Row = tuple[object, ...]
+
+_MOVED: Final = (
+    "not_before", "attempts", "tries", "losses", "fence", "open_attempt", "last_outcome", "worker_id",
+    "lease_token", "lease_until", "output", "summary", "error_type", "error", "reason", "started_at", "completed_at",
+)  # fmt: skip
+_moved: Final = attrgetter(*_MOVED)
+_COUNTED: Final = ("id", "status", *(f"n_{status}" for status in STATUSES), "n_unreachable", "n_stopping", "updated_at")
+_PUT: Final = tuple(name for name in RUN_FIELDS if name not in ("kind", "name", "workflow", "trace_id", "created_at"))
+UNRECORDED: Final = frozenset({"worker_id", "lease_token", "lease_until", "open_attempt"})
+"""Columns of a lease: they end with it and are no history."""
+_MET: Final[frozenset[Status]] = frozenset({"completed", "skipped"})
+_MET_IN_MATRIX: Final[frozenset[Status]] = frozenset({"completed"})
+_COUNTER: Final[Mapping[Status, str]] = {status: f"n_{status}" for status in STATUSES}
+_encode: Final[Callable[[object], str]] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Rows(Protocol):
+    """The part of a database cursor that is used here."""
+
+    def fetchone(self) -> Row | None: ...
+    def fetchall(self) -> list[Row]: ...
+    def __iter__(self) -> Iterator[Row]: ...
+
+
+class Database(Protocol):
+    """What a store gives a transaction: how to run a named query, and how many rows the last one changed."""
+
+    def execute(self, name: str, params: Params) -> Rows: ...
+    def execute_many(self, name: str, params: Iterable[Params]) -> None: ...
+    def changed(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a change carries that the state machine does not decide.
+
+    Args:
+        actor: Who asked for it.
+        span_id: Of the attempt that it opens.
+        duration_us: Of the attempt that it closes, by a monotonic clock; None lets the store subtract times.
+        note: Text for the event beside the task's own reason.
+        held: The change finishes a claim: its fence guards it, whatever was edited meanwhile.
+    """
+
+    actor: str
+    span_id: str | None = None
+    duration_us: int | None = None
+    note: str | None = None
+    held: bool = False
+    code_version: str | None = None
+
+
+class Transaction:
+    """One unit of work on the store."""
+
+    def __init__(self, database: Database) -> None:
+        self.execute = database.execute
+        self.execute_many = database.execute_many
+        self._changed = database.changed
+        self._read: dict[int, Run] = {}
+        self._deltas: dict[int, dict[str, int]] = {}
+        self._set: set[int] = set()
+        self._moved_at: dict[int, int] = {}
+        self._settled: dict[int, Run] = {}
+
+    # reading
+
+    def row(self, name: str, /, **params: object) -> Row | None:
+        """Return the first row of a query, None when there is none."""
+        return self.execute(name, params).fetchone()
+
+    def rows(self, name: str, /, **params: object) -> list[Row]:
+        """Return all rows of a query."""
+        return self.execute(name, params).fetchall()
+
+    def task(self, name: str, /, **params: object) -> Task | None:
+        """Return the first task of a query, None when there is none."""
+        row = self.execute(name, params).fetchone()
+        return Task(*row) if row else None  # type: ignore[arg-type]  # the query's columns are the fields
+
+    def tasks(self, name: str, /, **params: object) -> list[Task]:
+        """Return the tasks of a query."""
+        return [Task(*row) for row in self.execute(name, params)]  # type: ignore[arg-type]
+
+    def attempts(self, name: str, /, **params: object) -> list[Attempt]:
+        """Return the attempts of a query."""
+        return [Attempt(*row) for row in self.execute(name, params)]  # type: ignore[arg-type]
+
+    def runs(self, name: str, /, **params: object) -> list[Run]:
+        """Return the runs of a query, as they were before this transaction."""
+        return [Run(*row) for row in self.execute(name, params)]  # type: ignore[arg-type]
+
+    def run(self, run_id: int) -> Run:
+        """Return a run; once read or written in this transaction, as it stands now.
+
+        Raises:
+            NotFound: It does not exist any more.
+        """
+        known = self._known(run_id)
+        deltas = self._deltas.get(run_id)
+        return _with_counts(known, deltas) if deltas else known
+
+    def _known(self, run_id: int) -> Run:
+        """The run as it was read, without the counters' moves."""
+        known = self._read.get(run_id)
+        if known is None:
+            row = self.execute("run_by_id", {"id": run_id}).fetchone()
+            if row is None:
+                raise NotFound("the run does not exist any more", hint="tasktrail list-runs")
+            known = self._read[run_id] = Run(*row)  # type: ignore[arg-type]  # the query's columns are the fields
+        return known
+
+    def settled(self, run_id: int) -> Run:
+        """Return the run as the commit leaves it; only after `settle`."""
+        return self._settled.get(run_id) or self.run(run_id)
+
+    # changing
+
+    def set_run(self, run_id: int, **values: object) -> None:
+        """Let a run have these values (not its counters) when the transaction ends."""
+        self._read[run_id] = _with(self._known(run_id), values)
+        self._deltas.setdefault(run_id, defaultdict(int))
+        self._set.add(run_id)
+
+    def record_run(self, run_id: int, verb: str, at: int, actor: str, **details: object) -> None:
+        """Append an event about the run itself; details are other columns of it, such as `note`."""
+        params = {"at": at, "actor": actor, "run_id": run_id, "task_id": None, "verb": verb, "from_status": None}
+        params.update(to_status=None, attempt=None, changes=None, note=None)
+        params.update(details)
+        self.execute("add_event", params)
+
+    def apply(self, changes: Sequence[tuple[Change, Mark]]) -> list[Change]:
+        """Write changes: task, attempt, event, needs of others, counters of the run. Returns those whose guard held."""
+        done = []
+        for change, mark in changes:
+            if self._move(change, mark):
+                done.append(change)
+                self._record_attempt(change, mark)
+                self.record(change, mark)
+                self._count(change)
+        self._propagate(done)
+        return done
+
+    def record(self, change: Change, mark: Mark) -> None:
+        """Append the event of a change."""
+        task = change.task
+        attempt = change.values.get("open_attempt") or task.open_attempt
+        changes = {
+            name: [getattr(task, name), value]
+            for name, value in change.values.items()
+            if name not in UNRECORDED and value != getattr(task, name)
+        }
+        self.execute(
+            "add_event",
+            {
+                "at": change.at,
+                "actor": mark.actor,
+                "run_id": task.run_id,
+                "task_id": task.id,
+                "verb": change.verb,
+                "from_status": task.status,
+                "to_status": change.status,
+                "attempt": attempt,
+                "changes": _encode(changes) if changes else None,
+                "note": mark.note,
+            },
+        )
+
+    def _move(self, change: Change, mark: Mark) -> bool:
+        task, values = change.task, change.values
+        params: dict[str, object] = dict(zip(_MOVED, _moved(task), strict=True))
+        params.update(values)
+        params.update(
+            id=task.id,
+            status=change.status,
+            was_fence=task.fence,
+            was_status=task.status,
+            was_version=task.version,
+            held=mark.held,
+        )
+        self.execute("move_task", params)
+        return self._changed() == 1
+
+    def _record_attempt(self, change: Change, mark: Mark) -> None:
+        task = change.task
+        if change.closes:
+            failure = change.ask.failure if change.ask else None
+            self.execute(
+                "close_attempt",
+                {
+                    "task_id": task.id,
+                    "n": task.open_attempt,
+                    "at": change.at,
+                    "duration_us": mark.duration_us,
+                    "outcome": change.closes,
+                    "error_type": failure.type if failure else None,
+                    "error": failure.message if failure else None,
+                    "stack": failure.stack if failure else None,
+                    "output": change.values.get("output") if change.status == "completed" else None,
+                },
+            )
+        if change.opens:
+            self.execute(
+                "open_attempt",
+                {
+                    "task_id": task.id,
+                    "n": change.values["attempts"],
+                    "fence": change.values["fence"],
+                    "worker_id": change.values["worker_id"],
+                    "actor": mark.actor,
+                    "trace_id": self._known(task.run_id).trace_id,
+                    "span_id": mark.span_id,
+                    "at": change.at,
+                    "code_version": mark.code_version,
+                },
+            )
+
+    def _count(self, change: Change) -> None:
+        task, status = change.task, change.status
+        if change.ask is not None:
+            self._moved_at[task.run_id] = change.at
+        self._known(task.run_id)
+        deltas = self._deltas.setdefault(task.run_id, defaultdict(int))
+        if status == task.status:
+            return
+        deltas[_COUNTER[task.status]] -= 1
+        deltas[_COUNTER[status]] += 1
+        if task.critical:
+            deltas["n_stopping"] += (status == "failed") - (task.status == "failed")
+        if task.dead_needs:
+            deltas["n_unreachable"] += (status == "pending") - (task.status == "pending")
+
+    def count(self, run_id: int, **deltas: int) -> None:
+        """Move counters of a run by hand: tasks were added, or a failed one became critical."""
+        self._known(run_id)
+        counters = self._deltas.setdefault(run_id, defaultdict(int))
+        for name, delta in deltas.items():
+            counters[name] += delta
+        self._set.add(run_id)
+
+    # needs: every change of a need's met-ness moves the counters of those who need it, both ways
+
+    def _propagate(self, changes: Iterable[Change]) -> None:
+        met_now: list[int] = []
+        for change in changes:
+            task = change.task
+            run = self._read[task.run_id]
+            if not run.n_needs or task.status == change.status:
+                continue
+            met = _MET_IN_MATRIX if run.kind == "matrix" else _MET
+            was, now = _standing(task.status, task.dead_needs, met), _standing(change.status, task.dead_needs, met)
+            if was == (False, False) and now == (True, False):
+                met_now.append(task.id)
+            elif was != now:
+                self._shift(task.id, was, now, met)
+        if len(met_now) == 1:
+            self.execute("meet_one", {"id": met_now[0]})
+        elif met_now:
+            self.execute("meet_many", {"ids": _encode(met_now)})
+
+    def _shift(self, task_id: int, was: _Standing, now: _Standing, met: frozenset[Status]) -> None:
+        """Move the dependants' counters, and those of their dependants where one becomes (un)reachable thereby."""
+        todo = [(task_id, was, now)]
+        while todo:
+            needed_id, (was_met, was_dead), (is_met, is_dead) = todo.pop()
+            for row in self.execute("dependants", {"id": needed_id}).fetchall():
+                dependant: tuple[int, int, int, Status, int] = row  # type: ignore[assignment]  # the query's columns
+                task, optional, run_id, status, dead_needs = dependant
+                if optional:
+                    self._shift_one(task, (was_met or was_dead) - (is_met or is_dead), 0)
+                    continue
+                self._shift_one(task, was_met - is_met, is_dead - was_dead)
+                dead_after = dead_needs + is_dead - was_dead
+                before, after = _standing(status, dead_needs, met), _standing(status, dead_after, met)
+                if status == "pending":
+                    self._deltas[run_id]["n_unreachable"] += (dead_after > 0) - (dead_needs > 0)
+                if before != after:
+                    todo.append((task, before, after))
+
+    def _shift_one(self, task_id: int, unmet: int, dead_needs: int) -> None:
+        if unmet or dead_needs:
+            self.execute("shift_needs", {"id": task_id, "unmet": unmet, "dead_needs": dead_needs})
+
+    # ending
+
+    def settle(self) -> None:
+        """Write every run that was touched: counters, and the status rolled up from them."""
+        for run_id, deltas in self._deltas.items():
+            run = self._settled[run_id] = self._settle_one(self._read[run_id], deltas, self._moved_at.get(run_id))
+            if run_id in self._set or run.finished_at != self._read[run_id].finished_at:
+                self.execute("put_run", {name: getattr(run, name) for name in _PUT})
+            else:
+                self.execute("count_run", {name: getattr(run, name) for name in _COUNTED})
+        self._deltas.clear()
+        self._read.clear()
+        self._set.clear()
+
+    def _settle_one(self, run: Run, deltas: Mapping[str, int], moved_at: int | None) -> Run:
+        values: dict[str, Value] = {name: getattr(run, name) + delta for name, delta in deltas.items() if delta}
+        if moved_at is not None:
+            values["updated_at"] = moved_at
+            if run.started_at is None:
+                values["started_at"] = moved_at
+                self._set.add(run.id)
+            if run.declared_status is not None:
+                values.update(declared_status=None, declared_at=None, declared_error=None)
+                self._set.add(run.id)
+        run = _with(run, values)
+        status = run.declared_status or roll_up(
+            run.counts,
+            moved=run.started_at is not None,
+            stopped=run.stopped,
+            cancelled=run.cancelled_at is not None,
+            unreachable=run.n_unreachable,
+        )
+        if status == run.status:
+            return run
+        at = run.updated_at
+        self.record_run(run.id, "roll_up", at, "tasktrail", from_status=run.status, to_status=status)
+        return _with(run, {"status": status, "finished_at": at if status in OVER else None})
+
+
+
+_Standing = tuple[bool, bool]
+"""As a need of others: whether it is met, and whether it can no longer be."""
+
+
+def _standing(status: Status, dead_needs: int, met: frozenset[Status]) -> _Standing:
+    if status in met:
+        return True, False
+    if status in ("pending", "blocked"):
+        return False, dead_needs > 0
+    return False, status != "in_progress"
+
+
+def _with(run: Run, values: Mapping[str, object]) -> Run:
+    """A run with other values; faster than dataclasses.replace, which every commit would feel."""
+    if not values:
+        return run
+    new: Run = object.__new__(Run)
+    for name in RUN_FIELDS:
+        object.__setattr__(new, name, values[name] if name in values else getattr(run, name))
+    return new
+
+
+def _with_counts(run: Run, deltas: Mapping[str, int]) -> Run:
+    return _with(run, {name: getattr(run, name) + delta for name, delta in deltas.items() if delta})
