@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tasktrail.dag.interface import IDAGRunner, IDAGRunnerFactory
     from tasktrail.dag.retries import RetryBackoffStrategy
+    from tasktrail.dag.resume import DAGResumeManager
     from tasktrail.dag.runner import DAGRunnerFactory, ParallelStatefulDAGRunner, StatefulDAGRunner
     from tasktrail.dag.states import (
         DAGRun,
@@ -17,33 +18,45 @@ if TYPE_CHECKING:
         validate_dag_run,
         validate_dag_step_state,
     )
+    from tasktrail.dag.store import DAGRunStore
+    from tasktrail.dag.trace import DAGTraceCollector, TraceEvent, TraceEventType
 
 __all__ = [
+    "DAGResumeManager",
     "DAGRun",
     "DAGRunStatus",
+    "DAGRunStore",
     "DAGRunnerFactory",
     "DAGStepState",
     "DAGStepStatus",
+    "DAGTraceCollector",
     "IDAGRunner",
     "IDAGRunnerFactory",
     "ParallelStatefulDAGRunner",
     "RetryBackoffStrategy",
     "StatefulDAGRunner",
+    "TraceEvent",
+    "TraceEventType",
     "validate_dag_run",
     "validate_dag_step_state",
 ]
 
 _HOMES = {
+    "DAGResumeManager": "resume",
     "DAGRun": "states",
     "DAGRunStatus": "states",
+    "DAGRunStore": "store",
     "DAGRunnerFactory": "runner",
     "DAGStepState": "states",
     "DAGStepStatus": "states",
+    "DAGTraceCollector": "trace",
     "IDAGRunner": "interface",
     "IDAGRunnerFactory": "interface",
     "ParallelStatefulDAGRunner": "runner",
     "RetryBackoffStrategy": "retries",
     "StatefulDAGRunner": "runner",
+    "TraceEvent": "trace",
+    "TraceEventType": "trace",
     "validate_dag_run": "states",
     "validate_dag_step_state": "states",
 }

@@ -128,9 +128,8 @@ def _why_not_started(run: Run) -> str:
 def fill_run(draft: DAGRun, ledger: Ledger, run: Run) -> None:
     """Bring a draft up to date with its row; `draft.steps` looks after itself."""
     failures = _failures(ledger, run) if run.n_failed else []
-    retrying = bool(run.n_pending) and run.status == "running" and not run.n_in_progress and _any_retrying(ledger, run)
     draft.run_id, draft.dag_id = run.name, run.workflow
-    draft.status = run_word(run, retrying)
+    draft.status = run_word(run, _waits_for_retry(ledger, run))
     draft.created_at, draft.updated_at = when(run.created_at), when(run.updated_at)  # type: ignore[assignment]
     draft.start_time = when(run.started_at if run.started_at is not None else run.declared_at)
     draft.end_time = when(run.finished_at)
@@ -182,7 +181,14 @@ def _failures(ledger: Ledger, run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _any_retrying(ledger: Ledger, run: Run) -> bool:
+def run_statuses(ledger: Ledger, runs: Sequence[Run]) -> dict[int, DAGRunStatus]:
+    """Return the runs' words by row id."""
+    return {run.id: run_word(run, _waits_for_retry(ledger, run)) for run in runs}
+
+
+def _waits_for_retry(ledger: Ledger, run: Run) -> bool:
+    if run.status != "running" or run.n_in_progress or not run.n_pending:
+        return False
     budgets = ledger.store.read(lambda tx: tx.tasks("used_budgets_of_run", run_id=run.id))
     return any(task.retrying for task in budgets)
 
@@ -194,21 +200,40 @@ def find_run(ledger: Ledger, name: str) -> Run | None:
 
 
 class Record:
-    """A draft and the stored run behind it: loads, refreshes and saves."""
+    """A draft and the stored run behind it: loads, refreshes and saves.
 
-    def __init__(self, ledger: Ledger, run: Run, draft: DAGRun | None = None) -> None:
+    Args:
+        name: The run's id as its document has it; None is the store's.
+        draft: An object that is to stand for this run from now on; None makes one.
+    """
+
+    def __init__(self, ledger: Ledger, run: Run, name: str | None = None, draft: DAGRun | None = None) -> None:
         self.ledger = ledger
         self.row_id = run.id
-        self.version = run.version
         self.draft = draft or DAGRun(run.workflow, run.name)
+        self._name = name
         self._steps = StoredSteps(ledger, run.id)
         if draft is None:
             self.draft.steps.attach(self._steps)
-            self._fill(run)
+        self._fill(run)
+        self.draft.record = self
+
+    @classmethod
+    def of_draft(cls, ledger: Ledger, run: Run, draft: DAGRun, name: str | None) -> Record:
+        """Store all that a draft says as a run that was just created with its steps, and let the draft stand for it."""
+        said = {key: dict(step.__dict__) for key, step in draft.steps.items()}
+        status, error, metadata = draft.status, draft.error, draft.metadata
+        record = cls(ledger, run, name, draft)
+        draft.steps.attach(record._steps)
+        for key, values in said.items():
+            draft.steps[key].__dict__.update(values)
+        draft.status, draft.error, draft.metadata = status, error, metadata
+        record.save()
+        return record
 
     def _fill(self, run: Run) -> None:
         fill_run(self.draft, self.ledger, run)
-        self.version = run.version
+        self.draft.run_id = self._name or run.name
         self._said = (self.draft.status, self.draft.error, _user_metadata(self.draft.metadata, _OWN_RUN_KEYS))
 
     def refresh(self, run: Run | None = None) -> DAGRun:
@@ -235,6 +260,11 @@ class Record:
         run = save(self.ledger, RunEdit(self.row_id, edits, (), declared, changed))
         self.refresh(run)
         return run
+
+    def save_expected(self) -> Run | None:
+        """Store what was assigned, and the steps that were added to the draft."""
+        steps = self.draft.steps
+        return self.save([TaskDraft(key, max_retries=steps[key].max_retries) for key in steps.expected()])
 
     def _add(self, added: Sequence[TaskDraft]) -> None:
         """Added steps are stored first; what was assigned to them is compared with how a new step looks."""

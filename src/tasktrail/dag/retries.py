@@ -21,5 +21,5 @@ def policy(max_retries: int, delay_s: float, backoff: RetryBackoffStrategy | str
     Raises:
         BadInput: A number is out of range.
     """
-    strategy: Backoff = RetryBackoffStrategy(backoff).value  # type: ignore[assignment]  # the same three words
+    strategy: Backoff = RetryBackoffStrategy(backoff).value
     return RetryPolicy(max_retries=max_retries, delay_s=float(delay_s), backoff=strategy)

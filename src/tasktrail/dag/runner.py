@@ -9,12 +9,13 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from tasktrail.dag.interface import IDAGRunner, IDAGRunnerFactory
-from tasktrail.dag.records import Record, RunNotFound, find_run, missing
+from tasktrail.dag.records import Record, RunNotFound, missing
 from tasktrail.dag.retries import RetryBackoffStrategy, policy
 from tasktrail.dag.states import DAGRun, DAGRunStatus
+from tasktrail.dag.store import DAGRunStore, runs_of
 from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.project import open_project
@@ -25,9 +26,6 @@ from tasktrail.model.errors import BadInput, Conflict, TasktrailError
 from tasktrail.model.graph import Need, check_graph, find_cycle
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL
-
-if TYPE_CHECKING:
-    from tasktrail.dag.store import DAGRunStore
 
 _EXPONENTIAL: Final = RetryBackoffStrategy.EXPONENTIAL
 
@@ -116,24 +114,21 @@ class StatefulDAGRunner(IDAGRunner):
 
     def _open(self, dag_id: str | None, run_id: str | None, dag_run_id: str | None) -> Record:
         name = run_id or dag_run_id
-        run = find_run(self._ledger, name) if name else None
+        run = runs_of(self._store, self._ledger).find(name) if name else None
         if run is not None:
             if dag_id is not None and run.workflow != dag_id:
                 raise BadInput(f"DAGRun {name} is for DAG {run.workflow}, not {dag_id}")
-            return Record(self._ledger, run)
+            return Record(self._ledger, run, name)
         if run_id is not None:
             raise missing(run_id)
         name = dag_run_id or str(uuid.uuid4())
         try:
-            return Record(self._ledger, self._create(RunDraft("dag", name, dag_id or name, target=self._target)))
+            return Record(self._ledger, self._create(RunDraft("dag", name, dag_id or name, target=self._target)), name)
         except Conflict:  # somebody created it just now
             return self._open(dag_id, name, None)
 
     def _create(self, draft: RunDraft) -> Run:
-        run = self._ledger.create_run(draft)
-        if self._store:
-            run = self._store.attach(run)
-        return run
+        return self._store.create_row(draft) if self._store else self._ledger.create_run(draft)
 
     @property
     def dag_run(self) -> DAGRun:

@@ -264,6 +264,7 @@ class DAGRun:
         self.error: str | None = None
         self.metadata: dict[str, Any] = {}
         self.steps = Steps()
+        self.record: object | None = None
 
     def __repr__(self) -> str:
         return f"DAGRun({self.dag_id!r}, run_id={self.run_id!r}, status={self.status.value})"

@@ -1,4 +1,4 @@
-"""Document 003's words for DESIGN's statuses, both ways; the one table of this door."""
+"""Document 003's words as the door's enums, both ways. The table itself lies with the run files, which speak them too."""
 
 from __future__ import annotations
 
@@ -6,47 +6,25 @@ from collections.abc import Mapping
 from typing import Final
 
 from tasktrail.dag.states import DAGRunStatus, DAGStepStatus
+from tasktrail.formats import run_json
 from tasktrail.model.run import OVER, Run, RunStatus
 from tasktrail.model.task import Status, Task
 
-STEP_WORDS: Final[Mapping[Status, DAGStepStatus]] = {
-    "pending": DAGStepStatus.PENDING,
-    "in_progress": DAGStepStatus.RUNNING,
-    "completed": DAGStepStatus.SUCCESS,
-    "failed": DAGStepStatus.FAILED,
-    "blocked": DAGStepStatus.PENDING,
-    "skipped": DAGStepStatus.SKIPPED,
-    "cancelled": DAGStepStatus.CANCELLED,
-}
 STEP_STATUSES: Final[Mapping[DAGStepStatus, Status]] = {
-    DAGStepStatus.RETRY: "pending",
-    **{word: status for status, word in STEP_WORDS.items() if status != "blocked"},
-}
-RUN_WORDS: Final[Mapping[RunStatus, DAGRunStatus]] = {
-    "created": DAGRunStatus.CREATED,
-    "running": DAGRunStatus.RUNNING,
-    "completed": DAGRunStatus.SUCCESS,
-    "failed": DAGRunStatus.FAILED,
-    "cancelled": DAGRunStatus.CANCELLED,
-    "partial": DAGRunStatus.PARTIAL_SUCCESS,
+    DAGStepStatus(word): status for word, status in run_json.STEP_WORDS.items()
 }
 RUN_STATUSES: Final[Mapping[DAGRunStatus, RunStatus]] = {
-    DAGRunStatus.RETRY: "running",
-    **{word: status for status, word in RUN_WORDS.items()},
+    DAGRunStatus(word): status for word, status in run_json.RUN_WORDS.items()
 }
 
 
 def step_word(task: Task, run: Run) -> DAGStepStatus:
     """Return a step's word. Of a run that is over, steps that never started are shown as skipped."""
-    if task.retrying:
-        return DAGStepStatus.RETRY
     if task.skip_shown and run.status in OVER:
         return DAGStepStatus.SKIPPED
-    return STEP_WORDS[task.status]
+    return DAGStepStatus(run_json.step_word(task.status, retrying=task.retrying))
 
 
 def run_word(run: Run, retrying: bool) -> DAGRunStatus:
     """Return a run's word: RETRY when nothing is in progress and something waits for its next try."""
-    if run.status == "running" and retrying and not run.n_in_progress:
-        return DAGRunStatus.RETRY
-    return RUN_WORDS[run.status]
+    return DAGRunStatus(run_json.run_word(run.status, retrying=retrying, in_progress=run.n_in_progress > 0))

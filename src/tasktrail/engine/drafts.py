@@ -60,29 +60,32 @@ def save(ledger: Ledger, edit: RunEdit) -> Run:
         BadInput: The added tasks cannot be a graph.
     """
 
-    asks = [ledger.clean(Ask("adopt", target=one.status, values=one.values)) for one in edit.tasks]
-
     def work(tx: Transaction) -> Run:
-        now = ledger.clock.now()
-        mark = Mark(ledger.actor, note=f"adopted from a {edit.source}")
-        if edit.added:
-            ledger.add_in(tx, edit.run_id, edit.added, now)
-        for one, ask in zip(edit.tasks, asks, strict=True):
-            task = _loaded(tx, one)
-            one.payload.keep(tx, now)
-            if one.definition or one.metadata is not None:
-                task = _define(tx, ledger, task, one, now)
-            if one.status is not None:
-                tx.apply([(decide(task, ask, now), mark)])
-        if edit.metadata is not None:
-            tx.set_run(edit.run_id, metadata=edit.metadata, updated_at=now)
+        save_in(tx, ledger, edit, ledger.clock.now())
         tx.settle()
-        if edit.declared and tx.run(edit.run_id).status != edit.declared[0]:
-            ledger.declare_in(tx, edit.run_id, *edit.declared, now)
-            tx.settle()
         return tx.settled(edit.run_id)
 
-    return ledger.store.write(work)
+    return ledger.commit(work)
+
+
+def save_in(tx: Transaction, ledger: Ledger, edit: RunEdit, now: int) -> None:
+    """Save a draft inside a transaction that does more. What it declares is compared with what the tasks come to."""
+    mark = Mark(ledger.actor, note=f"adopted from a {edit.source}")
+    if edit.added:
+        ledger.add_in(tx, edit.run_id, edit.added, now)
+    for one in edit.tasks:
+        task = _loaded(tx, one)
+        one.payload.keep(tx, now)
+        if one.definition or one.metadata is not None:
+            task = _define(tx, ledger, task, one, now)
+        if one.status is not None:
+            ask = ledger.clean(Ask("adopt", target=one.status, values=one.values))
+            tx.apply([(decide(task, ask, now), mark)])
+    if edit.metadata is not None:
+        tx.set_run(edit.run_id, metadata=edit.metadata, updated_at=now)
+    tx.settle()
+    if edit.declared and tx.run(edit.run_id).status != edit.declared[0]:
+        ledger.declare_in(tx, edit.run_id, *edit.declared, now)
 
 
 def _loaded(tx: Transaction, edit: TaskEdit) -> Task:

@@ -14,7 +14,7 @@ from tasktrail.engine.ledger import Ledger, event_of_late_answer
 from tasktrail.engine.values import NOTHING, Encoded
 from tasktrail.model.errors import Held
 from tasktrail.model.lifecycle import Ask, Change, Failure, decide, fresh_budget
-from tasktrail.model.run import Run
+from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import Task
 from tasktrail.store import liveness
 from tasktrail.store.sqlite import SqliteStore
@@ -59,6 +59,8 @@ class Turn:
     claims: Sequence[Claim]
     late: Sequence[Task]
 
+
+Pick = Callable[[Transaction, Run], Sequence[Task]]
 
 _workers: Final[WeakKeyDictionary[SqliteStore, Worker]] = WeakKeyDictionary()
 
@@ -132,17 +134,20 @@ class Execution:
         self._token = ledger.ids.token()
         self._code_version = code_version
         self._worker_id: int | None = None
+        self._owned = False
+        self._documents: tuple[int, ...] = ()
 
     # owning
 
-    def begin(self, named: Collection[str], *, only: bool = False, reopen: bool = False) -> Run:
-        """Own the run and make everything named startable again, with a fresh budget.
+    def begin(self, named: Collection[str], pick: Pick, *, only: bool = False, reopen: bool = False) -> Turn:
+        """Own the run, make everything named startable again with a fresh budget, and claim what comes first.
 
         What a dead owner left running is taken back (its attempt is `lost`), failed tasks are retried, and tasks of a
         cancelled run are reopened.
 
         Args:
             named: Keys of the tasks that this execution is about.
+            pick: See `advance`.
             only: Skip the pending tasks that are not named.
             reopen: Reopen named tasks that an earlier order had left out.
 
@@ -158,18 +163,19 @@ class Execution:
                 hint=f"wait for it, or: tasktrail cancel {seen.name}",
             )
 
-        def work(tx: Transaction) -> Run:
+        def work(tx: Transaction) -> Turn:
             run = tx.run(self.run_id)
             if run.worker_id not in (None, seen.worker_id) or run.owner_token != seen.owner_token:
                 raise Held(f"run {run.name} was taken up by somebody else just now", hint="run it again")
             self._take_up(tx, run, named, only=only, reopen=reopen)
             self._own(tx, run, worker.id)
-            tx.settle()
-            return tx.settled(run.id)
+            return self._turn(tx, pick, (), self.ledger.clock.now())
 
-        run = self._store.write(work)
         self._worker_id = worker.id
-        return run
+        self._documents = (seen.document_id,) if seen.document_id is not None else ()
+        turn = self.ledger.commit(work, documents=self._documents)
+        self._owned = turn.run.owner_token == self._token
+        return turn
 
     def _own(self, tx: Transaction, run: Run, worker_id: int) -> None:
         now = self.ledger.clock.now()
@@ -203,28 +209,21 @@ class Execution:
         taken = (_taken_up(task, run, now, named=task.key in wanted, only=only, reopen=reopen) for task in tasks)
         tx.apply([(change, mark) for change in taken if change])
 
-    def end(self) -> Run:
-        """Give the run back; whatever still runs of it stays in progress until somebody takes it up."""
+    def end(self) -> None:
+        """Give the run back, unless its last answer did; what still runs stays in progress until somebody takes it up."""
 
-        def work(tx: Transaction) -> Run:
-            run = tx.run(self.run_id)
-            if run.owner_token == self._token:
+        def work(tx: Transaction) -> None:
+            if tx.run(self.run_id).owner_token == self._token:
                 tx.set_run(self.run_id, worker_id=None, owner_token=None)
-            tx.settle()
-            return tx.settled(self.run_id)
 
-        return self._store.write(work)
+        if self._owned:
+            self._owned = False
+            self.ledger.commit(work, documents=self._documents)
 
     # executing
 
-    def advance(
-        self,
-        answers: Sequence[Answer],
-        pick: Callable[[Transaction, Run], Sequence[Task]],
-        *,
-        patience_s: float | None = None,
-    ) -> Turn:
-        """Hand in answers and claim what comes next, in one commit.
+    def advance(self, answers: Sequence[Answer], pick: Pick, *, patience_s: float | None = None) -> Turn:
+        """Hand in answers and claim what comes next, in one commit. The last one gives the run back.
 
         Args:
             pick: Says which tasks to start, given the run as the answers leave it; not asked when the run takes none.
@@ -236,15 +235,23 @@ class Execution:
 
         def work(tx: Transaction) -> Turn:
             now = self.ledger.clock.now()
-            late = self._hand_in(tx, clean, now)
-            run = tx.run(self.run_id)
-            claims: list[Claim] = []
-            if run.accepts_starts and run.owner_token == self._token:
-                claims = self._claim(tx, pick(tx, run), now)
-            tx.settle()
-            return Turn(tx.settled(self.run_id), claims, late)
+            return self._turn(tx, pick, self._hand_in(tx, clean, now), now)
 
-        return self._store.write(work, patience_s=patience_s)
+        turn = self.ledger.commit(work, documents=self._documents, patience_s=patience_s)
+        self._owned = turn.run.owner_token == self._token
+        return turn
+
+    def _turn(self, tx: Transaction, pick: Pick, late: Sequence[Task], now: int) -> Turn:
+        run = tx.run(self.run_id)
+        claims: list[Claim] = []
+        if run.accepts_starts and run.owner_token == self._token:
+            claims = self._claim(tx, pick(tx, run), now)
+        tx.settle()
+        run = tx.settled(self.run_id)
+        if run.status in OVER and run.owner_token == self._token:
+            tx.set_run(self.run_id, worker_id=None, owner_token=None)
+            tx.settle()
+        return Turn(tx.settled(self.run_id), claims, late)
 
     def _cleaned(self, answer: Answer) -> Answer:
         if answer.ask.failure is None:

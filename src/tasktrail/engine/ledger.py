@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Final, TypeVar
+from functools import cached_property
+from itertools import chain, count
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from tasktrail.engine.ids import RANDOM_IDS, Ids
 from tasktrail.engine.values import NOTHING, Encoded
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, Conflict, Held, NotFound
-from tasktrail.model.graph import MET_BY, check_graph
+from tasktrail.model.graph import MET_BY, Need, check_graph
 from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, decide
 from tasktrail.model.reference import check_key, check_run_id
-from tasktrail.model.run import Run, RunStatus
+from tasktrail.model.run import Kind, Run, RunStatus
 from tasktrail.model.scrub import scrub_text
 from tasktrail.model.task import Task
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Mark, Transaction
+
+if TYPE_CHECKING:
+    from tasktrail.engine.attachments import Attachments
 
 TEXT_COLUMNS: Final = frozenset({"error", "error_type", "reason", "summary"})
 _TRIES: Final = 3
@@ -55,10 +60,39 @@ class Ledger:
         self.ids = ids
         self._scrub = scrub
 
+    # committing
+
+    def commit(
+        self, work: Callable[[Transaction], T], *, documents: Collection[int] = (), patience_s: float | None = None
+    ) -> T:
+        """Run `work` in one transaction, and bring the documents of the runs it touches to what they then say.
+
+        Args:
+            documents: Row ids of documents that it is known to touch; others are found out, at the price of a second
+                try.
+            patience_s: As for the store's `write`.
+        """
+        if not documents:
+            try:
+                return self.store.write(lambda tx: _without_documents(tx, work), patience_s=patience_s)
+            except Documented as found:
+                documents = found.ids
+        return self.attachments.commit(work, documents, patience_s)
+
+    @cached_property
+    def attachments(self) -> Attachments:
+        """The documents of this store's runs."""
+        from tasktrail.engine.attachments import Attachments
+
+        return Attachments(self)
+
     # creating
 
-    def create_run(self, draft: RunDraft) -> Run:
+    def create_run(self, draft: RunDraft, *, freely: bool = False) -> Run:
         """Store a run and its tasks; all or nothing.
+
+        Args:
+            freely: Where the id is taken, -2, -3 … is put behind it instead of refusing.
 
         Raises:
             BadInput: An id is none, a key is given twice, a need is unknown or a cycle; the details name all of them.
@@ -68,17 +102,25 @@ class Ledger:
         check_tasks(draft.tasks)
 
         def work(tx: Transaction) -> Run:
-            if tx.runs("runs_by_name", name=draft.name, kind=draft.kind):
-                raise Conflict(
-                    f"{draft.kind} run {draft.name} exists already", hint=f"tasktrail run dag --status {draft.name}"
-                )
-            now = self.clock.now()
-            run_id = self._insert_run(tx, draft, now)
-            self._insert_tasks(tx, run_id, draft.tasks, (), now)
-            tx.record_run(run_id, "created", now, self.actor, changes=json.dumps({"tasks": [0, len(draft.tasks)]}))
-            return tx.run(run_id)
+            named = replace(draft, name=free_name(tx, draft.kind, draft.name)) if freely else draft
+            return self.create_in(tx, named, self.clock.now())
 
-        return self.store.write(work)
+        return self.commit(work)
+
+    def create_in(self, tx: Transaction, draft: RunDraft, now: int, *, created_at: int | None = None) -> Run:
+        """Create a run inside a transaction that does more.
+
+        Args:
+            created_at: When it was created according to a document; None is now.
+        """
+        if tx.runs("runs_by_name", name=draft.name, kind=draft.kind):
+            raise Conflict(
+                f"{draft.kind} run {draft.name} exists already", hint=f"tasktrail run dag --status {draft.name}"
+            )
+        run_id = self._insert_run(tx, draft, created_at or now)
+        self._insert_tasks(tx, run_id, draft.tasks, (), now)
+        tx.record_run(run_id, "created", now, self.actor, changes=json.dumps({"tasks": [0, len(draft.tasks)]}))
+        return tx.run(run_id)
 
     def add_tasks(self, run_id: int, drafts: Sequence[TaskDraft]) -> Run:
         """Add tasks to a run that exists; their needs may name tasks that it has already.
@@ -92,14 +134,14 @@ class Ledger:
             tx.settle()
             return tx.settled(run_id)
 
-        return self.store.write(work)
+        return self.commit(work)
 
     def add_in(self, tx: Transaction, run_id: int, drafts: Sequence[TaskDraft], now: int) -> None:
         """Add tasks inside a transaction that does more."""
         run = tx.run(run_id)
         existing = tx.tasks("tasks_of_run", run_id=run_id) if run.n_tasks else []
         check_tasks(drafts, known=[task.key for task in existing])
-        n_needs = sum(len(draft.needs) for draft in drafts)
+        n_needs = sum(len(distinct(draft.needs)) for draft in drafts)
         tx.count(run_id, n_pending=len(drafts), n_needs=n_needs)
         tx.set_run(run_id, updated_at=now)
         self._insert_tasks(tx, run_id, drafts, existing, now)
@@ -112,7 +154,7 @@ class Ledger:
         run_id = int(str(last[0])) + 1
         params: dict[str, object] = {"id": run_id, "kind": draft.kind, "name": draft.name, "workflow": draft.workflow}
         params.update(target=draft.target, trace_id=draft.trace_id or self.ids.trace_id(), metadata=draft.metadata)
-        n_needs = sum(len(task.needs) for task in draft.tasks)
+        n_needs = sum(len(distinct(task.needs)) for task in draft.tasks)
         params.update(n_pending=len(draft.tasks), n_needs=n_needs, document_id=None, at=now)
         tx.execute("add_run", params)
         return run_id
@@ -145,7 +187,7 @@ class Ledger:
                     "optional": need.optional,
                 }
                 for offset, draft in enumerate(drafts)
-                for place, need in enumerate(draft.needs)
+                for place, need in enumerate(distinct(draft.needs))
             ),
         )
         return first
@@ -180,7 +222,7 @@ class Ledger:
             payload.keep(tx, now)
             return self._ask_in(tx, task_id, ask, Mark(self.actor, note=note, span_id=self.ids.span_id()), token, now)
 
-        return self.store.write(work)
+        return self.commit(work)
 
     def _ask_in(self, tx: Transaction, task_id: int, ask: Ask, mark: Mark, token: str | None, now: int) -> Task:
         for _ in range(_TRIES):
@@ -208,7 +250,7 @@ class Ledger:
             tx.settle()
             return tx.settled(run_id)
 
-        return self.store.write(work)
+        return self.commit(work)
 
     def note(self, task: Task, text: str) -> None:
         """Append a note to a task's history."""
@@ -217,12 +259,12 @@ class Ledger:
         def work(tx: Transaction) -> None:
             tx.record_run(task.run_id, "note", self.clock.now(), self.actor, task_id=task.id, note=note)
 
-        self.store.write(work)
+        self.commit(work)
 
     def progress(self, task: Task, done: int, total: int | None) -> None:
         """Say how far a running attempt is; no history, and void once the attempt is over."""
         params = {"id": task.id, "fence": task.fence, "done": done, "total": total}
-        self.store.write(lambda tx: tx.execute("note_progress", params))
+        self.commit(lambda tx: tx.execute("note_progress", params))
 
     def declare_run(self, run_id: int, status: RunStatus, error: str | None = None) -> Run:
         """Let a run have a status that is not its tasks' doing, until one of them moves."""
@@ -232,7 +274,7 @@ class Ledger:
             tx.settle()
             return tx.settled(run_id)
 
-        return self.store.write(work)
+        return self.commit(work)
 
     def declare_in(self, tx: Transaction, run_id: int, status: RunStatus, error: str | None, now: int) -> None:
         """Declare a run inside a transaction that does more."""
@@ -247,7 +289,7 @@ class Ledger:
             tx.execute("drop_events", {"run_id": run_id})
             tx.execute("drop_run", {"id": run_id})
 
-        self.store.write(work)
+        self.commit(work)
 
     # scrubbing: the one place where text fields pass
 
@@ -274,6 +316,29 @@ class Ledger:
         )
 
 
+class Documented(Exception):  # noqa: N818  # it is no error: the work is done again with the documents locked
+    """Work that touches documents was tried without their locks."""
+
+    def __init__(self, ids: Collection[int]) -> None:
+        super().__init__(ids)
+        self.ids = ids
+
+
+def _without_documents(tx: Transaction, work: Callable[[Transaction], T]) -> T:
+    result = work(tx)
+    tx.settle()
+    if touched := tx.documents():
+        raise Documented(touched)
+    return result
+
+
+def free_name(tx: Transaction, kind: Kind, name: str) -> str:
+    """Return the name, with -2, -3 … where another run of its kind has it."""
+    taken = {str(row[0]) for row in tx.rows("names_taken", kind=kind, prefix=name)}
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(one for one in names if one not in taken)
+
+
 def _existing(tx: Transaction, task_id: int) -> Task:
     task = tx.task("task_by_id", id=task_id)
     if task is None:
@@ -295,6 +360,17 @@ def check_tasks(drafts: Sequence[TaskDraft], known: Sequence[str] = ()) -> None:
     faults = check_graph([*known, *(draft.key for draft in drafts)], needs)
     if faults:
         raise BadInput("these tasks cannot be a graph", details=faults)
+
+
+def distinct(needs: Sequence[Need]) -> Sequence[Need]:
+    """Return the needs with each task once; one that is needed and optionally needed is needed."""
+    if len(needs) < 2:
+        return needs
+    by_key: dict[str, Need] = {}
+    for need in needs:
+        if need.key not in by_key or not need.optional:
+            by_key[need.key] = need
+    return list(by_key.values())
 
 
 def _repeats(known: Sequence[str], drafts: Sequence[TaskDraft]) -> bool:
@@ -325,7 +401,7 @@ def _task_row(
         "item": draft.item,
         "map_index": draft.map_index,
         "position": position,
-        "unmet": sum(not by_key[need.key][1] for need in draft.needs),
+        "unmet": sum(not by_key[need.key][1] for need in distinct(draft.needs)),
         "priority": draft.priority,
         "critical": draft.critical,
         "queue": draft.queue,

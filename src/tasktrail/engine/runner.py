@@ -90,7 +90,9 @@ class Runner:
         self._queue: deque[int] = deque()
         self._alarms: set[asyncio.Task[None]] = set()
         self._threads = Threads("tasktrail-step")
+        self._pick = self._pick_ready if plan.order is None else self._pick_next
         self._seen = -1
+        self._retried = False
         self._cancelled = False
 
     async def execute(self) -> Run:
@@ -102,17 +104,17 @@ class Runner:
         """
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
-        self._begin()
+        turn = self._begin()
         self._poll_handle = self._loop.call_later(_POLL_S, self._poll)
         try:
-            await self._drive()
+            await self._drive(turn)
         except asyncio.CancelledError:
             await self._interrupt()
             raise
         finally:
             self._stop_everything()
-            run = self._execution.end()
-        return run
+            self._execution.end()
+        return self._ledger.store.read(lambda tx: tx.run(self._execution.run_id))
 
     def cancel(self) -> None:
         """Stop the steps of a run that was cancelled. The ledger has cancelled their tasks already."""
@@ -123,17 +125,16 @@ class Runner:
 
     # the loop
 
-    def _begin(self) -> None:
-        plan = self._plan
-        run = self._execution.begin(plan.order or plan.steps, only=plan.only, reopen=plan.only)
+    def _begin(self) -> Turn:
+        plan, run_id = self._plan, self._execution.run_id
         if plan.order is not None:
-            rows = self._ledger.store.read(lambda tx: tx.rows("states_of_run", run_id=run.id))
-            unfinished = {row[1]: int(str(row[0])) for row in rows if row[2] not in FINAL}
-            self._queue.extend(unfinished[key] for key in plan.order if key in unfinished)
+            rows = self._ledger.store.read(lambda tx: tx.rows("states_of_run", run_id=run_id))
+            ids = {row[1]: int(str(row[0])) for row in rows if row[2] != "completed"}
+            self._queue.extend(ids[key] for key in plan.order if key in ids)
+        return self._execution.begin(plan.order or plan.steps, self._pick, only=plan.only, reopen=plan.only)
 
-    async def _drive(self) -> None:
+    async def _drive(self, turn: Turn) -> None:
         while True:
-            turn = await self._advance()
             if turn.run.cancelled_at is not None and not self._cancelled:
                 self.cancel()
             for claim in turn.claims:
@@ -144,15 +145,15 @@ class Runner:
                 return
             await self._woken.wait()
             self._woken.clear()
+            turn = await self._advance()
 
     async def _advance(self) -> Turn:
         """Commit on the loop's own thread, unless another process writes for long: then the loop must not stand still."""
         answers, self._answers = self._answers, []
-        pick = self._pick_ready if self._plan.order is None else self._pick_next
         try:
-            turn = self._execution.advance(answers, pick, patience_s=_INLINE_PATIENCE_S)
+            turn = self._execution.advance(answers, self._pick, patience_s=_INLINE_PATIENCE_S)
         except Busy:
-            turn = await asyncio.to_thread(self._execution.advance, answers, pick)
+            turn = await asyncio.to_thread(self._execution.advance, answers, self._pick)
         for task in turn.late:
             _log.warning("step %s: the answer of attempt %s came too late and is void", task.key, task.attempts)
         return turn
@@ -161,8 +162,10 @@ class Runner:
         free = self._plan.max_parallel - len(self._running)
         if free <= 0:
             return []
-        ready = tx.tasks("ready_tasks", run_id=run.id, now=self._ledger.clock.now(), limit=free)
-        ready.sort(key=lambda task: (task.priority, task.position))
+        ready = tx.tasks("ready_tasks", run_id=run.id, limit=free)
+        if self._retried:
+            ready += tx.tasks("due_tasks", run_id=run.id, now=self._ledger.clock.now(), limit=free)
+            ready.sort(key=lambda task: (task.priority, task.position))
         return ready[:free]
 
     def _pick_next(self, tx: Transaction, _: Run) -> list[Task]:
@@ -315,6 +318,7 @@ class Runner:
     # waiting
 
     def _set_alarm(self, due: int) -> None:
+        self._retried = True
         alarm = self._loop.create_task(self._sleep_until(due))
         self._alarms.add(alarm)
         alarm.add_done_callback(self._alarm_rang)

@@ -45,12 +45,17 @@ def encode(value: object, what: str) -> Encoded:
         return NOTHING
     try:
         text = _encode(value)
-        raw = text.encode()
+        text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise BadInput(f"{what} is not JSON: {_why(error)}", hint="return only dict, list, str, numbers, bool and None") from None
-    if len(text) <= LARGEST_INLINE:
+    return encode_text(text)
+
+
+def encode_text(text: str | None) -> Encoded:
+    """Return JSON text as a column holds it."""
+    if text is None or len(text) <= LARGEST_INLINE:
         return Encoded(text)
-    return Encoded("@" + hashlib.sha256(raw).hexdigest(), text)
+    return Encoded("@" + hashlib.sha256(text.encode()).hexdigest(), text)
 
 
 def _why(error: Exception) -> str:
@@ -62,13 +67,15 @@ def _why(error: Exception) -> str:
     return str(error)
 
 
+def text_of(column: str | None, tx: Transaction) -> str | None:
+    """Return the JSON text that a column holds or stands for."""
+    if column is None or not column.startswith("@"):
+        return column
+    row = tx.row("payload_by_hash", hash=column[1:])
+    return str(row[0]) if row else None
+
+
 def decode(column: str | None, tx: Transaction) -> object:
     """Return the value that a column holds; a reader needs the transaction for payloads."""
-    if column is None:
-        return None
-    if column.startswith("@"):
-        row = tx.row("payload_by_hash", hash=column[1:])
-        if row is None:
-            return None
-        column = str(row[0])
-    return json.loads(column)
+    text = text_of(column, tx)
+    return None if text is None else json.loads(text)

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from operator import attrgetter
 from typing import Final
 
@@ -101,11 +102,15 @@ def verify(store: SqliteStore, run_id: int | None = None) -> list[str]:
     findings = store.integrity()
     for one in ids:
         try:
-            findings += store.read(lambda tx, one=one: verify_run(tx, tx.run(one)))  # type: ignore[misc]  # bound now
+            findings += store.read(partial(_verify_one, one))
         except NotFound:
             if run_id is not None:
                 raise
     return findings
+
+
+def _verify_one(run_id: int, tx: Transaction) -> list[str]:
+    return verify_run(tx, tx.run(run_id))
 
 
 def verify_run(tx: Transaction, run: Run) -> list[str]:

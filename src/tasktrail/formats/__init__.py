@@ -1,0 +1,23 @@
+"""Codecs: one per kind of document, found by the name under which a document was attached."""
+
+from __future__ import annotations
+
+from tasktrail.formats.picture import Codec
+from tasktrail.model.errors import BadInput
+
+__all__ = ["codec"]
+
+NAMES = ("run-json@1",)
+
+
+def codec(name: str) -> Codec:
+    """Return the codec of this name; it is loaded at its first use.
+
+    Raises:
+        BadInput: This version of Tasktrail has no such codec.
+    """
+    if name == "run-json@1":
+        from tasktrail.formats.run_json import RUN_JSON
+
+        return RUN_JSON
+    raise BadInput(f"expected a codec to be {' or '.join(NAMES)}, got: {name[:60]!r}", hint="upgrade Tasktrail")

@@ -16,7 +16,7 @@ Source: DESIGN §6 P9; research/security.md §4.2 item 12.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -33,8 +33,9 @@ class Rule:
         name: Of the rule, unique in its profile.
         label: The word in the placeholder: ``EMAIL`` gives ``[EMAIL]``.
         pattern: A regular expression; its last group that matched is the value, without a group the whole match is.
-        signs: Lower-case words, one of which every text has that the pattern matches; empty: the pattern is cheap.
+        signs: Lower-case words, one of which every text has that the pattern matches; the empty word is in every text.
         folded: The pattern is in lower case and reads the text in lower case.
+        reach: Characters that lengthen the value to the left, as letters and digits then do; empty: nothing does.
         numbered: Several distinct values get numbers, ``[EMAIL:1]`` and ``[EMAIL:2]``; equal ones the same.
         normal: Values are equal when this makes them equal.
         accepts: Has the last word on a value in its normal form; None accepts all.
@@ -43,8 +44,9 @@ class Rule:
     name: str
     label: str
     pattern: str
-    signs: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ("",)
     folded: bool = False
+    reach: str = ""
     numbered: bool = False
     normal: Callable[[str], str] = str.lower
     accepts: Callable[[str], bool] | None = None
@@ -81,12 +83,11 @@ def scrub(text: str, profile: Profile, *, allow: Collection[str] = ()) -> str:
     if not _first_sign()(text):
         return text
     folded = _fold(text)
-    for rule in profile:
-        if _may_match(rule, folded):
-            spans = _find(rule, text, folded, allow)
-            if spans:
-                text = _replace(rule, text, spans)
-                folded = _fold(text)
+    for rule in _due(profile, folded):
+        spans = _find(rule, text, folded, allow)
+        if spans:
+            text = _replace(rule, text, spans)
+            folded = _fold(text)
     return text
 
 
@@ -102,11 +103,13 @@ def _fold(text: str) -> str:
     return folded if len(folded) == len(text) else text.replace("\u0130", "I").lower()
 
 
-def _may_match(rule: Rule, folded: str) -> bool:
-    for sign in rule.signs:  # a plain loop: any() with a generator costs ten times as much here
-        if sign in folded:
-            return True
-    return not rule.signs
+def _due(profile: Profile, folded: str) -> Iterator[Rule]:
+    """Yield the rules that have a sign in the text. A placeholder brings no new value, so one look is enough."""
+    for rule in profile:
+        for sign in rule.signs:  # a plain loop: any() with a generator costs ten times as much here
+            if sign in folded:
+                yield rule
+                break
 
 
 _compiled = cache(re.compile)
@@ -120,12 +123,21 @@ def _find(rule: Rule, text: str, folded: str, allow: Collection[str]) -> list[_S
     at = 0
     while match := search(subject, at):
         start, end = match.span(match.lastindex or 0)
+        if rule.reach:
+            start = _reach_back(text, start, spans[-1][1] if spans else 0, rule.reach)
         if _stays(rule, text[start:end], allow):
             at = match.start() + 1  # what was refused may hide a value: 2026 4111 1111 1111 1111
         else:
             spans.append((start, end))
             at = end
     return spans
+
+
+def _reach_back(text: str, start: int, floor: int, characters: str) -> int:
+    """Return where the run of letters, digits and these characters begins that ends at the start."""
+    while start > floor and (text[start - 1].isalnum() or text[start - 1] in characters):
+        start -= 1
+    return start
 
 
 def _stays(rule: Rule, value: str, allow: Collection[str]) -> bool:
@@ -165,6 +177,9 @@ def _next_number(label: str, text: str) -> int:
 # --- what decides where looks do not -------------------------------------------------------------------------------
 
 _SEPARATORS = {ord(character): None for character in " .-\u00a0"}
+_CARD_BRANDS = (
+    r"4[0-9]{12}(?:[0-9]{3}){0,2}|(?:5[0-8]|2[2-7])[0-9]{14}|3[47][0-9]{13}|3[0689][0-9]{12}|(?:35|6[0-9])[0-9]{14,17}"
+)
 _DOUBLED = str.maketrans("0123456789", "0246813579")
 
 # By length, so that the groups after an IBAN ("... BIC COBADEFF") are not taken for its own.
@@ -207,9 +222,8 @@ def _compact(value: str) -> str:
 
 
 def _is_card(digits: str) -> bool:
-    """Tell a card number by its brand's prefix and length, and by its check digit."""
-    brands = r"4[0-9]{12}(?:[0-9]{3}){0,2}|(?:5[0-8]|2[2-7])[0-9]{14}|3[47][0-9]{13}|3[0689][0-9]{12}"
-    return _compiled(rf"{brands}|(?:35|6[0-9])[0-9]{{14,17}}").fullmatch(digits) is not None and _luhn(digits) == 0
+    """Tell a card number by its check digit, and by its brand's prefix and length."""
+    return _luhn(digits) == 0 and _compiled(_CARD_BRANDS).fullmatch(digits) is not None
 
 
 def _luhn(digits: str) -> int:
@@ -246,8 +260,8 @@ _CARD = (
 _CARD_IN_ODD_GROUPS = (
     r"([2-6](?<![\w.].)[0-9]{3}([ .\u00a0-])[0-9]{4}\2[0-9]{4}\2(?:[0-9]{4}\2[0-9]{3}|[0-9]))(?!\w)(?!\.[0-9])"
 )
-_EMAIL = (
-    r"(?<![\w.+-])[\w.+-]++(?:@|%40)(?!v?[0-9]++\.[0-9])"  # not a version: package@1.2.3-beta.one
+_EMAIL = (  # from the @ on; reach adds what is in front of it
+    r"(?:@(?<=[\w.+-]@)|%40(?<=[\w.+-]%40))(?!v?[0-9]++\.[0-9])"  # not a version: package@1.2.3-beta.one
     r"(?:[\w-]++\.){1,20}[^\W\d_]{2}[\w-]*+"
 )
 _PEM = (
@@ -337,7 +351,7 @@ TEXT: Profile = (
     Rule("token", "SECRET", _TOKEN, signs=("token",), folded=True),
     Rule("flag", "SECRET", _FLAG, signs=("--",), folded=True),
     *(Rule(f"key_{name}", f"SECRET:{name}", pattern, signs) for name, signs, pattern in _PROVIDERS),
-    Rule("email", "EMAIL", _EMAIL, signs=("@", "%40"), numbered=True, accepts=_is_address),
+    Rule("email", "EMAIL", _EMAIL, signs=("@", "%40"), reach="._+-", numbered=True, accepts=_is_address),
     Rule("iban", "IBAN", _iban_pattern(), numbered=True, normal=_compact, accepts=_is_iban),
     Rule("card", "CARD", _CARD, numbered=True, normal=_compact, accepts=_is_card),
     Rule("card_odd", "CARD", _CARD_IN_ODD_GROUPS, numbered=True, normal=_compact, accepts=_is_card),

@@ -137,6 +137,14 @@ class Transaction:
         """Return the run as the commit leaves it; only after `settle`."""
         return self._settled.get(run_id) or self.run(run_id)
 
+    def documents(self) -> set[int]:
+        """Return the row ids of the documents whose runs this transaction changed; only after `settle`."""
+        return {run.document_id for run in self._settled.values() if run.document_id is not None}
+
+    def documented_runs(self) -> list[Run]:
+        """Return the changed runs that have a document; only after `settle`."""
+        return [run for run in self._settled.values() if run.document_id is not None]
+
     # changing
 
     def set_run(self, run_id: int, **values: object) -> None:

@@ -1,0 +1,164 @@
+"""The trace of a run: its history in document 003's words, kept as one readable file where somebody wants one."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from tasktrail.dag.records import missing, when
+from tasktrail.dag.store import DAGRunStore, runs_of
+from tasktrail.engine.project import open_project
+from tasktrail.model.reference import check_run_id
+from tasktrail.model.scrub import scrub_text
+from tasktrail.store.documents import DocumentFile
+
+_EVENTS_READ: Final = 1_000_000
+_LOCK_S: Final = 30.0
+
+
+class TraceEventType(str, Enum):
+    """What happened."""
+
+    DAG_START = "dag_start"
+    DAG_COMPLETE = "dag_complete"
+    DAG_FAIL = "dag_fail"
+    STEP_START = "step_start"
+    STEP_COMPLETE = "step_complete"
+    STEP_FAIL = "step_fail"
+    STEP_RETRY = "step_retry"
+    STEP_SKIP = "step_skip"
+    ERROR = "error"
+    INFO = "info"
+    DEBUG = "debug"
+
+
+_STEP_TYPES: Final[Mapping[str, TraceEventType]] = {
+    "start": TraceEventType.STEP_START,
+    "complete": TraceEventType.STEP_COMPLETE,
+    "fail": TraceEventType.STEP_FAIL,
+    "retry": TraceEventType.STEP_RETRY,
+    "skip": TraceEventType.STEP_SKIP,
+    "late": TraceEventType.ERROR,
+    "lapse": TraceEventType.ERROR,
+}
+_RUN_TYPES: Final[Mapping[str, TraceEventType]] = {
+    "running": TraceEventType.DAG_START,
+    "completed": TraceEventType.DAG_COMPLETE,
+    "partial": TraceEventType.DAG_COMPLETE,
+    "failed": TraceEventType.DAG_FAIL,
+    "cancelled": TraceEventType.DAG_FAIL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """One thing that happened. `timestamp` is ISO 8601 in UTC."""
+
+    event_type: str
+    timestamp: str
+    step_id: str | None = None
+    message: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class DAGTraceCollector:
+    """Collects what happened in a run: from its history, and what a program adds.
+
+    Args:
+        run_id: Public id of the run.
+        storage_path: Folder of the files `trace_<run id>.json`.
+        store: Where the run lives; None means the project's store.
+    """
+
+    def __init__(
+        self, run_id: str, storage_path: str | Path = "data/dag_traces", store: DAGRunStore | None = None
+    ) -> None:
+        self.run_id = check_run_id(run_id)
+        self.events: list[TraceEvent] = []
+        self._store = store
+        self._path = Path(storage_path) / f"trace_{self.run_id}.json"
+
+    def add_event(
+        self, event_type: TraceEventType | str, message: str = "", step_id: str | None = None, **data: Any
+    ) -> TraceEvent:
+        """Add an event of now; its message is scrubbed."""
+        at = datetime.now(UTC).isoformat()
+        event = TraceEvent(TraceEventType(event_type).value, at, step_id, scrub_text(message), data)
+        self.events.append(event)
+        return event
+
+    def collect(self) -> list[TraceEvent]:
+        """Add the run's history to what was added by hand, in the order of time; return all.
+
+        Raises:
+            ValueError: There is no such run.
+        """
+        ledger = self._store.ledger if self._store else open_project(create=False)
+        run = runs_of(self._store, ledger).find(self.run_id)
+        if run is None:
+            raise missing(self.run_id)
+        rows = ledger.store.read(lambda tx: tx.rows("events_of_run", run_id=run.id, after=0, limit=_EVENTS_READ))
+        told = [event for row in rows if (event := _told(row))]
+        own = [event for event in self.events if not event.data.get("seq")]
+        self.events = sorted([*told, *own], key=lambda event: event.timestamp)
+        return self.events
+
+    def get_summary(self) -> dict[str, Any]:
+        """Return how many events there are, of which types, and the errors among them."""
+        types = Counter(event.event_type for event in self.events)
+        bad = (TraceEventType.STEP_FAIL.value, TraceEventType.DAG_FAIL.value, TraceEventType.ERROR.value)
+        return {
+            "run_id": self.run_id,
+            "total_events": len(self.events),
+            "by_type": dict(types),
+            "errors": [asdict(event) for event in self.events if event.event_type in bad],
+            "first": self.events[0].timestamp if self.events else None,
+            "last": self.events[-1].timestamp if self.events else None,
+        }
+
+    def save(self) -> Path:
+        """Write `trace_<run id>.json`, whole or not at all; return its path."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        data = {"run_id": self.run_id, "events": [asdict(event) for event in self.events]}
+        file = DocumentFile(self._path)
+        with file.lock(_LOCK_S):
+            reading = file.read()
+            file.replace(json.dumps(data, indent=2, ensure_ascii=False) + "\n", reading.look if reading else None)
+        return self._path
+
+    @classmethod
+    def load(cls, run_id: str, storage_path: str | Path = "data/dag_traces") -> DAGTraceCollector | None:
+        """Return the trace that was saved; None when there is none."""
+        collector = cls(run_id, storage_path)
+        if not collector._path.exists():
+            return None
+        data = json.loads(collector._path.read_text(encoding="utf-8"))
+        collector.events = [TraceEvent(**event) for event in data["events"]]
+        return collector
+
+    def delete(self) -> bool:
+        """Remove the saved file; False when there was none."""
+        if not self._path.exists():
+            return False
+        self._path.unlink()
+        return True
+
+
+def _told(row: tuple[Any, ...]) -> TraceEvent | None:
+    """Return an event of the history in this document's words; None for what it has none."""
+    seq, at, actor, verb, from_status, to_status, attempt, _, note, key, _, _ = row
+    kind = _STEP_TYPES.get(verb) if key else _RUN_TYPES.get(to_status) if verb in ("roll_up", "declare") else None
+    if verb == "note":
+        kind = TraceEventType.INFO
+    if kind is None:
+        return None
+    moment = when(at)
+    assert moment is not None
+    data = {"seq": seq, "actor": actor, "attempt": attempt, "from": from_status, "to": to_status}
+    return TraceEvent(kind.value, moment.isoformat(), key, note or "", {k: v for k, v in data.items() if v is not None})

@@ -1,0 +1,221 @@
+"""What a document says of its run, in the words of the model: what every codec reads and writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple, Protocol, cast
+
+from tasktrail.model.run import Run, RunStatus
+from tasktrail.model.task import Status, Task, Value
+
+__all__ = ["MAX_TASKS", "Codec", "Differences", "Picture", "TaskChange", "TaskPicture", "Writing", "differences"]
+
+MAX_TASKS: Final = 20_000
+"""A document refuses more: every reader would have to load them all to show one."""
+
+_TASK_COLUMNS: Final = (
+    "priority", "critical", "max_retries", "tries", "last_outcome", "summary", "error", "reason",
+    "started_at", "completed_at",
+)  # fmt: skip
+_RUN_FIELDS: Final = ("name", "workflow", "status", "error", "metadata", "created_at", "started_at", "finished_at")
+_TIMES: Final = frozenset({"created_at", "started_at", "completed_at", "finished_at"})
+_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPicture:
+    """What a document says of one task.
+
+    Args:
+        values: Columns of `Task` that the document has words for and that are not empty. `output` is the JSON text
+            of the value itself, never a hash. Times are microseconds UTC.
+        metadata: JSON text of an object; None when there is none or it is empty.
+    """
+
+    key: str
+    status: Status
+    values: Mapping[str, Value] = field(default_factory=dict)
+    metadata: str | None = None
+
+    @classmethod
+    def of(cls, task: Task, output: str | None, metadata: str | None) -> TaskPicture:
+        """Return a task of the store with all its values; a codec leaves out what it has no word for.
+
+        Args:
+            output: The JSON text that the task's column holds or its hash stands for.
+        """
+        values = {name: value for name in _TASK_COLUMNS if (value := getattr(task, name)) is not None}
+        if output is not None:
+            values["output"] = output
+        return cls(task.key, task.status, values, metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a document says of its run.
+
+    Args:
+        status: Its word for the run as a whole; None when it has none.
+        metadata: JSON text of an object; None when there is none or it is empty.
+        tasks: In the document's order.
+    """
+
+    name: str
+    workflow: str
+    status: RunStatus | None = None
+    error: str | None = None
+    metadata: str | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    tasks: tuple[TaskPicture, ...] = ()
+
+    @classmethod
+    def of(cls, run: Run, tasks: Iterable[TaskPicture], *, error: str | None = None) -> Picture:
+        """Return a run of the store.
+
+        Args:
+            error: Text for readers; None takes what was declared.
+        """
+        return cls(
+            run.name, run.workflow, run.status, error or run.declared_error, run.metadata,
+            run.created_at, run.updated_at, run.started_at, run.finished_at, tuple(tasks),
+        )  # fmt: skip
+
+    def by_key(self) -> dict[str, TaskPicture]:
+        """Return its tasks by key."""
+        return {task.key: task for task in self.tasks}
+
+    def to_json(self) -> str:
+        """Return what `document.written` holds; `from_json` reads it.
+
+        >>> Picture("r1", "nightly", tasks=(TaskPicture("load", "pending"),)).to_json()
+        '{"run":["r1","nightly",null,null,null,null,null,null,null],"tasks":[["load","pending",{},null]]}'
+        """
+        run = [self.name, self.workflow, self.status, self.error, self.metadata]
+        run += [self.created_at, self.updated_at, self.started_at, self.finished_at]  # type: ignore[list-item]
+        tasks = [[task.key, task.status, dict(task.values), task.metadata] for task in self.tasks]
+        return _encode({"run": run, "tasks": tasks})
+
+    @classmethod
+    def from_json(cls, text: str) -> Picture:
+        """Return the picture that `to_json` wrote."""
+        written = json.loads(text)
+        run: Picture = cls(*written["run"])
+        return replace(run, tasks=tuple(TaskPicture(*task) for task in written["tasks"]))
+
+
+class Writing(NamedTuple):
+    """A document's new text, and what it says now: what `document.written` keeps."""
+
+    text: str
+    picture: Picture
+
+
+class Codec(Protocol):
+    """A format: how a document of it becomes a picture, and a picture a document."""
+
+    @property
+    def name(self) -> str:
+        """What `document.codec` holds: the format and its version, `run-json@1`."""
+
+    def load(self, text: str, where: str) -> Picture:
+        """Return what the text says.
+
+        Raises:
+            BadInput: It cannot be read; every message begins with `where:line:column`.
+        """
+
+    def write(self, text: str | None, picture: Picture, where: str = "the document") -> Writing:
+        """Bring a text to what the picture says.
+
+        Args:
+            text: None makes a new document; otherwise only what differs from what it says now is changed, and it is
+                the same object when nothing does.
+
+        Raises:
+            BadInput: The text cannot be read, or the picture has more tasks than a document holds.
+        """
+
+
+# ------------------------------------------------------------------------------------------------------------ comparing
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChange:
+    """A task that both pictures have.
+
+    Args:
+        values: The columns that differ, as they are now; None is no longer there.
+    """
+
+    old: TaskPicture
+    new: TaskPicture
+    values: Mapping[str, Value]
+
+    @property
+    def key(self) -> str:
+        """The task's key."""
+        return self.new.key
+
+    @property
+    def moved(self) -> bool:
+        """Whether its status is another one."""
+        return self.old.status != self.new.status
+
+    @property
+    def metadata_changed(self) -> bool:
+        """Whether its metadata are others."""
+        return self.old.metadata != self.new.metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What changed between two pictures of a document; false when nothing did.
+
+    Args:
+        run: Fields of the picture itself that differ, as they are now.
+    """
+
+    added: tuple[TaskPicture, ...] = ()
+    removed: tuple[TaskPicture, ...] = ()
+    changed: tuple[TaskChange, ...] = ()
+    run: Mapping[str, Value] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether anything changed."""
+        return bool(self.added or self.removed or self.changed or self.run)
+
+
+def differences(old: Picture, new: Picture) -> Differences:
+    """Compare two pictures by key: what somebody changed in a document since it was last read or written.
+
+    A time that is no longer there is no fact: the store keeps the one it has. Nor is `updated_at`, or the order.
+    """
+    before, after = old.by_key(), new.by_key()
+    return Differences(
+        added=tuple(task for key, task in after.items() if key not in before),
+        removed=tuple(task for key, task in before.items() if key not in after),
+        changed=tuple(
+            change for key, task in after.items() if key in before and (change := _change(before[key], task))
+        ),
+        run=_changed_fields(old, new),
+    )
+
+
+def _change(old: TaskPicture, new: TaskPicture) -> TaskChange | None:
+    if old == new:
+        return None
+    values = {name: value for name, value in new.values.items() if old.values.get(name) != value}
+    values.update({name: None for name in old.values if name not in new.values and name not in _TIMES})
+    change = TaskChange(old, new, values)
+    return change if values or change.moved or change.metadata_changed else None
+
+
+def _changed_fields(old: Picture, new: Picture) -> dict[str, Value]:
+    changed = [name for name in _RUN_FIELDS if getattr(old, name) != getattr(new, name)]
+    values = {name: cast(Value, getattr(new, name)) for name in changed}
+    return {name: value for name, value in values.items() if value is not None or name not in _TIMES}

@@ -1,0 +1,418 @@
+"""The codec of run files, `run_<id>.json`: one DAG run with its steps, in the words of document 003."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+
+from tasktrail.formats import json_edit
+from tasktrail.formats.picture import MAX_TASKS, Picture, TaskPicture, Writing
+from tasktrail.model.errors import BadInput
+from tasktrail.model.reference import check_key, check_run_id
+from tasktrail.model.run import OVER, RunStatus
+from tasktrail.model.task import FINAL, Status, Value
+
+__all__ = ["RUN_JSON", "RUN_WORDS", "STEP_WORDS", "RunJson", "format_moment", "parse_moment", "run_word", "step_word"]
+
+STEP_WORDS: Final[Mapping[str, Status]] = {
+    "pending": "pending", "running": "in_progress", "success": "completed", "failed": "failed", "retry": "pending",
+    "skipped": "skipped", "cancelled": "cancelled",
+}  # fmt: skip
+RUN_WORDS: Final[Mapping[str, RunStatus]] = {
+    "created": "created", "running": "running", "success": "completed", "failed": "failed", "retry": "running",
+    "cancelled": "cancelled", "partial_success": "partial",
+}  # fmt: skip
+_STEP_WORD: Final = {status: word for word, status in STEP_WORDS.items() if word != "retry"} | {"blocked": "pending"}
+_RUN_WORD: Final = {status: word for word, status in RUN_WORDS.items() if word != "retry"}
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_MAX_COUNT: Final = 2**31 - 1
+_COLUMNS: Final = (
+    "max_retries", "tries", "last_outcome", "started_at", "completed_at", "error", "reason", "output",
+)  # fmt: skip
+_DEFAULTS: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3}
+"""What a step is taken to have when the file does not say it."""
+_RUN_TIMES: Final = ("updated_at", "started_at", "finished_at")
+_TASK_TIMES: Final = ("started_at", "completed_at")
+
+_T = TypeVar("_T")
+_encode: Final[Callable[[object], str]] = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
+
+
+def step_word(status: Status, *, retrying: bool = False) -> str:
+    """Return document 003's word for a task.
+
+    >>> step_word("completed"), step_word("pending", retrying=True), step_word("blocked")
+    ('success', 'retry', 'pending')
+    """
+    return "retry" if retrying and status == "pending" else _STEP_WORD[status]
+
+
+def run_word(status: RunStatus, *, retrying: bool = False, in_progress: bool = False) -> str:
+    """Return document 003's word for a run.
+
+    Args:
+        retrying: Whether one of its tasks is in RETRY.
+        in_progress: Whether one of its tasks is in progress.
+
+    >>> run_word("partial"), run_word("running", retrying=True)
+    ('partial_success', 'retry')
+    """
+    return "retry" if retrying and not in_progress and status == "running" else _RUN_WORD[status]
+
+
+def parse_moment(text: str) -> int | None:
+    """Return the microseconds UTC of an ISO 8601 time; naive is UTC; None when it is none.
+
+    >>> parse_moment("2025-05-19T10:00:00+02:00") == parse_moment("2025-05-19T08:00:00Z")
+    True
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MICROSECOND if _FIRST <= moment <= _LAST else None
+
+
+def format_moment(at: int) -> str:
+    """Return microseconds UTC as ISO 8601.
+
+    >>> format_moment(0)
+    '1970-01-01T00:00:00.000000+00:00'
+    """
+    return (_EPOCH + at * _MICROSECOND).isoformat(timespec="microseconds")
+
+
+class RunJson:
+    """The codec `run-json@1`. Its tasks have the values max_retries, tries, last_outcome, started_at, completed_at,
+    error, reason (of a skipped one) and output; `last_outcome` is `error` for what the file calls retry."""
+
+    name = "run-json@1"
+
+    def load(self, text: str, where: str) -> Picture:
+        """Return what the text says. See `Codec.load`."""
+        return _read(json_edit.load(text, where), text, where)
+
+    def write(self, text: str | None, picture: Picture, where: str = "the run file") -> Writing:
+        """Bring a text to what the picture says. See `Codec.write`.
+
+        What the file leaves out stays out: a count at its default, and a time unless the status moves with it.
+        """
+        if len(picture.tasks) > MAX_TASKS:
+            raise BadInput(f"{where}: expected at most {MAX_TASKS:,} steps, got: {len(picture.tasks):,}")
+        shown = _shown(picture)
+        if text is None:
+            text = json_edit.dump(_words(shown)) + "\n"
+            return Writing(text, self.load(text, where))
+        document = json_edit.load(text, where)
+        old = _read(document, text, where)
+        changed, changes = _changes(_with_skips(old), shown)
+        if not changes:
+            return Writing(text, old)
+        text = json_edit.edit(text, changes, where)
+        kept = {task.key: task for task in old.tasks if task.key not in changed}
+        return Writing(text, _read(json_edit.apply(document, changes), text, where, kept))
+
+
+RUN_JSON: Final = RunJson()
+
+# -------------------------------------------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """One JSON object; what does not fit in it is noted in `faults`, all objects' together."""
+
+    members: Mapping[str, object]
+    path: json_edit.Path
+    faults: list[tuple[json_edit.Path, str]]
+
+    def text(self, name: str) -> str | None:
+        value = self.members.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        self.refuse(name, "text")
+        return None
+
+    def count(self, name: str) -> int | None:
+        value = self.members.get(name)
+        if value is None or (type(value) is int and 0 <= value <= _MAX_COUNT):
+            return value
+        self.refuse(name, f"a whole number from 0 to {_MAX_COUNT}")
+        return None
+
+    def moment(self, name: str) -> int | None:
+        value = self.members.get(name)
+        if value is None:
+            return None
+        at = parse_moment(value) if isinstance(value, str) else None
+        if at is None:
+            self.refuse(name, "an ISO 8601 time like 2025-05-19T10:00:00Z")
+        return at
+
+    def word(self, name: str, words: Mapping[str, _T]) -> _T | None:
+        value = self.members.get(name)
+        if value is None:
+            return None
+        if isinstance(value, str) and value in words:
+            return words[value]
+        self.refuse(name, f"one of {', '.join(words)}")
+        return None
+
+    def inner(self, name: str) -> dict[str, object]:
+        value = self.members.get(name, {})
+        if isinstance(value, dict):
+            return value
+        self.refuse(name, "an object")
+        return {}
+
+    def metadata(self, *without: str) -> str | None:
+        """The JSON text of `metadata`, null like missing, less the members that have a place of their own."""
+        if self.members.get("metadata") is None:
+            return None
+        found = {name: value for name, value in self.inner("metadata").items() if name not in without}
+        return _encode(found) if found else None
+
+    def refuse(self, name: str, kind: str) -> None:
+        got = _encode(self.members[name])
+        self.fault(f"expected {_dotted((*self.path, name))} to be {kind}, got: {got[:60]}", name)
+
+    def fault(self, message: str, *inner: str) -> None:
+        self.faults.append(((*self.path, *inner), message))
+
+
+def _dotted(path: json_edit.Path) -> str:
+    return ".".join(map(str, path))
+
+
+def _read(document: object, text: str, where: str, known: Mapping[str, TaskPicture] | None = None) -> Picture:
+    """Return what a loaded document says; steps of `known` keys are taken from there."""
+    faults: list[tuple[json_edit.Path, str]] = []
+    if not isinstance(document, dict):
+        faults.append(((), "expected a run file to be an object"))
+        document = {}
+    picture = _picture(_Object(document, (), faults), known or {})
+    if faults:
+        raise _refusal(text, where, faults)
+    return picture
+
+
+def _refusal(text: str, where: str, faults: Sequence[tuple[json_edit.Path, str]]) -> BadInput:
+    offsets = json_edit.places(text, [path for path, _ in faults])
+    lines = [f"{where}:{json_edit.position(text, offsets[path])}: {message}" for path, message in faults]
+    if len(lines) == 1:
+        return BadInput(lines[0])
+    return BadInput(f"{where} cannot be read as a run file: {len(lines)} faults", details=lines[:20])
+
+
+def _picture(run: _Object, known: Mapping[str, TaskPicture]) -> Picture:
+    name = run.text("run_id")
+    if name is None and not run.faults:
+        run.fault("expected run_id to be given")
+    name = _checked(run, "run_id", name or "", check_run_id)
+    steps = run.inner("steps")
+    if len(steps) > MAX_TASKS:
+        run.fault(f"expected steps to be at most {MAX_TASKS:,}, got: {len(steps):,}", "steps")
+        steps = {}
+    return Picture(
+        name=name,
+        workflow=_checked(run, "dag_id", run.text("dag_id") or name, _check_dag_id),
+        status=run.word("status", RUN_WORDS),
+        error=run.text("error"),
+        metadata=run.metadata(),
+        created_at=run.moment("created_at"),
+        updated_at=run.moment("updated_at"),
+        started_at=run.moment("start_time"),
+        finished_at=run.moment("end_time"),
+        tasks=tuple(known.get(key) or _step(key, step, run.faults) for key, step in steps.items()),
+    )
+
+
+def _check_dag_id(text: str) -> str:
+    return check_key(text, "dag_id")
+
+
+def _checked(run: _Object, name: str, text: str, check: Callable[[str], str]) -> str:
+    if not run.faults:
+        try:
+            check(text)
+        except BadInput as error:
+            run.fault(error.message, name)
+    return text
+
+
+def _step(key: str, value: object, faults: list[tuple[json_edit.Path, str]]) -> TaskPicture:
+    path = ("steps", key)
+    if not isinstance(value, dict):
+        faults.append((path, f"expected {_dotted(path)} to be an object, got: {_encode(value)[:60]}"))
+        value = {}
+    step = _Object(value, path, faults)
+    try:
+        check_key(key, "step_id")
+    except BadInput as error:
+        step.fault(error.message)
+    if value.get("step_id", key) != key:
+        step.refuse("step_id", f"{_encode(key)} as its key")
+    status = step.word("status", STEP_WORDS) or "pending"
+    skip_reason = step.inner("metadata").get("skip_reason") if status == "skipped" and value.get("metadata") else None
+    reason = skip_reason if isinstance(skip_reason, str) else None
+    values: dict[str, Value] = {
+        "max_retries": step.count("max_retries"),
+        "tries": step.count("retry_count"),
+        "last_outcome": "error" if value.get("status") == "retry" else None,
+        "started_at": step.moment("start_time"),
+        "completed_at": step.moment("end_time"),
+        "error": step.text("error"),
+        "reason": reason,
+        "output": None if value.get("result") is None else _encode(value["result"]),
+    }
+    metadata = step.metadata(*(() if reason is None else ("skip_reason",)))
+    return _said(TaskPicture(key, status, values, metadata))
+
+
+# -------------------------------------------------------------------------------------------------------------- showing
+
+
+def _shown(picture: Picture) -> Picture:
+    """The picture as a run file shows it."""
+    picture = replace(picture, tasks=tuple(map(_said, picture.tasks)))
+    failed = sum(task.status == "failed" for task in picture.tasks)
+    if picture.error is None and failed and picture.status in ("failed", "partial"):
+        picture = replace(picture, error=f"{failed} step(s) failed")
+    return _with_skips(picture)
+
+
+def _with_skips(picture: Picture) -> Picture:
+    """A run that is over shows never-started tasks as skipped; in the store they are pending: a retry reaches them."""
+    if picture.status not in OVER:
+        return picture
+    tasks = tuple(
+        replace(task, status="skipped") if task.status == "pending" and "started_at" not in task.values else task
+        for task in picture.tasks
+    )
+    return replace(picture, tasks=tasks)
+
+
+def _said(task: TaskPicture) -> TaskPicture:
+    """The task as far as a run file has words for it. Saying it twice is saying it once."""
+    status: Status = "pending" if task.status == "blocked" else task.status
+    has = task.values.get
+    values = {name: value for name in _COLUMNS if (value := has(name)) is not None}
+    if status not in FINAL:
+        values.pop("completed_at", None)
+    if status != "skipped":
+        values.pop("reason", None)
+    if "last_outcome" in values:
+        del values["last_outcome"]
+        if status == "pending" and has("last_outcome") in ("error", "timeout"):
+            values["last_outcome"] = "error"
+    tries, max_retries = values.get("tries"), values.get("max_retries")
+    if isinstance(tries, int) and isinstance(max_retries, int) and tries > max_retries:
+        values["tries"] = max_retries
+    return TaskPicture(task.key, status, values, task.metadata)
+
+
+def _words(picture: Picture) -> dict[str, object]:
+    return {**_run_words(picture), "steps": {task.key: _step_words(task) for task in picture.tasks}}
+
+
+def _run_words(picture: Picture) -> dict[str, object]:
+    statuses = {(task.status, "last_outcome" in task.values) for task in picture.tasks}
+    retrying = ("pending", True) in statuses
+    in_progress = ("in_progress", False) in statuses
+    status = picture.status
+    return {
+        "run_id": picture.name,
+        "dag_id": picture.workflow,
+        "status": status and run_word(status, retrying=retrying, in_progress=in_progress),
+        "created_at": _moment_word(picture.created_at),
+        "updated_at": _moment_word(picture.updated_at),
+        "start_time": _moment_word(picture.started_at),
+        "end_time": _moment_word(picture.finished_at),
+        "duration_seconds": _duration(picture.started_at, picture.finished_at),
+        "error": picture.error,
+        "metadata": json.loads(picture.metadata) if picture.metadata else {},
+    }
+
+
+def _step_words(task: TaskPicture) -> dict[str, object]:
+    has = task.values.get
+    output, reason = has("output"), has("reason")
+    metadata = json.loads(task.metadata) if task.metadata else {}
+    return {
+        "step_id": task.key,
+        "status": step_word(task.status, retrying=has("last_outcome") is not None),
+        "start_time": _moment_word(has("started_at")),
+        "end_time": _moment_word(has("completed_at")),
+        "duration_seconds": _duration(has("started_at"), has("completed_at")),
+        "retry_count": has("tries"),
+        "max_retries": has("max_retries"),
+        "error": has("error"),
+        "result": None if output is None else json.loads(str(output)),
+        "metadata": metadata if reason is None else {**metadata, "skip_reason": reason},
+    }
+
+
+def _moment_word(at: Value) -> str | None:
+    return format_moment(at) if isinstance(at, int) else None
+
+
+def _duration(start: Value, end: Value) -> float | None:
+    return round((end - start) / 1_000_000, 6) if isinstance(start, int) and isinstance(end, int) else None
+
+
+# -------------------------------------------------------------------------------------------------------------- editing
+
+
+def _changes(old: Picture, new: Picture) -> tuple[set[str], list[tuple[json_edit.Path, object]]]:
+    """The keys of the steps that differ, and the smallest changes that make the text say the new picture."""
+    before = old.by_key()
+    steps = {task.key: _silent_as(before[task.key], task) if task.key in before else task for task in new.tasks}
+    new = replace(_silent_run(old, new), tasks=tuple(steps.values()))
+    changes = _member_changes(_run_words(old), _run_words(new), ())
+    changes += [(("steps", key), json_edit.REMOVE) for key in before if key not in steps]
+    changed = {key for key, task in steps.items() if before.get(key) != task}
+    for key in [key for key in steps if key in changed]:
+        words, path = _step_words(steps[key]), ("steps", key)
+        changes += _member_changes(_step_words(before[key]), words, path) if key in before else [(path, words)]
+    return changed, changes
+
+
+def _member_changes(
+    old: Mapping[str, object], new: Mapping[str, object], path: json_edit.Path
+) -> list[tuple[json_edit.Path, object]]:
+    """Changes of an object's members; what was empty is replaced whole, since the text may have null or nothing."""
+    changes: list[tuple[json_edit.Path, object]] = []
+    for name, value in new.items():
+        if old[name] or not value:
+            changes += json_edit.difference(old[name], value, (*path, name))
+        elif not json_edit.same(old[name], value):
+            changes.append(((*path, name), value))
+    return changes
+
+
+def _silent_as(old: TaskPicture, new: TaskPicture) -> TaskPicture:
+    """A step without what its text leaves out and may go on leaving out."""
+    silent = [name for name, value in _DEFAULTS.items() if name not in old.values and new.values.get(name) == value]
+    if old.status == new.status:
+        silent += [name for name in _TASK_TIMES if name not in old.values]
+    if not silent:
+        return new
+    return replace(new, values={name: value for name, value in new.values.items() if name not in silent})
+
+
+def _silent_run(old: Picture, new: Picture) -> Picture:
+    """A run without the times that its text leaves out and may go on leaving out."""
+    silent = [name for name in _RUN_TIMES if old.status == new.status and getattr(old, name) is None]
+    if old.created_at is None:
+        silent.append("created_at")
+    return replace(new, **dict.fromkeys(silent))  # type: ignore[arg-type]  # all of them may be None

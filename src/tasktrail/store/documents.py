@@ -1,0 +1,337 @@
+"""The files of attached documents: looked at cheaply, locked, read, and replaced whole or not at all.
+
+This room knows no format. What a file says is its codec's business, and what follows from it the ledger's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tasktrail.model.errors import BadInput, Busy, Conflict, StoreError
+from tasktrail.store.locks import sync_folder
+from tasktrail.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+__all__ = [
+    "MAX_BYTES", "Document", "DocumentFile", "Look", "Reading", "Signature",
+    "attach", "document_at", "document_by_id", "documents_below", "save",
+]  # fmt: skip
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+YOUNG_US: Final = 2_000_000
+"""Within this time a second change may leave the same times behind: file systems keep them as coarsely as 2 s (FAT)."""
+_POLL_S: Final = 0.01
+_HINT: Final = "check that its folder exists and is writable"
+
+
+class Signature(NamedTuple):
+    """What tells cheaply that a file changed."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A file as it was when it was read or written.
+
+    Args:
+        digest: SHA-256 of its bytes.
+        looked_at: Microseconds since 1970, by the clock that files get their times from.
+    """
+
+    signature: Signature
+    digest: str
+    looked_at: int
+
+    @property
+    def was_young(self) -> bool:
+        """Whether the file had changed so shortly before that a later change may not show in its times."""
+        changed_ns = max(self.signature.mtime_ns, self.signature.ctime_ns)
+        return self.looked_at - changed_ns // 1000 < YOUNG_US
+
+
+class Reading(NamedTuple):
+    """What stands in a file, with all its line ends and a byte order mark where it has them."""
+
+    text: str
+    look: Look
+
+
+class DocumentFile:
+    """One document's file. Links are followed once, so that a document has one name and a link stays a link.
+
+    Args:
+        path: Of the file; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.path = Path(os.path.realpath(path))
+        except ValueError as error:
+            raise BadInput(f"expected a file's path, got: {str(path)[:80]!r} ({error})") from None
+        self._lock: BaseFileLock | None = None
+
+    # looking
+
+    def signature(self) -> Signature | None:
+        """Return the file's present signature, None when there is no file.
+
+        Raises:
+            StoreError: It cannot be looked at, or it is no regular file.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failed("cannot be read", error) from None
+        if not stat.S_ISREG(found.st_mode):
+            raise StoreError(f"{self.path} is no regular file", hint="name a file")
+        return _signature(found)
+
+    def recognise(self, look: Look | None) -> Look | None:
+        """Return a fresh look when the content is still that of `look`; None when it is another, or the file is gone.
+
+        Equal signatures are enough unless the file was young when last looked at; then, and where only its times
+        moved, the content decides.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        signature = self.signature()
+        if look is None or signature is None or signature.size != look.signature.size:
+            return None
+        if signature == look.signature and not look.was_young:
+            return look
+        found = self._read_bytes()
+        return found[1] if found and found[1].digest == look.digest else None
+
+    def read(self) -> Reading | None:
+        """Return what stands in the file; None when there is none.
+
+        Raises:
+            StoreError: It cannot be read.
+            BadInput: It is no UTF-8 text, or larger than 64 MiB.
+        """
+        if self.signature() is None:
+            return None
+        found = self._read_bytes()
+        if found is None:
+            return None
+        raw, look = found
+        try:
+            return Reading(raw.decode(), look)
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{self.path}:{_place(raw, error.start)}: expected UTF-8 text") from None
+
+    def _read_bytes(self) -> tuple[bytes, Look] | None:
+        try:
+            with self.path.open("rb") as file:
+                # The signature comes first: what is written while we read makes the next look differ.
+                signature = _signature(os.fstat(file.fileno()))
+                if signature.size > MAX_BYTES:
+                    raise BadInput(f"{self.path}: expected at most {MAX_BYTES:,} bytes, got: {signature.size:,}")
+                looked_at = _now()
+                raw = file.read(MAX_BYTES + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failed("cannot be read", error) from None
+        return raw, Look(signature, _digest(raw), looked_at)
+
+    # writing
+
+    @contextmanager
+    def lock(self, timeout_s: float) -> Iterator[None]:
+        """Keep every other process and thread of ours from changing the file; `<file>.lock` stays beside it.
+
+        Raises:
+            Busy: Somebody else held it all that time.
+            StoreError: The lock file cannot be made.
+        """
+        from filelock import FileLock, Timeout  # heavy: 50 ms that a command which only reads does not pay
+
+        # Not bound to a thread: a commit that others share may run on another thread than the one that took the lock.
+        lock = FileLock(f"{self.path}.lock", mode=0o600, thread_local=False)
+        try:
+            lock.acquire(timeout=timeout_s, poll_interval=_POLL_S)
+        except Timeout:
+            raise Busy(f"{self.path} was locked for {timeout_s:g} s by another process", hint="run it again") from None
+        except OSError as error:
+            raise self._failed("cannot be locked", error, _HINT) from None
+        self._lock = lock
+        try:
+            yield
+        finally:
+            self._lock = None
+            lock.release()
+
+    def replace(self, text: str, was: Look | None) -> Look:
+        """Put `text` in the place of what the file has, durably; whoever looks sees the old file or the new one.
+
+        The file keeps its mode; a new one is for its owner alone (0600). To be called under `lock`.
+
+        Args:
+            was: The file as it was read under the lock; None when there was none.
+
+        Raises:
+            Conflict: A program that does not ask for the lock changed the file since; it stays as that left it.
+            StoreError: It cannot be written; it stays as it was, unless only the rename is not durable.
+        """
+        if self._lock is None:
+            raise RuntimeError(f"{self.path} is replaced without its lock")
+        raw = text.encode()
+        part = self.path.with_name(f".{self.path.name}.part")
+        try:
+            self._write_part(part, raw)
+            self._check_unchanged(was)
+            part.replace(self.path)
+            sync_folder(self.path.parent)
+            return Look(_signature(self.path.stat()), _digest(raw), _now())
+        except OSError as error:
+            raise self._failed("cannot be written", error, _HINT) from None
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    def _write_part(self, part: Path, raw: bytes) -> None:
+        """Write the file's successor beside it. The lock makes one name enough, so the rest of a crash is cleared."""
+        part.unlink(missing_ok=True)
+        mode = 0o600
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(self.path.stat().st_mode)
+        fd = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(raw)
+            file.flush()
+            if mode != 0o600:
+                part.chmod(mode)
+            os.fsync(file.fileno())
+
+    def _check_unchanged(self, was: Look | None) -> None:
+        signature = self.signature()
+        if signature != (was.signature if was else None):
+            raise Conflict(f"{self.path} was changed by another program meanwhile", hint="run it again")
+
+    def _failed(self, what: str, error: OSError, hint: str | None = None) -> StoreError:
+        return StoreError(f"{self.path} {what}: {error.strerror or error}", hint=hint)
+
+
+def _now() -> int:
+    """Not the ledger's clock: it is compared with times that the file system sets."""
+    return time.time_ns() // 1000
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _signature(found: os.stat_result) -> Signature:
+    return Signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+def _place(raw: bytes, offset: int) -> str:
+    before = raw[:offset].decode()
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+# ----------------------------------------------------------------------------------------------------------- attachment
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One row of `document`. The order of the fields is the order of the columns in the query `document_columns`.
+
+    Args:
+        written: What the codec last wrote or read, as `Picture.to_json` gives it.
+        detached_at: When the file was found to be gone; None while it is there.
+    """
+
+    id: int
+    path: str
+    codec: str
+    size: int | None = None
+    mtime_ns: int | None = None
+    ctime_ns: int | None = None
+    inode: int | None = None
+    digest: str | None = None
+    looked_at: int | None = None
+    written: str | None = None
+    detached_at: int | None = None
+
+    @property
+    def file(self) -> DocumentFile:
+        """Its file."""
+        return DocumentFile(Path(self.path))
+
+    @property
+    def look(self) -> Look | None:
+        """The file as we last read or wrote it; None when we never did."""
+        numbers = (self.size, self.mtime_ns, self.ctime_ns, self.inode)
+        if self.digest is None or self.looked_at is None or None in numbers:
+            return None
+        return Look(Signature(*numbers), self.digest, self.looked_at)  # type: ignore[arg-type]  # none is None here
+
+    def seen(self, look: Look, written: str | None = None) -> Document:
+        """Return it as it is after its file was read or written, which also attaches it again.
+
+        Args:
+            written: None keeps what it has: the content is the same.
+        """
+        return replace(
+            self, **look.signature._asdict(), digest=look.digest, looked_at=look.looked_at,
+            written=self.written if written is None else written, detached_at=None,
+        )  # fmt: skip
+
+    def gone(self, now: int) -> Document:
+        """Return it as it is once its file is found to be gone; its run is kept."""
+        return self if self.detached_at is not None else replace(self, detached_at=now)
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Document))
+
+
+def attach(tx: Transaction, path: Path, codec: str) -> Document:
+    """Add a document that was never looked at. The path is stored with its links followed."""
+    real = str(DocumentFile(path).path)
+    row = tx.row("add_document", path=real, codec=codec)
+    assert row is not None
+    return Document(int(str(row[0])), real, codec)
+
+
+def document_at(tx: Transaction, path: Path) -> Document | None:
+    """Return the document of a file; None when the file is not attached."""
+    return _document(tx.row("document_by_path", path=str(DocumentFile(path).path)))
+
+
+def document_by_id(tx: Transaction, document_id: int) -> Document | None:
+    """Return a document; None when there is none."""
+    return _document(tx.row("document_by_id", id=document_id))
+
+
+def documents_below(tx: Transaction, folder: Path) -> list[Document]:
+    """Return the attached documents in a folder and its folders, by path."""
+    real = f"{DocumentFile(folder).path}{os.sep}"
+    return [Document(*row) for row in tx.rows("documents_below", folder=real)]  # type: ignore[arg-type]
+
+
+def save(tx: Transaction, document: Document) -> None:
+    """Write a document's row."""
+    tx.execute("put_document", dict(zip(_FIELDS, astuple(document), strict=True)))
+
+
+def _document(row: tuple[object, ...] | None) -> Document | None:
+    return Document(*row) if row else None  # type: ignore[arg-type]  # the query's columns are the fields
