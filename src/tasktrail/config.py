@@ -418,9 +418,10 @@ def _find(start: Path, fresh: Path, flag: str | None, environ: Texts) -> StoreLo
 def _choose_store(start: Path, fresh: Path, given: _Layer, project: _Layer, user: _Layer) -> StoreLocation:
     toml, found = _nearest(start, "tasktrail.toml"), _nearest(start, ".tasktrail/tasktrail.db")
     there = {"store.url": (f"sqlite:///{found.as_posix()}", f"found in {found.parent}")} if found else {}
+    fresh = toml.parent if toml else fresh
     default = {"store.url": (_canonical_url(".tasktrail/tasktrail.db", fresh), "default")}
     url, origin = next(layer["store.url"] for layer in (given, project, there, user, default) if "store.url" in layer)
-    root = toml.parent if toml else found.parent.parent if found else fresh
+    root = found.parent.parent if found and not toml else fresh
     path = str(url).removeprefix("sqlite:///")
     return StoreLocation(str(url), None if path == url else Path(path), origin, root)
 

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import contextvars
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tasktrail.dag.interface import IDAGRunner, IDAGRunnerFactory
 from tasktrail.dag.records import Record, RunNotFound, missing
@@ -25,7 +25,7 @@ from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, Conflict, TasktrailError
 from tasktrail.model.graph import Need, check_graph, find_cycle
 from tasktrail.model.run import Run
-from tasktrail.model.task import FINAL
+from tasktrail.model.task import FINAL, Status
 
 _EXPONENTIAL: Final = RetryBackoffStrategy.EXPONENTIAL
 
@@ -208,9 +208,14 @@ class StatefulDAGRunner(IDAGRunner):
             ValueError: A step is not registered, registered twice, unknown or in a cycle; nothing is stored then.
             Held: Another process executes this run.
         """
-        plan = self._plan(step_order)
+        order = list(self._registered) if step_order is None else list(step_order)
+        states = self._states()
+        self._check(order, states)
+        plan = self._plan(order, states, explicit=step_order is not None)
         self._save()
         run = self._ledger.store.read(lambda tx: tx.run(self._record.row_id))
+        if not run.n_tasks:
+            run = self._ledger.declare_run(run.id, "completed")
         if run.status == "completed" and step_order is None:
             return self._record.refresh(run)
         self._runner = Runner(self._ledger, run.id, plan)
@@ -226,36 +231,49 @@ class StatefulDAGRunner(IDAGRunner):
             self._twice.clear()
         return self._record.refresh()
 
-    def _plan(self, step_order: Sequence[str] | None) -> Plan:
-        order = list(self._registered) if step_order is None else list(step_order)
-        self._check(order)
-        steps = self._steps(order)
-        explicit = step_order is not None
+    async def retry(self, from_step: str | None = None) -> DAGRun:
+        """Execute failed and unfinished steps again, as further attempts of the same history.
+
+        Args:
+            from_step: Do this step again and everything that comes after it or needs it, finished or not.
+
+        Raises:
+            ValueError: The run has no such step.
+        """
+        if from_step is not None:
+            self._ledger.take_back(self._record.row_id, from_step)
+            self._record.refresh()
+        return await self.execute()
+
+    def _states(self) -> dict[str, Status]:
+        """Where the steps stand that the store has already."""
+        rows = self._ledger.store.read(lambda tx: tx.rows("states_of_run", run_id=self._record.row_id))
+        return {str(row[1]): cast(Status, row[2]) for row in rows}
+
+    def _plan(self, order: Sequence[str], states: Mapping[str, Status], *, explicit: bool) -> Plan:
+        """Finished steps need no code: a run with 100,000 of them goes on at once."""
+        unfinished = [key for key in order if states.get(key) != "completed"]
         return Plan(
-            steps,
-            order=order if self._sequential or explicit else None,
+            {key: self._step(key) for key in unfinished},
+            order=unfinished if self._sequential or explicit else None,
             only=explicit,
             max_parallel=self._max_parallel,
             sleep=self._sleep,
             watch=self._watch,
         )
 
-    def _steps(self, order: Sequence[str]) -> dict[str, Step]:
+    def _step(self, key: str) -> Step:
         """Where steps go one after another, each may ask for the results of all others."""
-        return {key: step(key, self._registered[key].executor, self._registered) for key in order}
+        return step(key, self._registered[key].executor, self._registered)
 
-    def _check(self, order: Sequence[str]) -> None:
-        faults = [f"Step {key} not registered" for key in order if key not in self._registered]
+    def _check(self, order: Sequence[str], states: Mapping[str, Status]) -> None:
+        orphans = [key for key, status in states.items() if status not in FINAL and key not in self._registered]
+        faults = [f"Step {key} not registered" for key in [*order, *orphans] if key not in self._registered]
         faults += [f"Step {key} is registered twice" for key in dict.fromkeys(self._twice)]
         faults += [f"Step {key} comes twice in step_order" for key in _repeated(order)]
-        faults += self._graph_faults() + self._orphans()
+        faults += self._graph_faults()
         if faults:
             raise BadInput(faults[0], details=faults[1:])
-
-    def _orphans(self) -> list[str]:
-        """Steps that the run has, that are not finished, and that nobody can execute here."""
-        rows = self._ledger.store.read(lambda tx: tx.rows("states_of_run", run_id=self._record.row_id))
-        return [f"Step {row[1]} not registered" for row in rows if row[2] not in FINAL and row[1] not in self._registered]
 
     def _graph_faults(self) -> list[str]:
         return []
@@ -366,7 +384,7 @@ class ParallelStatefulDAGRunner(StatefulDAGRunner):
         Raises:
             ValueError: A step is non-existent, registered twice, or part of a circular dependency; all are named.
         """
-        self._check(list(self._registered))
+        self._check(list(self._registered), self._states())
         return True
 
     def get_dependency_graph(self) -> dict[str, list[str]]:
@@ -389,11 +407,9 @@ class ParallelStatefulDAGRunner(StatefulDAGRunner):
         cycle = find_cycle({key: [need for need in its if need.key != key] for key, its in known.items()})
         return unknown + others + ([f"Circular dependency: {' -> '.join(cycle)}"] if cycle else [])
 
-    def _steps(self, order: Sequence[str]) -> dict[str, Step]:
-        return {
-            key: step(key, self._registered[key].executor, [need.key for need in self._registered[key].needs])
-            for key in order
-        }
+    def _step(self, key: str) -> Step:
+        registered = self._registered[key]
+        return step(key, registered.executor, [need.key for need in registered.needs])
 
 
 class DAGRunnerFactory(IDAGRunnerFactory):

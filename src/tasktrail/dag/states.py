@@ -180,11 +180,11 @@ class Steps(MutableMapping[str, DAGStepState]):
         """Look again at what the store says; objects that were handed out are brought up to date."""
         if self._source is None:
             return
-        self._keys = dict.fromkeys(self._source.keys())
-        self._expected = {}
-        fresh = self._source.load([key for key in self.made if key in self._keys]) if self.made else {}
-        for key, step in fresh.items():
-            self.made[key].__dict__.update(step.__dict__)
+        self._keys, self._expected = None, {}
+        if self.made:
+            fresh = self._source.load([key for key in self.made if key in self])
+            for key, step in fresh.items():
+                self.made[key].__dict__.update(step.__dict__)
 
     def attach(self, source: StepSource) -> None:
         """From now on the steps are those of a store."""

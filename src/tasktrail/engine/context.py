@@ -12,6 +12,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.model.attempt import traceparent
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import Run
+from tasktrail.model.task import Task
 
 _PROGRESS_EVERY_S: Final = 1.0
 
@@ -28,7 +29,7 @@ class StepContext:
         cancelled: True once the step should stop: the run was cancelled, or the step's time is up.
     """
 
-    def __init__(self, ledger: Ledger, run: Run, claim: Claim, load: Callable[[], Mapping[str, object]]) -> None:
+    def __init__(self, ledger: Ledger, run: Run, claim: Claim, load: Callable[[Task], Mapping[str, object]]) -> None:
         self._ledger = ledger
         self._claim = claim
         self._progress_at = 0.0
@@ -57,7 +58,7 @@ class StepContext:
     def results(self) -> Mapping[str, object]:
         """Results of the steps it needs, by step id; where steps go one after another, of all that are completed."""
         if self._results is None:
-            self._results = self._load()
+            self._results = self._load(self._claim.task)
         return self._results
 
     def note(self, text: str) -> None:

@@ -60,7 +60,7 @@ class Turn:
     late: Sequence[Task]
 
 
-Pick = Callable[[Transaction, Run], Sequence[Task]]
+Pick = Callable[[Transaction], Sequence[Task]]
 
 _workers: Final[WeakKeyDictionary[SqliteStore, Worker]] = WeakKeyDictionary()
 
@@ -226,7 +226,7 @@ class Execution:
         """Hand in answers and claim what comes next, in one commit. The last one gives the run back.
 
         Args:
-            pick: Says which tasks to start, given the run as the answers leave it; not asked when the run takes none.
+            pick: Says which tasks to start, after the answers; not asked when the run takes none.
 
         Raises:
             Busy: Nothing was handed in; try again.
@@ -242,10 +242,9 @@ class Execution:
         return turn
 
     def _turn(self, tx: Transaction, pick: Pick, late: Sequence[Task], now: int) -> Turn:
-        run = tx.run(self.run_id)
         claims: list[Claim] = []
-        if run.accepts_starts and run.owner_token == self._token:
-            claims = self._claim(tx, pick(tx, run), now)
+        if tx.accepts_starts(self.run_id) and tx.owner(self.run_id) == self._token:
+            claims = self._claim(tx, pick(tx), now)
         tx.settle()
         run = tx.settled(self.run_id)
         if run.status in OVER and run.owner_token == self._token:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain, count
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from tasktrail.engine.ids import RANDOM_IDS, Ids
 from tasktrail.engine.values import NOTHING, Encoded
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, Conflict, Held, NotFound
-from tasktrail.model.graph import MET_BY, Need, check_graph
-from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, decide
+from tasktrail.model.graph import MET_BY, Need, check_graph, downstream
+from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, Verb, decide
 from tasktrail.model.reference import check_key, check_run_id
 from tasktrail.model.run import Kind, Run, RunStatus
 from tasktrail.model.scrub import scrub_text
@@ -118,7 +118,7 @@ class Ledger:
                 f"{draft.kind} run {draft.name} exists already", hint=f"tasktrail run dag --status {draft.name}"
             )
         run_id = self._insert_run(tx, draft, created_at or now)
-        self._insert_tasks(tx, run_id, draft.tasks, (), now)
+        self._insert_tasks(tx, run_id, draft.tasks, {}, now)
         tx.record_run(run_id, "created", now, self.actor, changes=json.dumps({"tasks": [0, len(draft.tasks)]}))
         return tx.run(run_id)
 
@@ -139,8 +139,8 @@ class Ledger:
     def add_in(self, tx: Transaction, run_id: int, drafts: Sequence[TaskDraft], now: int) -> None:
         """Add tasks inside a transaction that does more."""
         run = tx.run(run_id)
-        existing = tx.tasks("tasks_of_run", run_id=run_id) if run.n_tasks else []
-        check_tasks(drafts, known=[task.key for task in existing])
+        existing = _named_by(tx, run, drafts)
+        check_tasks(drafts, known=list(existing))
         n_needs = sum(len(distinct(draft.needs)) for draft in drafts)
         tx.count(run_id, n_pending=len(drafts), n_needs=n_needs)
         tx.set_run(run_id, updated_at=now)
@@ -160,15 +160,16 @@ class Ledger:
         return run_id
 
     def _insert_tasks(
-        self, tx: Transaction, run_id: int, drafts: Sequence[TaskDraft], existing: Sequence[Task], now: int
-    ) -> int:
-        """Insert tasks with explicit ids, so that needs can name them; returns the first id."""
+        self, tx: Transaction, run_id: int, drafts: Sequence[TaskDraft], existing: Mapping[str, Task], now: int
+    ) -> None:
+        """Insert tasks with explicit ids, so that needs can name them."""
         last = tx.row("last_ids")
+        place = tx.row("last_position", run_id=run_id)
         assert last is not None
-        first = int(str(last[1])) + 1
-        by_key: dict[str, tuple[int, bool]] = {task.key: (task.id, task.status in MET_BY) for task in existing}
+        assert place is not None
+        first, position = int(str(last[1])) + 1, int(str(place[0])) + 1
+        by_key = {key: (task.id, task.status in MET_BY) for key, task in existing.items()}
         by_key.update({draft.key: (first + offset, False) for offset, draft in enumerate(drafts)})
-        position = max((task.position for task in existing), default=0) + 1
         tx.execute_many(
             "add_task",
             (
@@ -190,7 +191,6 @@ class Ledger:
                 for place, need in enumerate(distinct(draft.needs))
             ),
         )
-        return first
 
     # asking
 
@@ -247,6 +247,27 @@ class Ledger:
                 tx.record_run(run_id, "cancel", now, self.actor, note=reason)
                 tx.set_run(run_id, cancelled_at=now, updated_at=now)
             tx.apply([(decide(task, Ask("cancel", reason=reason), now), mark) for task in tasks])
+            tx.settle()
+            return tx.settled(run_id)
+
+        return self.commit(work)
+
+    def take_back(self, run_id: int, key: str) -> Run:
+        """Let a task be done again, with everything that needs it; in a run without needs, with all tasks after it.
+
+        Raises:
+            NotFound: The run has no such task.
+            Held: One of the tasks is being executed.
+        """
+
+        def work(tx: Transaction) -> Run:
+            now, mark = self.clock.now(), Mark(self.actor, note=f"from {key}")
+            for task in _from_task(tx, tx.run(run_id), key):
+                check_lease(task, Ask("release"), None)
+                verb = {"completed": "reopen", "skipped": "reopen", "cancelled": "reopen", "failed": "retry"}
+                if task.status in verb:
+                    tx.apply([(decide(task, Ask(cast(Verb, verb[task.status])), now), mark)])
+            tx.set_run(run_id, cancelled_at=None, updated_at=now)
             tx.settle()
             return tx.settled(run_id)
 
@@ -360,6 +381,30 @@ def check_tasks(drafts: Sequence[TaskDraft], known: Sequence[str] = ()) -> None:
     faults = check_graph([*known, *(draft.key for draft in drafts)], needs)
     if faults:
         raise BadInput("these tasks cannot be a graph", details=faults)
+
+
+def _named_by(tx: Transaction, run: Run, drafts: Sequence[TaskDraft]) -> dict[str, Task]:
+    """Return the run's tasks that drafts share a key with, or need."""
+    if not run.n_tasks:
+        return {}
+    keys = dict.fromkeys(key for draft in drafts for key in (draft.key, *(need.key for need in draft.needs)))
+    found = (tx.task("task_by_key", key=key, run_id=run.id, item="", map_index=-1) for key in keys)
+    return {task.key: task for task in found if task}
+
+
+def _from_task(tx: Transaction, run: Run, key: str) -> list[Task]:
+    """Return a task and what comes after it, in order."""
+    tasks = tx.tasks("tasks_of_run", run_id=run.id)
+    places = {task.key: place for place, task in enumerate(tasks)}
+    if key not in places:
+        raise NotFound(f"run {run.name} has no task {key!r}", hint=f"tasktrail run dag --status {run.name}")
+    if not run.n_needs:
+        return tasks[places[key] :]
+    needs: dict[str, list[Need]] = {}
+    keys_by_id = {task.id: task.key for task in tasks}
+    for row in tx.rows("needs_of_run", run_id=run.id):
+        needs.setdefault(keys_by_id[cast(int, row[0])], []).append(Need(str(row[1])))
+    return [tasks[places[key]], *(tasks[places[one]] for one in downstream(places, needs, key))]
 
 
 def distinct(needs: Sequence[Need]) -> Sequence[Need]:

@@ -6,7 +6,7 @@ import json
 import reprlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tasktrail.model.errors import Ambiguous, BadInput, NotFound, TasktrailError
 from tasktrail.model.reference import Reference, format_task, parse_run, readings
@@ -74,14 +74,17 @@ class Overview:
     """A run and all its tasks, on one snapshot.
 
     Args:
-        worked_us: Microseconds that the attempts of a task took together, by row id; a running one counts up to now.
+        worked_us: Microseconds that the attempts of a task took together, by row id; a running one counts up to now,
+            unless nobody executes it any more.
         shared: Whether runs of several kinds have its name.
+        owner: Who executes it now, in words.
     """
 
     run: Run
     tasks: Sequence[Task]
     worked_us: Mapping[int, int]
     shared: bool
+    owner: str | None
 
     @property
     def retrying(self) -> bool:
@@ -286,9 +289,7 @@ def list_runs(
         filters = {"kind": kind, "status": status, "workflow": workflow}
         runs = tx.runs("runs_page", before=before, limit=limit + 1, **filters)
         page = runs[:limit]
-        return RunPage(
-            page, f"{page[-1].kind}/{page[-1].name}" if len(runs) > limit else None, shared_names(tx, page)
-        )
+        return RunPage(page, f"{page[-1].kind}/{page[-1].name}" if len(runs) > limit else None, shared_names(tx, page))
 
     return ledger.store.read(work)
 
@@ -312,16 +313,17 @@ def shared_names(tx: Transaction, runs: Iterable[Run]) -> frozenset[str]:
 
 def overview(ledger: Ledger, run: Run) -> Overview:
     """Return a run with all its tasks as they stand now."""
+    owner = owners(ledger, [run]).get(run.id)
     now = ledger.clock.now()
 
     def work(tx: Transaction) -> Overview:
         current = tx.run(run.id)
         worked_us = {int(str(row[0])): int(str(row[1])) * 1000 for row in tx.rows("durations_of_run", run_id=run.id)}
-        for task in tx.tasks("active_of_run", run_id=run.id) if current.n_in_progress else ():
+        for task in tx.tasks("active_of_run", run_id=run.id) if owner else ():
             began = tx.attempts("attempts_of_task", task_id=task.id)[-1].started_at
             worked_us[task.id] = worked_us.get(task.id, 0) + max(0, now - began)
         tasks = tx.tasks("tasks_of_run", run_id=run.id)
-        return Overview(current, tasks, worked_us, bool(shared_names(tx, [current])))
+        return Overview(current, tasks, worked_us, bool(shared_names(tx, [current])), owner)
 
     return ledger.store.read(work)
 
@@ -355,7 +357,8 @@ def events_after(ledger: Ledger, run: Run, seq: int, limit: int = 1000) -> list[
 
 def _event(row: Row) -> Event:
     changes = json.loads(str(row[7])) if row[7] is not None else _NOTHING
-    return Event(*row[:7], changes, *row[8:])  # type: ignore[arg-type]  # the query's columns are the fields
+    values: tuple[Any, ...] = (*row[:7], changes, *row[8:])  # the query's columns are the fields
+    return Event(*values)
 
 
 def _event_number(cursor: str) -> int:
@@ -376,6 +379,14 @@ def owners(ledger: Ledger, runs: Iterable[Run]) -> dict[int, str]:
 
     words = ((run.id, owner_of(ledger.store, run)) for run in owned)
     return {row_id: owner for row_id, owner in words if owner}
+
+
+def lasted_us(run: Run, owner: str | None, now: int) -> int | None:
+    """Return how long a run took so far; one that nobody executes stands still since its last change."""
+    if run.started_at is None:
+        return None
+    end = run.finished_at or (now if owner else run.updated_at)
+    return max(0, end - run.started_at)
 
 
 def is_abandoned(run: Run, owner: str | None) -> bool:

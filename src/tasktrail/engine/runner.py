@@ -41,13 +41,14 @@ class _Running:
 
     claim: Claim
     step: Step
-    context: StepContext
+    context: StepContext | None
     began_ns: int
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     stopped: bool = False
     """It was told to stop, so its cancellation is no error."""
     answered: bool = False
+    """Its attempt is over already; whatever it still says is late."""
 
 
 @dataclass(slots=True)
@@ -87,11 +88,11 @@ class Runner:
         self._execution = Execution(ledger, run_id, self._code_version)
         self._running: dict[int, _Running] = {}
         self._answers: list[Answer] = []
-        self._queue: deque[int] = deque()
+        self._queue: deque[str] = deque(plan.order or ())
         self._alarms: set[asyncio.Task[None]] = set()
         self._threads = Threads("tasktrail-step")
         self._pick = self._pick_ready if plan.order is None else self._pick_next
-        self._seen = -1
+        self._seen = (-1, -1)
         self._retried = False
         self._cancelled = False
 
@@ -120,18 +121,16 @@ class Runner:
         """Stop the steps of a run that was cancelled. The ledger has cancelled their tasks already."""
         self._cancelled = True
         for running in list(self._running.values()):
-            self._stop(running)
+            self._take_away(running)
+        self._loop.call_later(self._plan.grace_s, self._abandon)
         self._woken.set()
 
     # the loop
 
     def _begin(self) -> Turn:
-        plan, run_id = self._plan, self._execution.run_id
-        if plan.order is not None:
-            rows = self._ledger.store.read(lambda tx: tx.rows("states_of_run", run_id=run_id))
-            ids = {row[1]: int(str(row[0])) for row in rows if row[2] != "completed"}
-            self._queue.extend(ids[key] for key in plan.order if key in ids)
-        return self._execution.begin(plan.order or plan.steps, self._pick, only=plan.only, reopen=plan.only)
+        plan = self._plan
+        named = plan.steps if plan.order is None else plan.order
+        return self._execution.begin(named, self._pick, only=plan.only, reopen=plan.only)
 
     async def _drive(self, turn: Turn) -> None:
         while True:
@@ -153,51 +152,72 @@ class Runner:
         try:
             turn = self._execution.advance(answers, self._pick, patience_s=_INLINE_PATIENCE_S)
         except Busy:
-            turn = await asyncio.to_thread(self._execution.advance, answers, self._pick)
+            turn = await self._advance_on_thread(answers)
         for task in turn.late:
+            if self._plan.order is not None and task.key in self._plan.order:
+                self._queue.appendleft(task.key)
             _log.warning("step %s: the answer of attempt %s came too late and is void", task.key, task.attempts)
         return turn
 
-    def _pick_ready(self, tx: Transaction, run: Run) -> list[Task]:
+    async def _advance_on_thread(self, answers: Sequence[Answer]) -> Turn:
+        """An interruption meanwhile must not lose what the commit claims."""
+        committing = asyncio.ensure_future(asyncio.to_thread(self._execution.advance, answers, self._pick))
+        try:
+            return await asyncio.shield(committing)
+        except asyncio.CancelledError:
+            turn = await committing
+            self._answers += [Answer(claim, Ask("release")) for claim in turn.claims]
+            raise
+
+    def _pick_ready(self, tx: Transaction) -> list[Task]:
         free = self._plan.max_parallel - len(self._running)
         if free <= 0:
             return []
-        ready = tx.tasks("ready_tasks", run_id=run.id, limit=free)
+        run_id = self._execution.run_id
+        ready = tx.tasks("ready_tasks", run_id=run_id, limit=free)
         if self._retried:
-            ready += tx.tasks("due_tasks", run_id=run.id, now=self._ledger.clock.now(), limit=free)
+            ready += tx.tasks("due_tasks", run_id=run_id, now=self._ledger.clock.now(), limit=free)
             ready.sort(key=lambda task: (task.priority, task.position))
         return ready[:free]
 
-    def _pick_next(self, tx: Transaction, _: Run) -> list[Task]:
+    def _pick_next(self, tx: Transaction) -> list[Task]:
         """The next in order, once the one before is settled."""
         while self._queue:
-            task = tx.task("task_by_id", id=self._queue[0])
+            task = tx.task("task_by_key", key=self._queue[0], run_id=self._execution.run_id, item="", map_index=-1)
             if task is not None and task.status not in FINAL:
                 startable = task.status == "pending" and (task.not_before or 0) <= self._ledger.clock.now()
                 return [task] if startable else []
             self._queue.popleft()
         return []
 
+    def _step_on(self, answer: Answer) -> None:
+        """A final answer settles the first in order, which need not be read again to see it."""
+        if self._queue and answer.ask.verb in ("complete", "fail") and self._queue[0] == answer.claim.task.key:
+            self._queue.popleft()
+
     # one attempt
 
     def _launch(self, claim: Claim, run: Run) -> None:
         step = self._plan.steps[claim.task.key]
-        context = StepContext(self._ledger, run, claim, lambda: self._results(claim.task))
+        context = StepContext(self._ledger, run, claim, self._results) if step.wants_context else None
         running = self._running[claim.task.id] = _Running(claim, step, context, time.perf_counter_ns())
         results = self._wanted(claim.task, step) if step.wants else {}
         if step.asynchronous:
-            running.task = self._loop.create_task(self._perform(running, step.call(results, context)))
+            running.task = self._loop.create_task(self._perform(running, results))
         else:
             self._start_thread(running, results)
         if claim.task.timeout_ms is not None:
             running.timer = self._loop.call_later(claim.task.timeout_ms / 1000, self._time_out, running)
 
-    async def _perform(self, running: _Running, work: Awaitable[Any]) -> None:
+    async def _perform(self, running: _Running, results: Mapping[str, object]) -> None:
+        await self._await(running, lambda: running.step.call(results, running.context))
+
+    async def _await(self, running: _Running, call: Callable[[], Awaitable[Any]]) -> None:
         try:
-            value = await work
+            value = await call()
         except asyncio.CancelledError as error:
             self._ended(running, None, None if running.stopped else error)
-        except Exception as error:  # foreign code
+        except Exception as error:  # noqa: BLE001 - a step's own code
             self._ended(running, None, error)
         else:
             self._ended(running, value, None)
@@ -209,7 +229,7 @@ class Runner:
             value, error = None, None
             try:
                 value = inherited.run(running.step.call, results, running.context)
-            except BaseException as raised:  # foreign code; SystemExit ends the step, not the process
+            except BaseException as raised:  # noqa: BLE001 - a step's own code; SystemExit ends the step alone
                 error = raised
             try:
                 self._loop.call_soon_threadsafe(self._thread_ended, running, value, error)
@@ -220,7 +240,7 @@ class Runner:
 
     def _thread_ended(self, running: _Running, value: Any, error: BaseException | None) -> None:
         if inspect.isawaitable(value):
-            running.task = self._loop.create_task(self._perform(running, value))
+            running.task = self._loop.create_task(self._await(running, lambda: value))
         else:
             self._ended(running, value, error)
 
@@ -235,8 +255,8 @@ class Runner:
             self._answer(running, self._failed(running, failure_of(error), error_names_of(error), error))
 
     def _given_back(self, running: _Running) -> None:
-        """A coroutine ended because it was told to. Where its task was taken away there is nothing to say."""
-        if running.answered or self._cancelled:
+        """A coroutine ended because it was told to. Where its attempt was over already there is nothing to say."""
+        if running.answered:
             self._forget(running)
         else:
             self._answer(running, Answer(running.claim, Ask("release"), duration_us=_duration_us(running)))
@@ -281,6 +301,8 @@ class Runner:
         self._stop(running)
 
     def _answer(self, running: _Running, answer: Answer) -> None:
+        if not running.answered:
+            self._step_on(answer)
         running.answered = True
         self._forget(running)
         self._answers.append(answer)
@@ -336,23 +358,36 @@ class Runner:
         """Notice what others did to the run: cancelled it, or took a running task away."""
         self._poll_handle = self._loop.call_later(_POLL_S, self._poll)
         seen = self._ledger.store.changed_token()
-        if seen == self._seen or not self._running:
+        if seen == self._seen:
             return
         self._seen = seen
         run_id = self._execution.run_id
-        fences = {task.id: task.fence for task in self._ledger.store.read(lambda tx: tx.tasks("active_of_run", run_id=run_id))}
+        active = self._ledger.store.read(lambda tx: tx.tasks("active_of_run", run_id=run_id))
+        fences = {task.id: task.fence for task in active}
         for running in list(self._running.values()):
             if fences.get(running.claim.task.id) != running.claim.task.fence:
-                self._stop(running)
+                self._take_away(running)
         self._woken.set()
 
     # ending early
 
     def _stop(self, running: _Running) -> None:
         running.stopped = True
-        running.context.cancelled = True
+        if running.context is not None:
+            running.context.cancelled = True
         if running.task is not None and running.task is not asyncio.current_task(self._loop):
             running.task.cancel()
+
+    def _take_away(self, running: _Running) -> None:
+        """Somebody else ended the attempt: the step is told, and what it answers is late."""
+        running.answered = True
+        self._stop(running)
+
+    def _abandon(self) -> None:
+        """Steps that do not listen are left alone; a thread cannot be ended."""
+        for running in list(self._running.values()):
+            _log.warning("step %s does not stop; its answer will be void", running.step.key)
+            self._forget(running)
 
     async def _interrupt(self) -> None:
         """Steps are told to stop and given a moment; what they still answer is stored, the rest is given back."""
@@ -365,7 +400,7 @@ class Runner:
             _log.warning("left without waiting for %s", names)
         left = [Answer(running.claim, Ask("release")) for running in self._running.values()]
         self._running.clear()
-        self._execution.advance([*self._answers, *left], lambda tx, run: [])
+        self._execution.advance([*self._answers, *left], lambda tx: [])
         self._answers.clear()
 
     async def _until_nothing_runs(self) -> None:

@@ -42,7 +42,7 @@ class Step:
         return self.function(**arguments)
 
 
-def step(key: str, function: Callable[..., Any], available: Collection[str] | None = None) -> Step:
+def step(key: str, function: Callable[..., Any], available: Collection[str] = ()) -> Step:
     """Return the step of a function.
 
     Args:
@@ -57,8 +57,7 @@ def step(key: str, function: Callable[..., Any], available: Collection[str] | No
     signature = _signature(function)
     if not signature.names:
         return Step(key, function, signature.asynchronous, {}, False, signature.code_version)
-    by_name = {identifier(name): name for name in available or ()}
-    wants = {name: by_name[name] for name in signature.names if name in by_name and name != "ctx"}
+    wants = _wanted(signature.names, available)
     missing = [name for name in signature.required if name not in wants and name != "ctx"]
     if missing:
         raise BadInput(
@@ -66,6 +65,14 @@ def step(key: str, function: Callable[..., Any], available: Collection[str] | No
             hint=f"name the step in its dependencies, or give {missing[0]!r} a default",
         )
     return Step(key, function, signature.asynchronous, wants, "ctx" in signature.names, signature.code_version)
+
+
+def _wanted(names: Collection[str], available: Collection[str]) -> dict[str, str]:
+    wants = {name: name for name in names if name in available and name != "ctx"}
+    if len(wants) + ("ctx" in names) < len(names):
+        by_identifier = {identifier(key): key for key in available}
+        wants.update({name: by_identifier[name] for name in names if name in by_identifier and name != "ctx"})
+    return wants
 
 
 def identifier(key: str) -> str:

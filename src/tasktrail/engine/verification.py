@@ -68,7 +68,7 @@ _BORN: Final = Folded()
 
 @dataclass(slots=True)
 class History:
-    """What the events of a run come to: its tasks by row id, its status, and where an event contradicts the ones before."""
+    """What the events of a run come to: tasks by row id, the run's status, and where an event contradicts its past."""
 
     tasks: dict[int, Folded] = field(default_factory=dict)
     status: str = "created"
@@ -133,7 +133,7 @@ def verify_run(tx: Transaction, run: Run) -> list[str]:
 
 
 def fold(events: Iterable[Row]) -> History:
-    """Return what the events of a run, in order, come to. Each is (seq, run, task, verb, from, to, attempt, changes)."""
+    """Return what a run's events come to, in order: (seq, run, task, verb, from, to, attempt, changes)."""
     history = History()
     for seq, _, task_id, verb, was, now, attempt, changes in events:
         if task_id is None:
@@ -156,9 +156,7 @@ def _fold_run(history: History, seq: object, was: object, now: object) -> None:
     history.status = str(now)
 
 
-def _fold_task(
-    task: Folded, verb: str, was: object, now: object, attempt: object, changes: object
-) -> Iterator[str]:
+def _fold_task(task: Folded, verb: str, was: object, now: object, attempt: object, changes: object) -> Iterator[str]:
     task.version += 1
     if now is not None:
         if was != task.status:
@@ -350,7 +348,11 @@ def _sentence(tx: Transaction, run: Run, finding: Finding) -> str:
     task_id, fault = finding
     task = tx.task("task_by_id", id=task_id) if task_id is not None else None
     if task is None:
-        about = f"run {run.kind}/{run.name}" if task_id is None else f"run {run.kind}/{run.name}, task with row id {task_id},"
+        about = (
+            f"run {run.kind}/{run.name}"
+            if task_id is None
+            else f"run {run.kind}/{run.name}, task with row id {task_id},"
+        )
         return f"{about} {fault}"
     return f"task {run.kind}/{format_task(run.name, task.key, task.item, task.map_index)} {fault}"
 

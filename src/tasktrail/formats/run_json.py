@@ -115,7 +115,7 @@ class RunJson:
             return Writing(text, self.load(text, where))
         document = json_edit.load(text, where)
         old = _read(document, text, where)
-        changed, changes = _changes(_with_skips(old), shown)
+        changed, changes = _changes(_with_skips(old), _silent_as(old, shown))
         if not changes:
             return Writing(text, old)
         text = json_edit.edit(text, changes, where)
@@ -375,9 +375,7 @@ def _duration(start: Value, end: Value) -> float | None:
 
 def _changes(old: Picture, new: Picture) -> tuple[set[str], list[tuple[json_edit.Path, object]]]:
     """The keys of the steps that differ, and the smallest changes that make the text say the new picture."""
-    before = old.by_key()
-    steps = {task.key: _silent_as(before[task.key], task) if task.key in before else task for task in new.tasks}
-    new = replace(_silent_run(old, new), tasks=tuple(steps.values()))
+    before, steps = old.by_key(), new.by_key()
     changes = _member_changes(_run_words(old), _run_words(new), ())
     changes += [(("steps", key), json_edit.REMOVE) for key in before if key not in steps]
     changed = {key for key, task in steps.items() if before.get(key) != task}
@@ -400,19 +398,20 @@ def _member_changes(
     return changes
 
 
-def _silent_as(old: TaskPicture, new: TaskPicture) -> TaskPicture:
-    """A step without what its text leaves out and may go on leaving out."""
+def _silent_as(old: Picture, new: Picture) -> Picture:
+    """The new picture without what its text leaves out and may go on leaving out."""
+    silent = [name for name in _RUN_TIMES if old.status == new.status and getattr(old, name) is None]
+    if old.created_at is None:
+        silent.append("created_at")
+    before = old.by_key()
+    tasks = tuple(_silent_task(before[task.key], task) if task.key in before else task for task in new.tasks)
+    return replace(new, tasks=tasks, **dict.fromkeys(silent))  # type: ignore[arg-type]  # all of them may be None
+
+
+def _silent_task(old: TaskPicture, new: TaskPicture) -> TaskPicture:
     silent = [name for name, value in _DEFAULTS.items() if name not in old.values and new.values.get(name) == value]
     if old.status == new.status:
         silent += [name for name in _TASK_TIMES if name not in old.values]
     if not silent:
         return new
     return replace(new, values={name: value for name, value in new.values.items() if name not in silent})
-
-
-def _silent_run(old: Picture, new: Picture) -> Picture:
-    """A run without the times that its text leaves out and may go on leaving out."""
-    silent = [name for name in _RUN_TIMES if old.status == new.status and getattr(old, name) is None]
-    if old.created_at is None:
-        silent.append("created_at")
-    return replace(new, **dict.fromkeys(silent))  # type: ignore[arg-type]  # all of them may be None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Final, Literal, get_args
 
 from tasktrail.model.task import Status
@@ -84,8 +85,17 @@ class Run:
         """Whether a new attempt may begin now."""
         return not (self.paused or self.stopped or self.cancelled_at is not None)
 
+    def having(self, values: Mapping[str, object]) -> Run:
+        """Return the run with other values; faster than `dataclasses.replace`, which every commit would feel."""
+        fields_now = list(_all_fields(self))
+        for name, value in values.items():
+            fields_now[_PLACES[name]] = value
+        return Run(*fields_now)
+
 
 RUN_FIELDS: Final[tuple[str, ...]] = tuple(field.name for field in fields(Run))
+_PLACES: Final = {name: place for place, name in enumerate(RUN_FIELDS)}
+_all_fields: Final = attrgetter(*RUN_FIELDS)
 
 
 def roll_up(
@@ -107,7 +117,7 @@ def roll_up(
     if n("in_progress", 0) or (may_start and not stopped and not cancelled):
         return "running"
     if not any(n(status, 0) for status in ("pending", "failed", "blocked", "cancelled")):
-        return "cancelled" if cancelled and not counts else "completed"
+        return "cancelled" if cancelled and not any(counts.values()) else "completed"
     if cancelled and not n("failed", 0):
         return "cancelled"
     if stopped or (n("failed", 0) and not n("completed", 0)):

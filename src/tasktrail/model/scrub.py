@@ -204,7 +204,8 @@ _IBAN_COUNTRIES_BY_LENGTH = {
     33: "RU",
 }
 
-# name@2x.png and getty@tty1.service look like addresses; none of these is a top-level domain.
+# name@2x.png and getty@tty1.service look like addresses; none of these is a top-level domain. Fewer than 16 characters:
+# a longer one could hold a card number, and be an address as soon as that is a placeholder.
 _NO_DOMAINS = (
     *(".bmp", ".conf", ".css", ".csv", ".gif", ".html", ".ico", ".jpeg", ".jpg", ".js", ".json", ".log", ".pdf"),
     *(".png", ".svg", ".tar", ".tgz", ".toml", ".ts", ".txt", ".webp", ".whl", ".xml", ".yaml", ".yml"),
@@ -213,8 +214,9 @@ _NO_DOMAINS = (
 
 
 def _is_address(value: str) -> bool:
-    """Tell an address from a file name, a systemd unit and the user that every git remote has."""
-    return not value.endswith(_NO_DOMAINS) and not value.startswith("git@")
+    """Tell an address from a short file name, a systemd unit and the user that every git remote has."""
+    domain = value.rpartition("@")[2]
+    return not (len(domain) < 16 and domain.endswith(_NO_DOMAINS)) and not value.startswith("git@")
 
 
 def _compact(value: str) -> str:
@@ -256,7 +258,7 @@ _CARD = (
     r"([2-6](?<![\w.].)(?:[0-9]{12,18}+|[0-9]{3}([ .\u00a0-])[0-9]{4}\2[0-9]{4}\2[0-9]{4}"
     r"|[0-9]{3}([ .\u00a0-])[0-9]{6}\3[0-9]{4,5}))(?!\w)(?!\.[0-9])"
 )
-# Apart, because after sixteen digits the next three are more often a security code than the card's own.
+# A rule apart, because after sixteen digits the next three are more often a security code than the card's own.
 _CARD_IN_ODD_GROUPS = (
     r"([2-6](?<![\w.].)[0-9]{3}([ .\u00a0-])[0-9]{4}\2[0-9]{4}\2(?:[0-9]{4}\2[0-9]{3}|[0-9]))(?!\w)(?!\.[0-9])"
 )
@@ -272,10 +274,10 @@ _USERINFO = r"://(?!\[)([^][\s/:@?#\"'<>]*+:[^][\s/\"'<>]+(?=@)|[^][\s/:@?#\"'<>
 
 _NAME = r"(?!(?:Shared|Public|Default|All Users)\b)(\w[\w-]*+(?:\.[\w-]++){0,8}+)"
 _NAME_OF_WORDS = r"(\w[\w-]*+(?:[ .][\w-]++){1,3}+)(?=\\)"  # C:\Users\Ann Lee\...
+_ROOT = r"(?:(?<![\w.~-]/)(?<!USER\]/)(?<![0-9]\]/)|(?<=-[IL]/))"  # neither in a relative path nor in a scrubbed one
 _HOME = (
-    r"[/\\](?:(?:(?<![\w.~-]/)|(?<=-[IL]/))(?:(?:export|mnt|nfs|srv|var)/)?home/" + _NAME + r"|"
-    r"(?:(?<![\w.~-]/)|(?<=/[A-Za-z]/)|(?<=-[IL]/))Users/" + _NAME + r"|"
-    r"(?<=\\)\\{0,3}(?:Users|users|USERS)\\{1,4}(?:" + _NAME_OF_WORDS + "|" + _NAME + "))"
+    rf"[/\\](?:{_ROOT}(?:(?:export|mnt|nfs|srv|var)/)?home/{_NAME}|(?:{_ROOT}|(?<=/[A-Za-z]/))Users/{_NAME}"
+    rf"|(?<=\\)\\{{0,3}}(?:Users|users|USERS)\\{{1,4}}(?:{_NAME_OF_WORDS}|{_NAME}))"
 )
 
 # From here the patterns read lower case. A value ends at a blank, a quote or a delimiter; what closes around it stays.
@@ -286,11 +288,14 @@ _NO_VALUE = (
     r"(?!(?:[bfru]{0,2}\\?[\"'])?(?:"
     r"(?:any|bool|bytes|empty|false|hidden|int|invalid|is|masked|missing|must|nil|none|not|null|object|option|optional"
     r"|redacted|required|str|string|the|to|true|undefined|was|wrong)(?![\w-])"
-    r"|[\[{(<]|\*{3}|%[s(]|[|>][+-]?[ \t]*+(?:[\r\n]|\Z)|sha[0-9]{1,3}[:=-]?[0-9a-f]{40}"
+    r"|[$%]?[\[{(<]|\*{3}|%s|[|>][+-]?[ \t]*+(?:[\r\n]|\Z)|sha[0-9]{1,3}[:=-]?[0-9a-f]{40,64}+(?!\.*+[\w+@%-])"
     rf"|\$[{{(]?[a-z_][a-z0-9_]{{0,64}}+[}})]?(?={_VALUE_END})))"
 )
 # Only where no quote is: there a name may be code, as in password=getpass() or token = self.token.
-_NO_CODE = r"(?![a-z_.]{3,64}+\(|(?:args|cfg|cls|config|ctx|env|os|request|self|settings)\.[a-z_])"
+_NO_CODE = (
+    r"(?![a-z_.]{3,64}+\(|(?:args|cfg|cls|config|ctx|env|os|request|self|settings)\.[a-z_]"
+    r"|[a-z_.]{1,64}+\[(?:card|email|iban|secret|user)[]:])"  # such a name that a later rule has shortened
+)
 _VALUE = (
     rf"{_NO_VALUE}(?:[bfru]{{0,2}}(?:\\\"([^\"\\\r\n]+)|\\'([^'\\\r\n]+)|\"([^\"\r\n]+)|'([^'\r\n]+))"
     rf"|{_NO_CODE}([^\s\"'`,;&]*[^\s\"'`,;&)\]}}>.\\]))"
@@ -300,30 +305,32 @@ _RANDOM = (
     rf"{_NO_VALUE}(?:[bfru]{{0,2}}\\?[\"']|{_NO_CODE})(?![0-9]{{1,15}}+(?![\w.~+/=:|%-]))"
     r"((?=[\w.~+/=:|%-]{0,64}[0-9])[\w.~+/=:|%-]{6,}+|[\w.~+/=:|%-]{16,}+)(?!\[)"
 )
-_IS = r"\\?[\"']?\]?[ \t]*+(?::=|=>|==?|:(?!:))[ \t]*+"  # key = value, "key": "value", ['key'] = value; not C++::names
+_IS = (
+    r"\\?[\"']?\]?[ \t]*+(?>:=|=>|={1,3}|:(?!:))[ \t]*+"  # key = value, "key": "value", ['key'] = value; not C++::names
+)
 _KEY = (  # "[secret" is the beginning of our own placeholder
-    rf"(?:pass(?:word|wd|phrase|code)|pwd(?!{_IS}[\"']?[/~])|secret(?<!\[secret)(?:[ _-]?key)?|api[ _-]?key|access[ _-]?key"
-    rf"|account[ _-]?key|private[ _-]?key|signing[ _-]?key|cryption[ _-]?key)[0-9]?{_IS}{_VALUE}"
+    rf"(?:pass(?:word|wd|phrase|code)|pwd(?!{_IS}[\"']?[/~])|secret(?<!\[secret)(?:[ _-]?key)?"
+    r"|api[ _-]?key|access[ _-]?key|account[ _-]?key|cryption[ _-]?key|private[ _-]?key|signing[ _-]?key)"
+    rf"[0-9]?{_IS}{_VALUE}"
 )
 _TOKEN = rf"token{_IS}{_RANDOM}"
 _FLAG = (  # --password value; ['--password', 'value']
-    r"--(?<![\w-]--)[a-z0-9-]++(?:(?:(?<=password)|(?<=passwd)|(?<=passphrase)|(?<=secret)|(?<=api-key)|(?<=access-key)"
+    r"--(?<![\w\]-]--)[a-z0-9-]++(?:(?:(?<=password)|(?<=passwd)|(?<=passphrase)|(?<=secret)|(?<=api-key)|(?<=access-key)"
     rf"|(?<=secret-key))(?:[ \t]++|[\"'],[ \t]*+)(?!-){_VALUE}"
     rf"|(?<=token)(?:[ \t]++|[\"'],[ \t]*+)(?!-){_RANDOM})"
 )
 _AUTHORIZATION = (
-    r"authorization\\?[\"']?[ \t]*+[:=][ \t]*+\\?[\"']?(?:(?:apikey|basic|bearer|token)[ \t]++)?+"
+    r"authorization\\?[\"']?[ \t]*+[:=][ \t]*+(?:\\?[\"'])?+(?:(?:apikey|basic|bearer|token)[ \t]++)?+"
     rf"{_NO_VALUE}{_NO_CODE}([^\s\"'`,;\\]++)"
 )
 _BEARER = r"b(?:earer[ \t]++(?=[a-z+/._~=-]*+[0-9])|asic[ \t]++(?=[a-z+/]*+[0-9=]))([\w+/.~=-]{16,}+)"
-_COOKIE = rf"cookie\\?[\"']?[ \t]*+:[ \t]*+\\?[\"']?{_NO_VALUE}([^\s;\"'`]++(?:;[ \t]*+[^\s;\"'`]++)*+)"
+_COOKIE = rf"cookie\\?[\"']?[ \t]*+:[ \t]*+(?:\\?[\"'])?+{_NO_VALUE}([^\s;\"'`]++(?:;[ \t]*+[^\s;\"'`]++)*+)"
 
 # One row per provider: its name in the placeholder, the signs, the key's looks. A look-behind has the characters of the
 # key's body, where that is scanned to its end before it can be refused.
 _PROVIDERS = (
     ("aws", ("akia", "asia"), r"A[KS]IA(?<![0-9A-Za-z]....)[A-Z2-7]{16}(?!\w)"),
-    ("github", ("gh",), r"gh[opsru]_(?<![0-9A-Za-z]....)\w{36,}+"),
-    ("github", ("github_pat_",), r"github_pat_(?<![0-9A-Za-z].{11})\w{36,}+"),
+    ("github", ("gh", "github_pat_"), r"g(?:h[opsru]_(?<![0-9A-Za-z]....)|ithub_pat_(?<![0-9A-Za-z].{11}))\w{36,}+"),
     ("gitlab", ("glpat-",), r"glpat-(?<![0-9A-Za-z].{6})[\w-]{20,}+"),
     ("slack", ("xox",), r"xox[abeoprs]-(?<![0-9A-Za-z].{5})[\w-]{10,}+"),
     ("google", ("aiza",), r"AIza(?<![0-9A-Za-z]....)[\w-]{35,}+"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Final, Literal, get_args
 
 Status = Literal["pending", "in_progress", "completed", "failed", "blocked", "skipped", "cancelled"]
@@ -61,13 +62,12 @@ class Task:
 
     def moved(self, status: Status, values: Mapping[str, Value]) -> Task:
         """Return the task as it stands after a change of `status` and `values`."""
-        new: Task = object.__new__(Task)
-        put = object.__setattr__
-        for name in FIELDS:
-            put(new, name, values[name] if name in values else getattr(self, name))
-        put(new, "status", status)
-        put(new, "version", self.version + 1)
-        return new
+        fields_now = list(_all_fields(self))
+        for name, value in values.items():
+            fields_now[_PLACES[name]] = value
+        fields_now[_PLACES["status"]] = status
+        fields_now[_PLACES["version"]] += 1
+        return Task(*fields_now)
 
     @property
     def unreachable(self) -> bool:
@@ -91,3 +91,5 @@ class Task:
 
 
 FIELDS: Final[tuple[str, ...]] = tuple(field.name for field in fields(Task))
+_PLACES: Final = {name: place for place, name in enumerate(FIELDS)}
+_all_fields: Final = attrgetter(*FIELDS)

@@ -162,6 +162,8 @@ class DocumentFile:
             Busy: Somebody else held it all that time.
             StoreError: The lock file cannot be made.
         """
+        if not self.path.parent.is_dir():  # the lock would make it, and a mistyped path would leave folders behind
+            raise StoreError(f"{self.path} cannot be locked: its folder does not exist", hint=_HINT)
         from filelock import FileLock, Timeout  # heavy: 50 ms that a command which only reads does not pay
 
         # Not bound to a thread: a commit that others share may run on another thread than the one that took the lock.

@@ -36,10 +36,14 @@ class SqliteStore:
         path: None keeps everything in memory, for as long as this object lives.
         synchronous: `full` survives power loss; `normal` survives a crash of the process only.
         busy_s: How long a write waits for other processes before it gives up with `Busy`.
+
+    Attributes:
+        where: How messages name it.
     """
 
     def __init__(self, path: Path | None, *, synchronous: str = "full", busy_s: float = 30.0) -> None:
         self.path = path
+        self.where = str(path) if path else "memory:"
         self.busy_s = busy_s
         self._synchronous = synchronous
         self._queries = queries(_SQLITE)
@@ -51,11 +55,6 @@ class SqliteStore:
         self._writer: apsw.Connection | None = None
         with _explained(self.where):
             self._open_writer()
-
-    @property
-    def where(self) -> str:
-        """How messages name it."""
-        return str(self.path) if self.path else "memory:"
 
     @property
     def lock_folder(self) -> Path | None:
@@ -76,8 +75,10 @@ class SqliteStore:
         """
         self._check_process()
         ticket = Ticket(work, self.busy_s if patience_s is None else patience_s)
-        with _explained(self.where):
+        try:
             result: T = self._group.submit(ticket)
+        except apsw.Error as error:
+            raise _explain(error, self.where) from error
         return result
 
     def read(self, work: Callable[[Transaction], T]) -> T:
@@ -100,10 +101,11 @@ class SqliteStore:
             if self.path:
                 self._writer = None
 
-    def changed_token(self) -> int:
-        """Return a number that differs once another connection has committed; cheap enough to poll."""
+    def changed_token(self) -> tuple[int, int]:
+        """Return what differs once anybody has committed, here or in another process; cheap enough to poll."""
         with self._gate:
-            return int(self._connection().data_version())
+            connection = self._connection()
+            return int(connection.data_version()), int(connection.total_changes())
 
     # keeping
 

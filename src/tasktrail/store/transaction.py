@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from operator import attrgetter
 from typing import Final, Protocol
 
@@ -34,7 +35,6 @@ UNRECORDED: Final = frozenset({"worker_id", "lease_token", "lease_until", "open_
 _MET: Final[frozenset[Status]] = frozenset({"completed", "skipped"})
 _MET_IN_MATRIX: Final[frozenset[Status]] = frozenset({"completed"})
 _COUNTER: Final[Mapping[Status, str]] = {status: f"n_{status}" for status in STATUSES}
-_encode: Final[Callable[[object], str]] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Rows(Protocol):
@@ -133,6 +133,16 @@ class Transaction:
             known = self._read[run_id] = Run(*row)  # type: ignore[arg-type]  # the query's columns are the fields
         return known
 
+    def accepts_starts(self, run_id: int) -> bool:
+        """Whether an attempt of the run may begin, as things stand in this transaction."""
+        known, deltas = self._known(run_id), self._deltas.get(run_id)
+        stopping = known.n_stopping + (deltas.get("n_stopping", 0) if deltas else 0)
+        return known.accepts_starts if stopping == known.n_stopping else self.run(run_id).accepts_starts
+
+    def owner(self, run_id: int) -> str | None:
+        """Return the token of the execution that owns the run now."""
+        return self._known(run_id).owner_token
+
     def settled(self, run_id: int) -> Run:
         """Return the run as the commit leaves it; only after `settle`."""
         return self._settled.get(run_id) or self.run(run_id)
@@ -149,7 +159,7 @@ class Transaction:
 
     def set_run(self, run_id: int, **values: object) -> None:
         """Let a run have these values (not its counters) when the transaction ends."""
-        self._read[run_id] = _with(self._known(run_id), values)
+        self._read[run_id] = self._known(run_id).having(values)
         self._deltas.setdefault(run_id, defaultdict(int))
         self._set.add(run_id)
 
@@ -176,11 +186,6 @@ class Transaction:
         """Append the event of a change."""
         task = change.task
         attempt = change.values.get("open_attempt") or task.open_attempt
-        changes = {
-            name: [getattr(task, name), value]
-            for name, value in change.values.items()
-            if name not in UNRECORDED and value != getattr(task, name)
-        }
         self.execute(
             "add_event",
             {
@@ -192,7 +197,7 @@ class Transaction:
                 "from_status": task.status,
                 "to_status": change.status,
                 "attempt": attempt,
-                "changes": _encode(changes) if changes else None,
+                "changes": _changes_text(task, change.values),
                 "note": mark.note,
             },
         )
@@ -287,7 +292,7 @@ class Transaction:
         if len(met_now) == 1:
             self.execute("meet_one", {"id": met_now[0]})
         elif met_now:
-            self.execute("meet_many", {"ids": _encode(met_now)})
+            self.execute("meet_many", {"ids": json.dumps(met_now)})
 
     def _shift(self, task_id: int, was: _Standing, now: _Standing, met: frozenset[Status]) -> None:
         """Move the dependants' counters, and those of their dependants where one becomes (un)reachable thereby."""
@@ -336,7 +341,7 @@ class Transaction:
             if run.declared_status is not None:
                 values.update(declared_status=None, declared_at=None, declared_error=None)
                 self._set.add(run.id)
-        run = _with(run, values)
+        run = run.having(values)
         status = run.declared_status or roll_up(
             run.counts,
             moved=run.started_at is not None,
@@ -348,8 +353,24 @@ class Transaction:
             return run
         at = run.updated_at
         self.record_run(run.id, "roll_up", at, "tasktrail", from_status=run.status, to_status=status)
-        return _with(run, {"status": status, "finished_at": at if status in OVER else None})
+        return run.having({"status": status, "finished_at": at if status in OVER else None})
 
+
+
+def _changes_text(task: Task, values: Mapping[str, Value]) -> str | None:
+    """Return {column: [old, new]} as JSON text; by hand, since every step pays for it twice."""
+    parts = []
+    for name, value in values.items():
+        old = getattr(task, name)
+        if value != old and name not in UNRECORDED:
+            parts.append(f'"{name}":[{_json(old)},{_json(value)}]')
+    return "{" + ",".join(parts) + "}" if parts else None
+
+
+def _json(value: Value) -> str:
+    if value is None:
+        return "null"
+    return encode_basestring(value) if isinstance(value, str) else str(value)
 
 
 _Standing = tuple[bool, bool]
@@ -364,15 +385,5 @@ def _standing(status: Status, dead_needs: int, met: frozenset[Status]) -> _Stand
     return False, status != "in_progress"
 
 
-def _with(run: Run, values: Mapping[str, object]) -> Run:
-    """A run with other values; faster than dataclasses.replace, which every commit would feel."""
-    if not values:
-        return run
-    new: Run = object.__new__(Run)
-    for name in RUN_FIELDS:
-        object.__setattr__(new, name, values[name] if name in values else getattr(run, name))
-    return new
-
-
 def _with_counts(run: Run, deltas: Mapping[str, int]) -> Run:
-    return _with(run, {name: getattr(run, name) + delta for name, delta in deltas.items() if delta})
+    return run.having({name: getattr(run, name) + delta for name, delta in deltas.items() if delta})

@@ -18,6 +18,7 @@ __all__ = ["FakeClock", "FixedIds", "LedgerMachine", "StoreContract"]
 _ROOMS: Final = {
     "FakeClock": "fakes", "FixedIds": "fakes", "LedgerMachine": "ledger_machine", "StoreContract": "store_contract",
 }  # fmt: skip
+_ASSERTING: Final = ("ledger_machine", "needs_contract", "store_contract", "stored")
 
 
 def __getattr__(name: str) -> object:
@@ -27,5 +28,6 @@ def __getattr__(name: str) -> object:
     if name in ("LedgerMachine", "StoreContract"):
         import pytest
 
-        pytest.register_assert_rewrite(room)  # so that a failed assertion shows the values
+        # So that a failed assertion shows the values.
+        pytest.register_assert_rewrite(*(f"{__name__}.{one}" for one in _ASSERTING))
     return getattr(import_module(room), name)

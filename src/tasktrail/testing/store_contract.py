@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar, Final
+from functools import partial
+from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.verification import verify
 from tasktrail.model.attempt import ATTEMPT_FIELDS
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import Conflict, NotFound
-from tasktrail.model.graph import Need
-from tasktrail.model.lifecycle import Ask, Failure, decide
+from tasktrail.model.lifecycle import Ask, decide
 from tasktrail.model.run import RUN_FIELDS, Run
 from tasktrail.model.task import FIELDS, Task
 from tasktrail.store.queries import queries
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Mark, Transaction
-from tasktrail.testing.fakes import FakeClock, FixedIds
-from tasktrail.testing.ledger_machine import LedgerMachine
+from tasktrail.testing.fakes import FakeClock
+from tasktrail.testing.needs_contract import NeedsContract
+from tasktrail.testing.stored import MARK, snapshot, task_of
 
-_MARK: Final = Mark("tester", span_id="00f067aa0ba902b7")
 _PARAMETER: Final = re.compile(r"(?<![:\w]):(\w+)")
 _SAMPLES: Final[dict[str, object]] = {
     "kind": "dag", "name": "etl", "workflow": "etl", "prefix": "e", "key": "load", "item": "", "map_index": -1,
@@ -36,7 +34,8 @@ _SAMPLES: Final[dict[str, object]] = {
     "statuses": '["pending"]', "ids": "[]", "was_fence": 0, "was_status": "pending", "was_version": 1, "held": False,
     "fence": 0, "needed_key": "load", "optional": False, "priority": 3, "critical": True, "max_retries": 3,
     "host": "here", "pid": 1, "boot_id": "boot-1", "lock_name": "lock", "hash": "0", "data": "1", "path": "/tmp/week",
-    "codec": "plan_json", "folder": "/tmp", "paused": 0, "resumes": 0, "dead_needs": 0, "unmet": 0, "done": 1, "total": 2,
+    "codec": "plan_json", "folder": "/tmp", "paused": 0, "resumes": 0, "dead_needs": 0, "unmet": 0, "attempts": 0,
+    "tries": 0, "losses": 0, "done": 1, "total": 2,
 }  # fmt: skip
 """Values with which every query can run on a store that holds one run; those that are missing are null."""
 _SAMPLES_OF: Final[dict[str, dict[str, object]]] = {
@@ -49,41 +48,12 @@ class Undo(Exception):
     """Raised by a test's work so that nothing of it stays."""
 
 
-class StoreContract:
+class StoreContract(NeedsContract):
     """Tests that a store passes whatever database it lives in.
 
     A subclass overrides the fixture `store` (empty, closed by the fixture itself) and, where a database other than
-    SQLite speaks, `database`.
-
-    Attributes:
-        database: Whose queries it uses: the name of a file in `store/sql`.
-        examples: How many random histories are tried.
+    SQLite speaks, `database`. Where callers queue for the writer, `await_queued` stages the race for it.
     """
-
-    database: ClassVar[str] = "sqlite"
-    examples: ClassVar[int] = 60
-
-    @pytest.fixture
-    def store(self) -> SqliteStore:
-        """Return an empty store."""
-        raise NotImplementedError("a subclass of StoreContract gives the store")
-
-    @pytest.fixture
-    def clock(self) -> FakeClock:
-        """The clock of `ledger`."""
-        return FakeClock()
-
-    @pytest.fixture
-    def ledger(self, store: SqliteStore, clock: FakeClock) -> Ledger:
-        """A ledger on the store."""
-        return Ledger(store, actor="tester", clock=clock, ids=FixedIds())
-
-    @pytest.fixture
-    def etl(self, ledger: Ledger) -> Run:
-        """A run `etl`: transform needs extract, load needs transform, report needs load if it can be had."""
-        needs = {"extract": (), "transform": (Need("extract"),), "load": (Need("transform"),), "report": (Need("load", True),)}
-        drafts = tuple(TaskDraft(key, needs=listed) for key, listed in needs.items())
-        return ledger.create_run(RunDraft("dag", "etl", "etl", drafts))
 
     def await_queued(self, store: SqliteStore, callers: int) -> None:
         """Return once so many callers wait for the write that runs; a database that has no queue returns at once."""
@@ -101,19 +71,16 @@ class StoreContract:
         """Each is run with sample values and undone."""
         named = queries(self.database)
         for name in sorted(name for name in named if not name.endswith("_columns")):
-            params = {word: _SAMPLES.get(word) for word in _PARAMETER.findall(named[name])}
-            params.update({"id": etl.id, "run_id": etl.id} if "id" in params or "run_id" in params else {})
-            params = {word: value for word, value in params.items() if word in _PARAMETER.findall(named[name])}
-            params.update(_SAMPLES_OF.get(name, {}))
-            counters = {word: getattr(etl, word) for word in params if word.startswith("n_")}
+            known = {**_SAMPLES, "id": etl.id, "run_id": etl.id, **_counters(etl), **_SAMPLES_OF.get(name, {})}
+            params = {word: known.get(word) for word in _PARAMETER.findall(named[name])}
             with pytest.raises(Undo):
-                store.write(lambda tx, name=name, params={**params, **counters}: _run_and_undo(tx, name, params))  # type: ignore[misc]  # bound now
+                store.write(partial(_run_and_undo, name, params))
 
     def test_values_come_back_as_they_were_given(self, store: SqliteStore, ledger: Ledger, clock: FakeClock) -> None:
         """Every column of a new task and run is where its name says."""
         draft = TaskDraft(
-            "fetch", "BBB", 2, title="Fetch it", priority=-1, critical=False, queue="gpu", max_retries=7, retry='{"a":1}',
-            timeout_ms=1500, metadata='{"k":"ü"}',
+            "fetch", "BBB", 2, title="Fetch it", priority=-1, critical=False, queue="gpu", max_retries=7,
+            retry='{"a":1}', timeout_ms=1500, metadata='{"k":"ü"}',
         )  # fmt: skip
         run = ledger.create_run(RunDraft("job", "nightly-1", "nightly", (draft,), target="m:f", metadata='{"x":1}'))
         found = store.read(lambda tx: tx.task("task_by_key", key="fetch", run_id=run.id, item="BBB", map_index=2))
@@ -135,7 +102,9 @@ class StoreContract:
         ledger.ask(ledger.ask(late.id, Ask("start")).id, Ask("retry", not_before=clock.now() + 5_000_000))
 
         def keys(query: str) -> list[str]:
-            return [task.key for task in store.read(lambda tx: tx.tasks(query, run_id=run.id, now=clock.now(), limit=9))]
+            return [
+                task.key for task in store.read(lambda tx: tx.tasks(query, run_id=run.id, now=clock.now(), limit=9))
+            ]
 
         assert (keys("ready_tasks"), keys("due_tasks")) == (["p1", "p1b", "p2", "p3"], [])
         clock.advance(5)
@@ -143,11 +112,11 @@ class StoreContract:
 
     # writing
 
-    def test_a_write_that_raises_leaves_nothing(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
+    def test_a_write_that_raises_leaves_nothing(self, store: SqliteStore, etl: Run) -> None:
         """Task, attempt, event and counters go together or not at all."""
 
         def work(tx: Transaction) -> None:
-            tx.apply([(decide(_first(tx, etl), Ask("start"), 5), _MARK)])
+            tx.apply([(decide(_first(tx, etl), Ask("start"), 5), MARK)])
             tx.set_run(etl.id, paused=1)
             tx.settle()
             raise Undo
@@ -161,7 +130,12 @@ class StoreContract:
 
     def test_a_write_returns_what_its_work_returns_and_readers_see_it(self, store: SqliteStore, etl: Run) -> None:
         """Once write has returned, every reader sees it."""
-        assert store.write(lambda tx: tx.set_run(etl.id, paused=1) or "done") == "done"
+
+        def work(tx: Transaction) -> str:
+            tx.set_run(etl.id, paused=1)
+            return "done"
+
+        assert store.write(work) == "done"
         assert store.read(lambda tx: tx.run(etl.id)).paused == 1
 
     def test_what_a_reader_writes_does_not_stay(self, store: SqliteStore, etl: Run) -> None:
@@ -181,12 +155,14 @@ class StoreContract:
 
         assert store.write(lambda tx: tx.run(etl.id)).paused == 0
 
-    def test_a_reader_keeps_its_snapshot_or_writers_wait_for_it(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
+    def test_a_reader_keeps_its_snapshot_or_writers_wait_for_it(
+        self, store: SqliteStore, ledger: Ledger, etl: Run
+    ) -> None:
         """Whatever others write meanwhile, a reader sees one moment."""
         with ThreadPoolExecutor(1) as other:
 
             def read_twice(tx: Transaction) -> tuple[list[str], list[str]]:
-                first = [task.status for task in tx.tasks("tasks_of_run", run_id=etl.id)]
+                first: list[str] = [task.status for task in tx.tasks("tasks_of_run", run_id=etl.id)]
                 writing = other.submit(ledger.cancel_run, etl.id)
                 self.await_writer(store, writing.done)
                 return first, [task.status for task in tx.tasks("tasks_of_run", run_id=etl.id)]
@@ -194,7 +170,9 @@ class StoreContract:
             first, second = store.read(read_twice)
 
         assert first == second == ["pending"] * 4
-        assert [task.status for task in store.read(lambda tx: tx.tasks("tasks_of_run", run_id=etl.id))] == ["cancelled"] * 4
+        assert [task.status for task in store.read(lambda tx: tx.tasks("tasks_of_run", run_id=etl.id))] == [
+            "cancelled"
+        ] * 4
 
     def await_writer(self, store: SqliteStore, written: Callable[[], bool]) -> None:
         """Return once another thread's write is done; where writers wait for readers, at once."""
@@ -207,7 +185,7 @@ class StoreContract:
 
         def work(task: Task) -> Callable[[Transaction], str]:
             def start(tx: Transaction) -> str:
-                tx.apply([(decide(task, Ask("start"), 5), _MARK)])
+                tx.apply([(decide(task, Ask("start"), 5), MARK)])
                 if task.position % 2:
                     raise Undo(task.key)
                 return task.key
@@ -223,7 +201,7 @@ class StoreContract:
         assert verify(store) == []
 
     def write_together(self, store: SqliteStore, works: list[Callable[[Transaction], str]]) -> list[object]:
-        """Hold the writer, let one thread ask for each work, let go; return results and errors in the order of works."""
+        """Hold the writer, let a thread ask for each work, let go; return their results and errors in order."""
         inside, go = threading.Event(), threading.Event()
 
         def hold(_: Transaction) -> None:
@@ -271,7 +249,11 @@ class StoreContract:
     def test_two_hundred_runs_created_at_once_are_all_there(self, store: SqliteStore, ledger: Ledger) -> None:
         """From eight threads; and the same id is given once."""
         with ThreadPoolExecutor(8) as threads:
-            runs = list(threads.map(lambda n: ledger.create_run(RunDraft("dag", f"run-{n}", "w", (TaskDraft("a"),))), range(200)))
+            runs = list(
+                threads.map(
+                    lambda n: ledger.create_run(RunDraft("dag", f"run-{n}", "w", (TaskDraft("a"),))), range(200)
+                )
+            )
             twice = list(threads.map(lambda _: _created(ledger, RunDraft("dag", "same", "w")), range(8)))
 
         assert len({run.id for run in runs}) == 200
@@ -281,26 +263,30 @@ class StoreContract:
 
     # guards
 
-    def test_a_change_decided_on_an_old_version_applies_nothing(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
+    def test_a_change_decided_on_an_old_version_applies_nothing(
+        self, store: SqliteStore, ledger: Ledger, etl: Run
+    ) -> None:
         """No row, no attempt, no event, no counter."""
         old = task_of(store, etl, "extract")
         ledger.ask(ledger.ask(old.id, Ask("block")).id, Ask("unblock"))
 
-        assert_refused(store, etl, old, Ask("start"), _MARK)
+        _assert_refused(store, etl, old, Ask("start"), MARK)
 
-    def test_a_change_decided_on_another_status_applies_nothing(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
+    def test_a_change_decided_on_another_status_applies_nothing(
+        self, store: SqliteStore, ledger: Ledger, etl: Run
+    ) -> None:
         """A holder's answer comes after the task has been taken away."""
         claimed = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
         ledger.ask(claimed.id, Ask("release"))
 
-        assert_refused(store, etl, claimed, Ask("complete"), Mark("tester", held=True))
+        _assert_refused(store, etl, claimed, Ask("complete"), Mark("tester", held=True))
 
     def test_an_answer_with_an_old_fence_applies_nothing(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
         """The same status again, but another attempt."""
         claimed = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
         ledger.ask(claimed.id, Ask("restart"))
 
-        assert_refused(store, etl, claimed, Ask("complete"), Mark("tester", held=True))
+        _assert_refused(store, etl, claimed, Ask("complete"), Mark("tester", held=True))
 
     def test_an_answer_with_the_current_fence_applies_whatever_was_edited(
         self, store: SqliteStore, ledger: Ledger, etl: Run
@@ -313,106 +299,6 @@ class StoreContract:
 
         assert len(store.write(lambda tx: tx.apply([answer]))) == 1
         assert task_of(store, etl, "extract").output == "1"
-
-    # needs
-
-    def test_a_failure_makes_dependants_unreachable_and_a_retry_brings_them_back(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
-    ) -> None:
-        """Down a chain and back; what needs it only optionally can go on."""
-        extract = task_of(store, etl, "extract")
-        assert counters(store, etl) == {"extract": (0, 0), "transform": (1, 0), "load": (1, 0), "report": (1, 0)}
-
-        ledger.ask(extract.id, Ask("fail", failure=Failure("OSError", "gone")))
-        assert counters(store, etl) == {"extract": (0, 0), "transform": (1, 1), "load": (1, 1), "report": (0, 0)}
-        assert store.read(lambda tx: tx.run(etl.id)).n_unreachable == 2
-
-        ledger.ask(extract.id, Ask("retry"))
-        assert counters(store, etl) == {"extract": (0, 0), "transform": (1, 0), "load": (1, 0), "report": (1, 0)}
-        assert store.read(lambda tx: tx.run(etl.id)).n_unreachable == 0
-
-    def test_reopening_puts_pending_dependants_back_to_waiting(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
-        """A dependant that had started stays as it is."""
-        extract = task_of(store, etl, "extract")
-        ledger.ask(extract.id, Ask("complete"))
-        assert counters(store, etl)["transform"] == (0, 0)
-
-        ledger.ask(extract.id, Ask("reopen"))
-        assert counters(store, etl)["transform"] == (1, 0)
-
-    def test_a_skipped_task_meets_needs_except_in_a_matrix(self, store: SqliteStore, ledger: Ledger) -> None:
-        """The tracker counts completed alone."""
-        drafts = (TaskDraft("a"), TaskDraft("b", needs=(Need("a"),)))
-        for kind, expected in (("plan", (0, 0)), ("matrix", (1, 1))):
-            run = ledger.create_run(RunDraft(kind, "r", "r", drafts))  # type: ignore[arg-type]  # two kinds, as listed
-            ledger.ask(task_of(store, run, "a").id, Ask("skip"))
-            assert counters(store, run)["b"] == expected
-
-    def test_many_at_once_count_once_per_need(self, store: SqliteStore, ledger: Ledger) -> None:
-        """A join that needs four tasks which end in one transaction."""
-        needs = tuple(Need(f"t{n}", optional=n == 3) for n in range(4))
-        run = ledger.create_run(RunDraft("dag", "join", "join", (*(TaskDraft(f"t{n}") for n in range(4)), TaskDraft("join", needs=needs))))
-        tasks = store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))[:4]
-
-        store.write(lambda tx: tx.apply([(decide(task, Ask("complete"), 5), _MARK) for task in tasks[1:]]))
-        assert counters(store, run)["join"] == (1, 0)
-        store.write(lambda tx: tx.apply([(decide(tasks[0], Ask("complete"), 6), _MARK)]))
-        assert counters(store, run)["join"] == (0, 0)
-        assert verify(store) == []
-
-    def test_a_late_added_task_counts_the_needs_that_are_already_met_or_dead(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
-    ) -> None:
-        """It may need what is finished, what failed and what can no longer be reached."""
-        ledger.ask(task_of(store, etl, "extract").id, Ask("fail"))
-        run = ledger.add_tasks(
-            etl.id,
-            [
-                TaskDraft("needs-failed", needs=(Need("extract"),)),
-                TaskDraft("may-need-failed", needs=(Need("extract", True),)),
-                TaskDraft("needs-unreachable", needs=(Need("load"),)),
-                TaskDraft("may-need-unreachable", needs=(Need("load", True),)),
-            ],
-        )
-        found = list(counters(store, etl).values())[4:]
-
-        assert found == [(1, 1), (0, 0), (1, 1), (0, 0)]
-        assert run.n_unreachable == 4
-        assert verify(store) == []
-
-    def test_an_answer_counts_needs_as_they_are_now_not_as_they_were_at_the_claim(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
-    ) -> None:
-        """While a step ran, what it needs was taken back: given back, it is unreachable, and so are its dependants."""
-        extract = task_of(store, etl, "extract")
-        ledger.ask(extract.id, Ask("complete"))
-        claimed = ledger.ask(task_of(store, etl, "transform").id, Ask("start"))
-        ledger.ask(ledger.ask(extract.id, Ask("reopen")).id, Ask("cancel"))
-
-        store.write(lambda tx: tx.apply([(decide(claimed, Ask("release"), 9), Mark("tester", held=True))]))
-
-        assert counters(store, etl) == {"extract": (0, 0), "transform": (1, 1), "load": (1, 1), "report": (0, 0)}
-        assert verify(store) == []
-
-    def test_changes_of_one_transaction_may_point_both_ways(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
-        """Taking a run up again retries what failed and reopens what had been left out, in one commit."""
-        extract, transform = task_of(store, etl, "extract"), task_of(store, etl, "transform")
-        ledger.ask(extract.id, Ask("fail"))
-        ledger.ask(transform.id, Ask("skip"))
-        extract, transform = task_of(store, etl, "extract"), task_of(store, etl, "transform")
-        changes = [decide(extract, Ask("retry"), 9), decide(transform, Ask("reopen"), 9)]
-
-        assert len(store.write(lambda tx: tx.apply([(change, _MARK) for change in changes]))) == 2
-        assert counters(store, etl) == {"extract": (0, 0), "transform": (1, 0), "load": (1, 0), "report": (1, 0)}
-        assert verify(store) == []
-
-    def test_random_verbs_keep_every_counter_true(self, store: SqliteStore) -> None:
-        """A stateful machine against `model.graph`."""
-        few = settings(
-            max_examples=self.examples, stateful_step_count=25, deadline=None, derandomize=True, database=None,
-            suppress_health_check=list(HealthCheck),
-        )  # fmt: skip
-        run_state_machine_as_test(lambda: LedgerMachine(store), settings=few)  # type: ignore[no-untyped-call]  # of hypothesis
 
     # runs
 
@@ -448,7 +334,9 @@ class StoreContract:
             assert store.read(lambda tx, run=run: tx.run(run.id)).status == expected  # type: ignore[misc]  # bound now
 
     @pytest.mark.requirement("BL-052")
-    def test_history_cannot_be_altered_through_the_store(self, store: SqliteStore, ledger: Ledger, etl: Run, clock: FakeClock) -> None:
+    def test_history_cannot_be_altered_through_the_store(
+        self, store: SqliteStore, ledger: Ledger, etl: Run, clock: FakeClock
+    ) -> None:
         """Every change is one line: who, when, from what to what."""
         clock.advance(1)
         ledger.ask(task_of(store, etl, "extract").id, Ask("skip", reason="not needed"))
@@ -458,9 +346,13 @@ class StoreContract:
         at, actor, verb, was, now, _, changes, _, key = events[1][1:10]
         assert (at, actor, verb, was, now, key) == (clock.now(), "tester", "skip", "pending", "skipped", "extract")
         assert changes == f'{{"completed_at":[null,{clock.now()}],"reason":[null,"not needed"]}}'
-        assert not [text for text in queries(self.database).values() if re.search(r"UPDATE event|INTO event.*ON CONFLICT", text)]
+        assert not [
+            text for text in queries(self.database).values() if re.search(r"UPDATE event|INTO event.*ON CONFLICT", text)
+        ]
 
-    def test_a_dropped_run_is_gone_with_all_that_belongs_to_it(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
+    def test_a_dropped_run_is_gone_with_all_that_belongs_to_it(
+        self, store: SqliteStore, ledger: Ledger, etl: Run
+    ) -> None:
         """And its id may be given again."""
         task = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
         ledger.drop_run(etl.id)
@@ -480,46 +372,15 @@ class StoreContract:
             assert ledger.cancel_run(etl.id).status == "cancelled"
 
 
-# what the tests above look at
-
-
-def task_of(store: SqliteStore, run: Run, key: str) -> Task:
-    """Return a task by key."""
-    found = store.read(lambda tx: tx.task("task_by_key", key=key, run_id=run.id, item="", map_index=-1))
-    assert found is not None
-    return found
-
-
-def counters(store: SqliteStore, run: Run) -> dict[str, tuple[int, int]]:
-    """Return `unmet` and `dead_needs` of each task."""
-    return {task.key: (task.unmet, task.dead_needs) for task in store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))}
-
-
-def snapshot(store: SqliteStore, run_id: int) -> list[object]:
-    """Return all that a run consists of, to compare before and after."""
-
-    def work(tx: Transaction) -> list[object]:
-        found: list[object] = [tx.run(run_id)]
-        for name in ("tasks_of_run", "needs_of_run", "attempts_of_run", "fold_events"):
-            found += tx.rows(name, run_id=run_id)
-        return found
-
-    return store.read(work)
-
-
-def assert_refused(store: SqliteStore, run: Run, task: Task, ask: Ask, mark: Mark) -> None:
-    """Assert that a change which was decided on `task` applies nothing."""
-    before = snapshot(store, run.id)
-
-    assert store.write(lambda tx: tx.apply([(decide(task, ask, 9), mark)])) == []
-    assert snapshot(store, run.id) == before
-
-
 def _first(tx: Transaction, run: Run) -> Task:
     return tx.tasks("tasks_of_run", run_id=run.id)[0]
 
 
-def _run_and_undo(tx: Transaction, name: str, params: dict[str, object]) -> Iterator[None]:
+def _counters(run: Run) -> dict[str, object]:
+    return {name: getattr(run, name) for name in RUN_FIELDS if name.startswith("n_")}
+
+
+def _run_and_undo(name: str, params: dict[str, object], tx: Transaction) -> None:
     try:
         tx.execute(name, params).fetchall()
     except Exception as error:  # of whatever database it is
@@ -533,3 +394,11 @@ def _created(ledger: Ledger, draft: RunDraft) -> bool:
     except Conflict:
         return False
     return True
+
+
+def _assert_refused(store: SqliteStore, run: Run, task: Task, ask: Ask, mark: Mark) -> None:
+    """Assert that a change which was decided on `task` applies nothing."""
+    before = snapshot(store, run.id)
+
+    assert store.write(lambda tx: tx.apply([(decide(task, ask, 9), mark)])) == []
+    assert snapshot(store, run.id) == before

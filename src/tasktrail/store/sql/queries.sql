@@ -67,6 +67,11 @@ SELECT
   (SELECT coalesce(max(id), 0) FROM task),
   (SELECT coalesce(max(seq), 0) FROM event)
 
+-- name: last_position
+SELECT coalesce(max(position), 0)
+FROM task
+WHERE run_id = :run_id
+
 -- name: add_run
 INSERT INTO run (
   id, kind, name, workflow, target, trace_id, metadata, n_pending, n_needs, document_id, created_at, updated_at)
@@ -562,3 +567,11 @@ SELECT {run_columns}
 FROM run
 WHERE worker_id IS NOT NULL
 ORDER BY id
+
+-- name: store_facts
+-- What the doctor tells of a SQLite file: version of the library and of the schema, journal, durability, size.
+SELECT sqlite_version(),
+  (SELECT user_version FROM pragma_user_version),
+  (SELECT journal_mode FROM pragma_journal_mode),
+  (SELECT synchronous FROM pragma_synchronous),
+  (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)

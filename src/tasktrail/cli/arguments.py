@@ -1,0 +1,53 @@
+"""What commands have in common: they are handed their session, and their references are completed by the shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tasktrail.cli.session import Command, session_of
+from tasktrail.model.errors import TasktrailError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+class SessionCommand(Command):
+    """A command whose function takes the session first."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the function."""
+        assert self.callback is not None
+        return ctx.invoke(self.callback, session_of(ctx), **ctx.params)
+
+
+class RunReference(click.ParamType[str]):
+    """A run's public id, or `kind/id`. The ledger resolves it; here a shell completes it."""
+
+    name = "run"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002 - click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Return the newest runs whose ids begin so; nothing where there is no store, or a broken one."""
+        from click.shell_completion import CompletionItem
+
+        from tasktrail.engine.lookup import names_like
+
+        try:
+            return [CompletionItem(name) for name in names_like(session_of(ctx).ledger(), incomplete)]
+        except TasktrailError:
+            return []
+
+
+RUN = RunReference()
+
+OUTPUT_DIR = click.option(
+    "--output-dir", metavar="DIR", type=click.Path(path_type=Path), help="Keep each step's result and output there."
+)
+"""What every command that executes steps takes."""

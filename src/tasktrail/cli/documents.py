@@ -1,0 +1,126 @@
+"""JSON on stdout: the envelope, and runs, tasks and events as records; times are UTC."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from tasktrail.cli.text import utc
+from tasktrail.engine.lookup import Event, Found, Overview, run_reference, task_reference
+from tasktrail.model.reference import format_task
+from tasktrail.model.run import OVER, Run
+from tasktrail.model.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+_TIMES: Final = frozenset({"not_before", "started_at", "completed_at"})
+
+
+def emit(schema: str, data: object, cursor: str | None = None) -> None:
+    """Print one document: `data` is a record, or a list of them with the cursor of the next page."""
+    envelope: dict[str, object] = {"schema": f"tasktrail/{schema}", "data": data}
+    if isinstance(data, list):
+        envelope["next"] = cursor
+    sys.stdout.write(json.dumps(envelope, ensure_ascii=False) + "\n")
+
+
+def run_record(run: Run, shared: Collection[str] = (), owner: str | None = None) -> dict[str, Any]:
+    """Return a run as a record."""
+    reference = run_reference(run, shared)
+    return {
+        "id": reference,
+        "run": reference,
+        "kind": run.kind,
+        "workflow": run.workflow,
+        "status": run.status,
+        "paused": bool(run.paused),
+        "counts": run.counts,
+        "n_tasks": run.n_tasks,
+        "created_at": utc(run.created_at),
+        "started_at": utc(run.started_at),
+        "finished_at": utc(run.finished_at),
+        "updated_at": utc(run.updated_at),
+        "cancelled_at": utc(run.cancelled_at),
+        "resumed_at": utc(run.resumed_at),
+        "resumes": run.resumes,
+        "owner": owner,
+        "target": run.target,
+        "trace_id": run.trace_id,
+        "error": run.declared_error,
+        "metadata": json.loads(run.metadata) if run.metadata else {},
+    }
+
+
+def overview_record(overview: Overview) -> dict[str, Any]:
+    """Return a run with its tasks."""
+    run = overview.run
+    record = run_record(run, [run.name] if overview.shared else (), overview.owner)
+    tasks = [_task_record(task, run, record["run"], overview.worked_us.get(task.id)) for task in overview.tasks]
+    return {**record, "tasks": tasks}
+
+
+def _task_record(task: Task, run: Run, reference: str, worked_us: int | None) -> dict[str, Any]:
+    never = task.skip_shown and run.status in OVER
+    return {
+        "id": task_reference(reference, task),
+        "run": reference,
+        "key": task.key,
+        "item": task.item or None,
+        "index": task.map_index if task.map_index >= 0 else None,
+        "status": "skipped" if never else task.status,
+        "never_started": never,
+        "retrying": task.retrying,
+        "unreachable": task.unreachable,
+        "critical": bool(task.critical),
+        "attempts": task.attempts,
+        "retries": task.retries,
+        "max_retries": task.max_retries,
+        "losses": task.losses,
+        "unmet": task.unmet,
+        "not_before": utc(task.not_before),
+        "started_at": utc(task.started_at),
+        "completed_at": utc(task.completed_at),
+        "duration_ms": worked_us // 1000 if worked_us is not None else None,
+        "error_type": task.error_type,
+        "error": task.error,
+        "reason": task.reason,
+    }
+
+
+def event_records(found: Found, events: Sequence[Event], shared: Collection[str]) -> list[dict[str, Any]]:
+    """Return events as records; `id` is made of their place in the log."""
+    reference = run_reference(found.run, shared)
+    return [_event_record(event, reference) for event in events]
+
+
+def _event_record(event: Event, run: str) -> dict[str, Any]:
+    task = None if event.key is None else format_task(run, event.key, event.item or "", _index(event))
+    return {
+        "id": f"event/{event.seq}",
+        "run": run,
+        "task": task,
+        "seq": event.seq,
+        "at": utc(event.at),
+        "actor": event.actor,
+        "verb": event.verb,
+        "from_status": event.from_status,
+        "to_status": event.to_status,
+        "attempt": event.attempt,
+        "changes": _changes(event.changes),
+        "note": event.note,
+    }
+
+
+def _index(event: Event) -> int:
+    return -1 if event.map_index is None else event.map_index
+
+
+def _changes(changes: Mapping[str, list[object]]) -> dict[str, list[object]]:
+    return {name: [_moment(name, value) for value in values] for name, values in changes.items()}
+
+
+def _moment(name: str, value: object) -> object:
+    return utc(value) if name in _TIMES and isinstance(value, int) else value

@@ -1,0 +1,78 @@
+"""`run dag`: execute a DAG, show where its run stands, retry it. Source: document 003, TASK-161FE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tasktrail.cli.arguments import OUTPUT_DIR, RUN, SessionCommand
+from tasktrail.cli.session import Group, Session
+
+
+@click.group("run", cls=Group)
+def run_command() -> None:
+    """Execute something, or look at its run."""
+
+
+@run_command.command("dag", cls=SessionCommand)
+@click.argument("target", required=False)
+@click.option("--status", "status_of", metavar="RUN", type=RUN, help="Show where a run stands; -v: in detail.")
+@click.option("--retry", "retried", metavar="RUN", type=RUN, help="Execute what failed, and what waited for it.")
+@click.option("--run-id", metavar="ID", help="The run to create, or to go on with.")
+@OUTPUT_DIR
+@click.pass_context
+def dag_command(
+    context: click.Context,
+    session: Session,
+    target: str | None,
+    status_of: str | None,
+    retried: str | None,
+    run_id: str | None,
+    output_dir: Path | None,
+) -> int:
+    """Execute a DAG, and show where its run then stands.
+
+    TARGET says where its runner is: MODULE:ATTRIBUTE or path/to/file.py:ATTRIBUTE. The attribute is a
+    StatefulDAGRunner, another runner, or a function that returns one. A run that was interrupted or killed goes on
+    when it is executed again: nothing that is finished is repeated.
+
+    \b
+    tasktrail run dag flow:runner --run-id nightly
+    tasktrail run dag --status nightly
+    tasktrail run dag --retry nightly
+    """
+    given = [name for name, value in (("TARGET", target), ("--status", status_of), ("--retry", retried)) if value]
+    if len(given) != 1:
+        raise click.UsageError(f"give one of TARGET, --status and --retry, got: {', '.join(given) or 'none'}", context)
+    if run_id is not None and target is None:
+        raise click.UsageError(f"--run-id goes with TARGET; {given[0]} names its run", context)
+    if status_of:
+        return _status(session, status_of)
+    if retried:
+        return _retry(session, retried, output_dir)
+    return _execute(session, str(target), run_id, output_dir)
+
+
+def _status(session: Session, reference: str) -> int:
+    from tasktrail.cli import status
+    from tasktrail.engine.lookup import find_run
+
+    ledger = session.ledger()
+    status.show(session, ledger, find_run(ledger, reference, "dag"))
+    return 0
+
+
+def _retry(session: Session, reference: str, output_dir: Path | None) -> int:
+    from tasktrail.cli.steering import retry
+
+    return retry(session, reference, output_dir)
+
+
+def _execute(session: Session, target: str, run_id: str | None, output_dir: Path | None) -> int:
+    from tasktrail.cli.targets import parse
+
+    parsed = parse(target, Path.cwd())
+    from tasktrail.cli.execute import Order, execute
+
+    return execute(session, Order(parsed, run_id, output_dir))

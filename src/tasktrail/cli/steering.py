@@ -1,0 +1,88 @@
+"""`resume`, `cancel`, and the retry of `run dag`: what is asked of a run that exists."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from tasktrail.cli.arguments import OUTPUT_DIR, RUN, SessionCommand
+from tasktrail.cli.documents import emit, run_record
+from tasktrail.cli.session import Session
+from tasktrail.engine.lookup import find_run, owners
+from tasktrail.model.errors import TasktrailError, WrongState
+from tasktrail.model.run import OVER, Run
+
+
+@click.command("resume", cls=SessionCommand)
+@click.argument("reference", metavar="RUN", type=RUN)
+@OUTPUT_DIR
+def resume_command(session: Session, reference: str, output_dir: Path | None) -> int:
+    """Go on with a run that was interrupted, killed, cancelled, or failed; nothing that is finished is repeated."""
+    ledger = session.ledger()
+    run = find_run(ledger, reference)
+    if run.status == "completed":
+        from tasktrail.cli import status
+
+        sys.stderr.write(f"run {run.name} is completed; nothing is left to do\n")
+        status.show(session, ledger, run)
+        return 0
+    return _execute_again(session, run, output_dir)
+
+
+def retry(session: Session, reference: str, output_dir: Path | None) -> int:
+    """Execute the failed steps of a run again, and what they kept from starting.
+
+    Raises:
+        WrongState: Nothing of it failed.
+    """
+    run = find_run(session.ledger(), reference, "dag")
+    if not run.n_failed and run.declared_status != "failed":
+        hint = "tasktrail list-runs --status failed" if run.status == "completed" else f"tasktrail resume {run.name}"
+        raise WrongState(f"run {run.name} is {run.status}; retry needs a step that failed", hint=hint)
+    return _execute_again(session, run, output_dir)
+
+
+def _execute_again(session: Session, run: Run, output_dir: Path | None) -> int:
+    """The code is found where the run's first execution found it.
+
+    Raises:
+        TasktrailError: A Python script began the run, so only that script has its code.
+    """
+    if run.target is None:
+        raise TasktrailError(
+            f"run {run.name} was begun by a Python script, which alone has its code",
+            hint=f"run that script again; or: tasktrail run dag FILE.py:RUNNER --run-id {run.name}",
+        )
+    from tasktrail.cli.execute import Order, execute
+    from tasktrail.cli.targets import parse
+
+    return execute(session, Order(parse(run.target, session.config.store.root), run.name, output_dir))
+
+
+@click.command("cancel", cls=SessionCommand)
+@click.argument("reference", metavar="RUN", type=RUN)
+@click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
+def cancel_command(session: Session, reference: str, reason: str | None) -> None:
+    """Call a run off: what is not finished is cancelled, what runs is told to stop. Doing it twice changes nothing."""
+    ledger = session.ledger()
+    run = find_run(ledger, reference)
+    if run.status in OVER and run.status != "cancelled":
+        raise WrongState(
+            f"run {run.name} is {run.status}; cancel needs a run that is not over",
+            hint=f"tasktrail run dag --status {run.name}",
+        )
+    after = run if run.status == "cancelled" else ledger.cancel_run(run.id, reason)
+    owner = owners(ledger, [after]).get(after.id)
+    if session.json:
+        emit("run@1", run_record(after, owner=owner))
+        return
+    sys.stdout.write(f"run {after.name} is cancelled: {_counted(after)}\n")
+    if owner:
+        sys.stderr.write(f"{owner} executes it and stops what runs within a second\n")
+
+
+def _counted(run: Run) -> str:
+    counts = ((run.n_cancelled, "cancelled"), (run.n_completed, "completed"), (run.n_skipped, "skipped"))
+    return ", ".join(f"{number} {word}" for number, word in counts if number) or "it had no steps"

@@ -1,0 +1,340 @@
+"""Scrubbing, profile text: a table of what goes and one of what stays, and what holds for any text at all."""
+
+from __future__ import annotations
+
+import doctest
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasktrail.model import scrub as scrub_module
+from tasktrail.model.scrub import PROFILES, TEXT, Rule, scrub, scrub_text
+
+# Put together here, so that no scanner of secrets takes this file for a leak.
+AWS = "AK" + "IA" + "IOSFODNN7EXAMPLE"
+GITHUB = "gh" + "p_" + "A1b2" * 9
+GITHUB_FINE = "github" + "_pat_" + "A1b2_" * 12
+GITLAB = "gl" + "pat-" + "A1b2-" * 4
+SLACK = "xo" + "xb-" + "123456789012-A1b2"
+GOOGLE = "AI" + "za" + "A1b2_" * 7
+STRIPE = "sk" + "_live_" + "A1b2" * 6
+ANTHROPIC = "sk-" + "ant-api03-" + "A1b2_" * 6
+OPENAI = "sk-" + "A1b2" * 12
+OPENAI_PROJECT = "sk-" + "proj-" + "A1b2-" * 12
+NPM = "np" + "m_" + "A1b2" * 9
+PYPI = "py" + "pi-" + "AgEIcHlwaS5vcmc" * 4
+JWT = "ey" + "JhbGciOiJIUzI1NiJ9." + "ey" + "JzdWIiOiIxMjMifQ." + "abc-DEF_123"
+BEGIN, END = "-----BEGIN RSA PRIVATE" + " KEY-----", "-----END RSA PRIVATE" + " KEY-----"
+SHA_1, SHA_256 = "4bf92f3577b34da6a3ce929d0e0e47364bf92f35", "4bf92f3577b34da6a3ce929d0e0e4736" * 2
+
+GOES = [
+    # e-mail addresses
+    ("mail ann@example.org.", "mail [EMAIL]."),
+    ("<ann.lee+x@mail.example.co.uk>", "<[EMAIL]>"),
+    ("from='ann@example.org'", "from='[EMAIL]'"),
+    ("[INFO]ann@example.org", "[INFO][EMAIL]"),
+    ("jürgen@müller.de", "[EMAIL]"),
+    ("?user=ann%40example.org&x=1", "?user=[EMAIL]&x=1"),
+    ("ann@163.com", "[EMAIL]"),
+    ("ann@example.org bob@example.org Ann@example.org", "[EMAIL:1] [EMAIL:2] [EMAIL:1]"),
+    ("[EMAIL] and bob@example.org", "[EMAIL] and [EMAIL:2]"),
+    ("[EMAIL:7] and bob@example.org", "[EMAIL:7] and [EMAIL:8]"),
+    # keys of providers
+    (f"key {AWS} refused", "key [SECRET:aws] refused"),
+    (f"https://example.org/?k={GITHUB}&x=1", "https://example.org/?k=[SECRET:github]&x=1"),
+    (GITHUB_FINE, "[SECRET:github]"),
+    (f"'{GITLAB}'", "'[SECRET:gitlab]'"),
+    (f"slack {SLACK}.", "slack [SECRET:slack]."),
+    (f"({GOOGLE})", "([SECRET:google])"),
+    (STRIPE, "[SECRET:stripe]"),
+    (f"Incorrect key provided: {OPENAI}.", "Incorrect key provided: [SECRET:openai]."),
+    (OPENAI_PROJECT, "[SECRET:openai]"),
+    (f"x={ANTHROPIC}", "x=[SECRET:anthropic]"),
+    (f"npm: {NPM}", "npm: [SECRET:npm]"),
+    (PYPI, "[SECRET:pypi]"),
+    (f"expired: {JWT}", "expired: [SECRET:jwt]"),
+    (f"{BEGIN}\nMIIEpAIB\nAAKC=\n{END}\nnext", "[SECRET:pem]\nnext"),
+    (f"{BEGIN}\nProc-Type: 4,ENCRYPTED\n\nMIIE\n{END}", "[SECRET:pem]"),
+    (f'"private_key": "{BEGIN}\\nMIIE\\n{END}\\n"', '"private_key": "[SECRET:pem]\\n"'),
+    (f"cut off: {BEGIN}\nMIIEpAIB\nAAKC", "cut off: [SECRET:pem]"),
+    # headers and URLs
+    ("Authorization: Bearer abc.def", "Authorization: Bearer [SECRET]"),
+    ("curl -H 'Authorization: Basic YW5uOnB3' x", "curl -H 'Authorization: Basic [SECRET]' x"),
+    ("{'Authorization': 'token abc', 'x': 1}", "{'Authorization': 'token [SECRET]', 'x': 1}"),
+    ("sent Bearer abcdefgh12345678", "sent Bearer [SECRET]"),
+    ("Cookie: sid=abc; theme=dark status=200", "Cookie: [SECRET] status=200"),
+    ("set-cookie: sid=abc; Path=/; HttpOnly", "set-cookie: [SECRET]"),
+    ("postgres://app:pw@db.example.org:5432/x", "postgres://[SECRET]@db.example.org:5432/x"),
+    ("https://ann:p@ss@example.org/x", "https://[SECRET]@example.org/x"),
+    ("redis://:pw@cache/0", "redis://[SECRET]@cache/0"),
+    ("https://A1b2A1b2A1b2A1b2@example.org/x.git", "https://[SECRET]@example.org/x.git"),
+    # keys with values
+    ("password=hunter2", "password=[SECRET]"),
+    ("Password: hunter2, next", "Password: [SECRET], next"),
+    ('{"password": "hun ter2"}', '{"password": "[SECRET]"}'),
+    ('"{\\"passwd\\": \\"abc\\"}"', '"{\\"passwd\\": \\"[SECRET]\\"}"'),
+    ("{'password': b'abc'}", "{'password': b'[SECRET]'}"),
+    ("os.environ['DB_PASSWORD'] = 'abc'", "os.environ['DB_PASSWORD'] = '[SECRET]'"),
+    ("connect(user='ann', password='abc')", "connect(user='ann', password='[SECRET]')"),
+    ("export CLIENT_SECRET=abc", "export CLIENT_SECRET=[SECRET]"),
+    ("secret_key: abc", "secret_key: [SECRET]"),
+    ("apiKey := abc", "apiKey := [SECRET]"),
+    ("X-Api-Key: abc", "X-Api-Key: [SECRET]"),
+    ("aws_secret_access_key = wJalr/XUt", "aws_secret_access_key = [SECRET]"),
+    ("Server=x;Uid=sa;Pwd=hunter2;", "Server=x;Uid=sa;Pwd=[SECRET];"),
+    ("https://example.org/?access_token=abc123&x=1", "https://example.org/?access_token=[SECRET]&x=1"),
+    ("GITHUB_TOKEN: abc123", "GITHUB_TOKEN: [SECRET]"),
+    ("mysql --password hunter2 db", "mysql --password [SECRET] db"),
+    ("mysql --password=hunter2 db", "mysql --password=[SECRET] db"),
+    ("['mysql', '--db-password', 'hunter2']", "['mysql', '--db-password', '[SECRET]']"),
+    ("--token abc123", "--token [SECRET]"),
+    # cards
+    ("4111 1111 1111 1111", "[CARD]"),
+    ("card=4111-1111-1111-1111.", "card=[CARD]."),
+    ("4111111111111111", "[CARD]"),
+    ("4111 1111 1111 1111 123", "[CARD] 123"),
+    ("2026 4111 1111 1111 1111", "2026 [CARD]"),
+    ("3782 822463 10005", "[CARD]"),
+    ("3056 930902 5904", "[CARD]"),
+    ("4222222222222", "[CARD]"),
+    ("6212 3456 7890 0000 003", "[CARD]"),
+    ("4111111111111111 5555555555554444 4111 1111 1111 1111", "[CARD:1] [CARD:2] [CARD:1]"),
+    # bank accounts
+    ("DE89370400440532013000", "[IBAN]"),
+    ("DE89 3704 0044 0532 0130 00 BIC COBADEFF", "[IBAN] BIC COBADEFF"),
+    ("iban:GB82WEST12345698765432,", "iban:[IBAN],"),
+    ("NO93 8601 1117 947", "[IBAN]"),
+    # home folders
+    ('File "/home/ann/src/x.py", line 1', 'File "/home/[USER]/src/x.py", line 1'),
+    ("no such file: /Users/ann.lee.", "no such file: /Users/[USER]."),
+    ("/home/ann/a /home/bob/b /home/ann", "/home/[USER:1]/a /home/[USER:2]/b /home/[USER:1]"),
+    ("C:\\Users\\Ann Lee\\x.txt", "C:\\Users\\[USER]\\x.txt"),
+    ("'C:\\\\Users\\\\ann\\\\x.txt'", "'C:\\\\Users\\\\[USER]\\\\x.txt'"),
+    ("/mnt/c/Users/ann/x", "/mnt/c/Users/[USER]/x"),
+    ("cc -I/home/ann/include", "cc -I/home/[USER]/include"),
+    ("file:///home/ann/x", "file:///home/[USER]/x"),
+    ("/srv/home/ann", "/srv/home/[USER]"),
+    ("PWD=/home/ann", "PWD=/home/[USER]"),
+]
+
+STAYS = [
+    # versions, times, numbers
+    "tasktrail 1.2.3 on Python 3.11.7, schema v12, pydantic==2.14.3, 1.0.0-rc.1+build.5",
+    "package@1.2.3-beta.one @scope/name@10.0.1 react@latest name@v1.2.next",
+    f"commit {SHA_1}",
+    f"sha256:{SHA_256} sha1={SHA_1}",
+    f"repository@{SHA_1} image@sha256:{SHA_256}",
+    f"secret: sha256:{SHA_256}",
+    "2026-03-01T12:30:45.123456+00:00 12:30:45,123",
+    "1700000000000 1700000000000000 1700000000000000000",
+    "0.4111111111111111 4111111111111111.5",
+    "4111111111111112 4111 1111 1111 1112 9999 9999 9999 9995",
+    "step 3 of 12 took 4242 ms, 42 %",
+    # what the profile strict will know
+    "550e8400-e29b-41d4-a716-446655440000",
+    "4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba902b7",
+    "10.0.0.1 192.168.1.1:8080 ::1 2001:db8::1",
+    "01:23:45:67:89:ab",
+    # code
+    "std::vector<token::Kind> secret::Box password::Hash",
+    "password = getpass.getpass()",
+    "token = get_token(request) if token else self.token",
+    "def connect(user: str, password: str | None = None, token: bytes = b'')",
+    "connect(password=settings.password, api_key=os.environ)",
+    "A @ B; x@y; a@b.T",
+    "KeyError: 'password'",
+    "@pytest.mark.requirement",
+    # words
+    "max_tokens=4096, tokens: 12, eos_token: 2, fence token: 17",
+    "unexpected token: name",
+    "use --token to log in",
+    "the password is wrong, the secret was not found",
+    "basic understanding of things, bearer of news",
+    "password: null, secret: ********, api_key=${API_KEY}, passwd = %s, token=$TOKEN",
+    "password: <hidden>",
+    "Enter password:\n",
+    "access key: missing",
+    "task-of-a-very-long-kebab-case-name risk-20-other-things",
+    "sk-learn_pipeline_configuration_of_the_second_step",
+    "passed: 5, compass: north, keys: 3, monkey: 1",
+    # files, URLs, services
+    "icon@2x.png getty@tty1.service",
+    "git@github.com:owner/name.git",
+    "https://example.org:8080/home/index?q=a@b",
+    "http://[::1]:8080/a@b",
+    "backend/home/views.py ./home/x src/Users/list.tsx",
+    "/root/.cache /Users/Shared/x C:\\Users\\Public\\x /home/ /home/$USER/x /home/{user}/x",
+    "DE89370400440532013001 XX89370400440532013000 de89370400440532013000",
+    "be71096123456769",
+    "-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----",
+    # our own placeholders and references
+    "[EMAIL] [CARD:2] [SECRET:github] [SECRET]: x, [SECRET:pem]: x, password=[SECRET] /home/[USER]/x",
+    "plan/my-dag-123:fetch_data job/nightly#2 A:7/research T1",
+    "",
+    "ok",
+    "\x00 \ud800 \udfff \u202e",
+]
+
+
+def test_the_examples_in_the_docstrings_are_true() -> None:
+    assert doctest.testmod(scrub_module).failed == 0
+
+
+# ------------------------------------------------------------------------------------------------ what goes, what stays
+
+
+@pytest.mark.requirement("AX-024")
+@pytest.mark.parametrize(("text", "scrubbed"), GOES)
+def test_a_private_value_becomes_its_placeholder(text: str, scrubbed: str) -> None:
+    assert scrub_text(text) == scrubbed
+    assert scrub_text(scrubbed) == scrubbed
+
+
+@pytest.mark.requirement("AX-029")
+@pytest.mark.parametrize("text", STAYS)
+def test_what_is_not_private_stays_to_the_character(text: str) -> None:
+    assert scrub_text(text) == text
+
+
+def test_a_value_is_found_in_the_middle_of_a_stack() -> None:
+    stack = (
+        "Traceback (most recent call last):\n"
+        '  File "/home/ann/app/fetch.py", line 12, in fetch\n'
+        f"    connect('ann@example.org', key='{AWS}')\n"
+        "ConnectionError: postgres://app:pw@db/x refused 4111 1111 1111 1111\n"
+    )
+    assert scrub_text(stack) == (
+        "Traceback (most recent call last):\n"
+        '  File "/home/[USER]/app/fetch.py", line 12, in fetch\n'
+        "    connect('[EMAIL]', key='[SECRET:aws]')\n"
+        "ConnectionError: postgres://[SECRET]@db/x refused [CARD]\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "allow", "scrubbed"),
+    [
+        ("a@example.org b@example.org", ["a@example.org"], "a@example.org [EMAIL]"),
+        ("/home/ci/x /home/ann/x", {"ci"}, "/home/ci/x /home/[USER]/x"),
+        ("4111 1111 1111 1111", ("4111 1111 1111 1111",), "4111 1111 1111 1111"),
+        ("password=test password=live", {"test"}, "password=test password=[SECRET]"),
+        ("a@example.org", "a@example.org and more", "[EMAIL]"),  # a str is a collection of letters, not of values
+    ],
+)
+def test_an_allowed_value_stays(text: str, allow: list[str], scrubbed: str) -> None:
+    assert scrub_text(text, allow=allow) == scrubbed
+
+
+def test_a_longer_lower_case_moves_nothing() -> None:
+    assert scrub_text("İİİ PASSWORD=hunter2 x") == "İİİ PASSWORD=[SECRET] x"
+
+
+def test_a_profile_is_a_tuple_of_rules() -> None:
+    ticket = Rule("ticket", "TICKET", r"TICKET-[0-9]{1,9}", signs=("ticket-",), numbered=True)
+
+    assert scrub("TICKET-12 a@example.org", (ticket,)) == "[TICKET] a@example.org"
+    assert scrub("TICKET-12 TICKET-13 a@example.org", (*TEXT, ticket)) == "[TICKET:1] [TICKET:2] [EMAIL]"
+    assert PROFILES["text"] is TEXT
+    assert len({rule.name for rule in TEXT}) == len(TEXT)
+
+
+# ---------------------------------------------------------------------------------------------- what holds for any text
+
+# Pieces that begin, separate, nearly make and end values, so that they meet in every order.
+PIECES = st.sampled_from(
+    [text for row in GOES for text in row]
+    + [*"@:=/\\.-_+%#'\"[](){}<>,; \n\t$*|&?4aAZİ\x00\ud800", "://", "--", ": ", " = ", "=>", "%40", "b'", '\\"', "]: "]
+    + ["password", "secret", "token", "api_key", "pwd", "private_key", "authorization", "Bearer ", "Basic ", "Cookie: "]
+    + ["home", "/home/", "/Users/", "C:\\Users\\", "ann", "self.x", "none", "str", "f(", "git@", ".png", "@x.io", "1.2"]
+    + ["4111", "4111 1111 1111 1111", "DE89", "DE89370400440532013000", "[EMAIL]", "[USER:3]", "[SECRET:aws]", SHA_1]
+    + [AWS, GITHUB, SLACK, GOOGLE, OPENAI, JWT, BEGIN, END, "gh" + "p_", "sk-", "ey" + "J", "AK" + "IA", "xo" + "xb-"]
+)
+TANGLED = st.lists(PIECES, max_size=12).map("".join)
+ANY_TEXT = st.text(st.characters(codec=None), max_size=200)
+
+
+@given(TANGLED | ANY_TEXT)
+def test_scrubbing_twice_is_scrubbing_once(text: str) -> None:
+    once = scrub_text(text)
+    assert scrub_text(once) == once
+
+
+@given(st.text(st.characters(categories=["L", "Z"]), max_size=200).filter(lambda text: "eyJ" not in text))
+def test_words_alone_are_never_changed(text: str) -> None:
+    assert scrub_text(text) == text or any(sign in text for sign in ("AKIA", "ASIA", "AIza"))
+
+
+@given(st.sampled_from(["commit ", "sha1:", "sha256=", "sha-256: ", "name@", "commit="]), st.integers(0, 2**256 - 1))
+def test_forty_or_sixty_four_hex_digits_after_their_word_are_a_version(word: str, number: int) -> None:
+    for digits in (f"{number:064x}", f"{number:064x}"[:40]):
+        assert scrub_text(f"at {word}{digits} now") == f"at {word}{digits} now"
+
+
+@given(TANGLED, st.sampled_from(["ann@example.org", GITHUB, "4111 1111 1111 1111", "DE89370400440532013000"]))
+def test_a_value_between_blanks_never_survives(around: str, value: str) -> None:
+    assert value not in scrub_text(f"{around}\n {value} \n{around}")
+
+
+@pytest.mark.parametrize(
+    "text", ["\x00" * 100_000, "\ud800@\udfff.\ud800" * 10_000, "x" * 10_000_000, "é@é.éé" * 10_000]
+)
+def test_no_text_is_too_odd_or_too_long(text: str) -> None:
+    assert isinstance(scrub_text(text), str)
+
+
+# ---------------------------------------------------------------------------------------------------------- linear time
+
+# For each rule: what begins it again and again, and what is refused only at its end.
+HOSTILE = {
+    "private_key": [BEGIN, BEGIN + "a-", BEGIN + "\n", BEGIN + "A" * 20 + "--"],
+    "url": ["://", "://a:", "://a:b", "://:@", "://" + "a" * 15],
+    "authorization": ["authorization:", "authorization: none ", "authorization  "],
+    "bearer": ["bearer ", "bearer aaaaaaaaaaaaaaaaaaa ", "basic\t", "basic aaaaaaaaaaaaaaaaaaa "],
+    "cookie": ["cookie:", "cookie: a; ", "cookie: none;", "cookie:;"],
+    "key": ["password=", "secret:", "passw", "password  ", "password=)", "password=$a", "password=a.", "api_key='"],
+    "token": ["token=", "token=a", "token=a[", "token=self.", "token: aaaaa ", "token='"],
+    "flag": ["--", "--a-", "--password ", "--token a ", "-"],
+    "key_aws": ["AK" + "IA", "AK" + "IA" + "A" * 15],
+    "key_github": ["gh" + "p_", " gh" + "p_" + "a" * 35, "github_pat_"],
+    "key_gitlab": ["gl" + "pat-", "gl" + "pat-a "],
+    "key_slack": ["xo" + "xb-", "xo" + "xb-a "],
+    "key_google": ["AI" + "za", "AI" + "za-"],
+    "key_stripe": ["sk_", "sk_" + "live_", "rk_test_a "],
+    "key_anthropic": ["sk-ant-", "sk-ant-a "],
+    "key_openai": ["sk-", "sk-a-", " sk-proj-", "-sk-"],
+    "key_npm": ["npm_", "npm_a"],
+    "key_pypi": ["pypi-", " pypi-a"],
+    "key_jwt": ["ey" + "J", "-ey" + "J", ".ey" + "J", " ey" + "Jaaaaaaaa.", "ey" + "Jaaaaaaaa.a"],
+    "email": ["@", "a@", "a@a.", "a.", "a@b.png", "a@a.a.1", "a%40", "git@a.bc"],
+    "iban": ["DE89", "DE89 ", "DE89 3704 0044 0532 0130 01 ", "A1"],
+    "card": ["4", "4444 ", "4444-", "4444444444444442 ", "4444.", "4444 444444 "],
+    "card_odd": ["4444 4444 4444 4444 444 ", "4444 4444 4444 4 "],
+    "home": ["/home/", "/home/a.", "/home/a", "\\", "\\users\\", "\\users\\a ", "/Users/a-"],
+}
+ALL_SIGNS = " ".join(sign for rule in TEXT for sign in rule.signs) + " "  # so that every rule has a look
+
+
+def test_every_rule_has_its_hostile_texts() -> None:
+    assert HOSTILE.keys() == {rule.name for rule in TEXT}
+
+
+@pytest.mark.parametrize("piece", [piece for pieces in HOSTILE.values() for piece in pieces], ids=repr)
+@pytest.mark.parametrize("head", ["", "a" * 5_000], ids=["", "run"])
+def test_ten_times_the_text_takes_about_ten_times_as_long(piece: str, head: str) -> None:
+    """Quadratic time would be a hundredfold; what is measured is the processor's time, the best of three."""
+    short, long = (ALL_SIGNS + head + piece * (size // len(piece)) for size in (4_000, 40_000))
+    scrub_text(short)  # compiles
+
+    assert best_time_s(long) < 40 * max(best_time_s(short), 0.000_2)
+
+
+def best_time_s(text: str) -> float:
+    """Return the least processor time that scrubbing the text took."""
+    times_s = []
+    for _ in range(3):
+        started_s = time.process_time()
+        scrub_text(text)
+        times_s.append(time.process_time() - started_s)
+    return min(times_s)
