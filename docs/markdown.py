@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 SECTIONS = ("Args", "Attributes", "Returns", "Raises", "Source")
 _SECTION = re.compile(rf"^({'|'.join(SECTIONS)}):[ ]?", re.MULTILINE)
+_SEED = re.compile(r"\s*Source: (?:seed )?document [^\n]*")  # for those who change the code: readers cannot look it up
 _ENTRY = re.compile(r"^([\w, .]+): ", re.MULTILINE)
 
 
@@ -44,11 +45,9 @@ def fence(language: str, text: str) -> str:
 
 def docstring(text: str | None) -> str:
     """Return a docstring as Markdown: paragraphs, its sections as lists, its examples as blocks."""
-    parts = _SECTION.split(inspect.cleandoc(text or ""))
+    parts = _SECTION.split(_SEED.sub("", inspect.cleandoc(text or "")))
     body = [_paragraphs(parts[0])]
-    sections = zip(parts[1::2], parts[2::2], strict=True)
-    # Where a rule comes from is for those who change it, unless the reader can look it up.
-    body += [_section(name, content) for name, content in sections if name != "Source" or "RFC" in content]
+    body += [_section(name, content) for name, content in zip(parts[1::2], parts[2::2], strict=True)]
     return "\n\n".join(part for part in body if part)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import cleandoc
 
 import click
 
@@ -52,7 +53,7 @@ def _command(one: click.Command, context: click.Context) -> str:
 
 def _sentences(text: str) -> str:
     """Help as paragraphs; the mark with which click keeps line ends becomes a block."""
-    return "\n\n".join(map(_paragraph, text.strip().split("\n\n")))
+    return "\n\n".join(map(_paragraph, cleandoc(text).split("\n\n")))
 
 
 def _paragraph(text: str) -> str:

@@ -11,12 +11,17 @@ import pytest
 import tasktrail.dag
 import tasktrail.testing
 from docs import markdown, parts, parts_api, parts_schema
+from tasktrail import config
 from tasktrail.cli.app import ALIASES, COMMANDS
 from tasktrail.cli.errors import EXIT_CODES, MEANINGS
 from tasktrail.config import SETTINGS
+from tasktrail.engine import failures
 from tasktrail.engine.context import StepContext
+from tasktrail.formats import picture
+from tasktrail.model import reference, retry
 from tasktrail.model.lifecycle import RULES
 from tasktrail.model.task import OUTCOMES, STATUSES
+from tasktrail.store import documents
 from tasktrail.store.opening import open_store
 
 SOURCE = Path(parts_api.__file__).parent.parent / "src" / "tasktrail"
@@ -202,3 +207,25 @@ def test_the_diagram_names_each_reference():
 
     assert sum("||--o{" in line for line in lines) == len(foreign_keys)
     assert sum("||..o{" in line for line in lines) == len(parts_schema.LOOSE)
+
+
+# the figures that a page states by hand
+
+
+def test_the_sizes_on_the_page_of_limits_are_those_of_the_code():
+    page = (Path(parts_api.__file__).parent / "limits.md").read_text(encoding="utf-8")
+    said = {row[0]: row[1] for row in cells(page[page.index("| what | limit |") : page.index("A run file is written")])}
+
+    assert said == {
+        "steps of a run that has a run file": f"{picture.MAX_TASKS:,}",
+        "a run file": f"{documents.MAX_BYTES // 2**20} MiB",
+        "a settings file": f"{config._MAX_FILE_BYTES // 2**10} KiB",
+        "a run id": "128 characters",
+        "a step id": f"{reference.MAX_KEY_CHARS} characters",
+        "an error message that is kept": f"{failures._LONGEST_MESSAGE:,} characters, the middle left out",
+        "a stack that is kept": f"{failures._LONGEST_STACK:,} characters, the middle left out",
+        "a wait between tries": (
+            f"{retry.LONGEST_DELAY_S / 86_400:g} days; by `Retry-After` {retry.LONGEST_RETRY_AFTER_S / 86_400:g} day"
+        ),
+    }
+    assert "{0,127}" in reference.RUN_ID.pattern

@@ -106,9 +106,11 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = root.main(list(arguments), prog_name="tasktrail", standalone_mode=False, obj=session)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader had enough
         _discard_output()
-        return errors.OK  # the reader had enough
+        return errors.FAILED
+    except SystemExit as end:  # click has answered a shell's question, or met the same
+        return end.code if isinstance(end.code, int) else errors.FAILED
     except (click.ClickException, click.Abort, TasktrailError, KeyboardInterrupt) as error:
         return _tell(_trouble(error), session, arguments, error)
     except Exception as error:  # noqa: BLE001 - a face: the last place where an error can become words
@@ -126,8 +128,11 @@ def _trouble(error: BaseException) -> errors.Trouble:
 
 def _usage(error: click.ClickException) -> errors.Trouble:
     """What click says, in our form: no capital, no full stop, and where to look."""
-    words = error.format_message().replace("'", "").strip().removesuffix(".")
+    words = error.format_message().replace("'", "").replace(". Did", "; did").strip().removesuffix(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
+    if context and isinstance(error, click.exceptions.NoArgsIsHelpError) and isinstance(context.command, click.Group):
+        names = context.command.list_commands(context)
+        return errors.Trouble("usage", f"{context.command_path} needs a command", f"{context.command_path} {names[0]}")
     hint = f"{context.command_path} --help" if context else "tasktrail --help"
     return errors.Trouble("usage", words[:1].lower() + words[1:], hint)
 
@@ -135,9 +140,10 @@ def _usage(error: click.ClickException) -> errors.Trouble:
 def _tell(trouble: errors.Trouble, session: Session, arguments: Sequence[str], error: BaseException) -> int:
     """A call that was not understood has no settings yet, so the arguments are asked for --json."""
     as_json = session.json or "--json" in arguments
+    foreign = error.__cause__ if isinstance(error, TasktrailError) else error
     with contextlib.suppress(BrokenPipeError):
-        if session.verbosity and not isinstance(error, click.ClickException | KeyboardInterrupt):
-            sys.stderr.write(errors.stack_of(error))
+        if session.verbosity and isinstance(foreign, Exception) and not isinstance(foreign, click.ClickException):
+            sys.stderr.write(errors.stack_of(foreign))
         errors.tell(trouble, as_json=as_json, color=session.colored(sys.stderr))
         sys.stdout.flush()
     return trouble.exit_code

@@ -49,7 +49,15 @@ def _row(run: Run, page: RunPage, owner: str | None, now: int) -> Sequence[str]:
     done = run.n_completed + run.n_skipped
     name = run_reference(run, page.shared)
     workflow = "-" if run.workflow == run.name else plain(run.workflow)
-    return (name, run.kind, workflow, run.status, f"{done}/{run.n_tasks}", local(run.started_at), span(lasted_us(run, owner, now)))
+    return (
+        name,
+        run.kind,
+        workflow,
+        run.status,
+        f"{done}/{run.n_tasks}",
+        local(run.started_at),
+        span(lasted_us(run, owner, now)),
+    )
 
 
 def _style(column: int, cell: str) -> str | None:

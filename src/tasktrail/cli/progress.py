@@ -163,12 +163,12 @@ class _Moving:
 class Table:
     """A live table: how far the run is, what is running, what is tried again; lines scroll above it."""
 
-    def __init__(self, stream: TextIO, ledger: Ledger) -> None:
+    def __init__(self, stream: TextIO, ledger: Ledger, *, color: bool) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._ledger = ledger
-        self._console = Console(file=stream, highlight=False, force_terminal=True)
+        self._console = Console(file=stream, highlight=False, force_terminal=True, no_color=not color)
         self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False,
                           redirect_stderr=False)  # fmt: skip
         self._moving: dict[str, _Moving] = {}
@@ -256,4 +256,4 @@ def _shown(line: str) -> str:
 
 def view_for(stream: TextIO, ledger: Ledger, ink: Ink) -> View:
     """Return the view that fits where it is shown."""
-    return Table(stream, ledger) if stream.isatty() and ink.on else Lines(stream, ink)
+    return Table(stream, ledger, color=ink.on) if stream.isatty() else Lines(stream, ink)

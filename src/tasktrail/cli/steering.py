@@ -11,7 +11,7 @@ from tasktrail.cli.arguments import OUTPUT_DIR, RUN, SessionCommand
 from tasktrail.cli.documents import emit, run_record
 from tasktrail.cli.session import Session
 from tasktrail.engine.lookup import find_run, owners
-from tasktrail.model.errors import TasktrailError, WrongState
+from tasktrail.model.errors import NotFound, TasktrailError, WrongState
 from tasktrail.model.run import OVER, Run
 
 
@@ -48,17 +48,24 @@ def _execute_again(session: Session, run: Run, output_dir: Path | None) -> int:
     """The code is found where the run's first execution found it.
 
     Raises:
-        TasktrailError: A Python script began the run, so only that script has its code.
+        TasktrailError: A Python script began the run, so only that script has its code; or it has none.
+        NotFound: The code is not there any more.
     """
+    elsewhere = f"tasktrail run dag FILE.py:RUNNER --run-id {run.name}"
+    if run.kind not in ("dag", "job"):
+        raise TasktrailError(f"run {run.name} is of kind {run.kind}: people and agents do its tasks, no code does")
     if run.target is None:
-        raise TasktrailError(
-            f"run {run.name} was begun by a Python script, which alone has its code",
-            hint=f"run that script again; or: tasktrail run dag FILE.py:RUNNER --run-id {run.name}",
-        )
+        words = f"run {run.name} was begun by a Python script, which alone has its code"
+        raise TasktrailError(words, hint=f"run that script again; or: {elsewhere}")
     from tasktrail.cli.execute import Order, execute
-    from tasktrail.cli.targets import parse
+    from tasktrail.cli.targets import locate, parse
 
-    return execute(session, Order(parse(run.target, session.config.store.root), run.name, output_dir))
+    target = parse(run.target, session.config.store.root)
+    try:
+        locate(target)
+    except NotFound as error:
+        raise NotFound(f"the code of run {run.name} is gone: {error.message}", hint=elsewhere) from None
+    return execute(session, Order(target, run.name, output_dir))
 
 
 @click.command("cancel", cls=SessionCommand)

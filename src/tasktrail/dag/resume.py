@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasktrail.dag.records import Record, missing
+from tasktrail.dag.records import Record, missing, run_statuses
 from tasktrail.dag.runner import StatefulDAGRunner
-from tasktrail.dag.states import DAGStepStatus
-from tasktrail.dag.store import DAGRunStore, runs_of
+from tasktrail.dag.states import DAGRunStatus, DAGStepStatus
+from tasktrail.dag.store import DAGRunStore, Found, ProjectRuns, Runs
 from tasktrail.engine.execution import owner_of
 from tasktrail.engine.project import open_project
-from tasktrail.model.run import OVER, Run
+from tasktrail.model.run import OVER
 
 _LEFT = (DAGStepStatus.PENDING, DAGStepStatus.RETRY, DAGStepStatus.RUNNING)
 
@@ -24,13 +24,11 @@ class DAGResumeManager:
 
     def __init__(self, store: DAGRunStore | None = None) -> None:
         self._store = store
-        self._ledger = store.ledger if store else open_project()
-        self._runs = runs_of(store, self._ledger)
 
     def can_resume(self, run_id: str) -> tuple[bool, str]:
         """Return whether a run can go on, and why or why not."""
-        run = self._runs.find(run_id)
-        return _verdict(run, owner_of(self._ledger.store, run)) if run else (False, f"DAGRun {run_id} not found")
+        found = self._runs().look(run_id)
+        return _verdict(found, _word(found)) if found else (False, f"DAGRun {run_id} not found")
 
     def get_resume_state(self, run_id: str) -> dict[str, Any]:
         """Return ids and status of a run, and which steps are completed, failed, skipped and still to do.
@@ -38,8 +36,10 @@ class DAGResumeManager:
         Raises:
             ValueError: There is no such run.
         """
-        draft = Record(self._ledger, self._found(run_id)).draft
-        by_status = {status: [key for key, one in draft.steps.items() if one.status is status] for status in DAGStepStatus}
+        found = self._found(run_id)
+        draft = Record(found.ledger, found.run, found.name).draft
+        steps = draft.steps.items()
+        by_status = {status: [key for key, one in steps if one.status is status] for status in DAGStepStatus}
         return {
             "run_id": draft.run_id,
             "dag_id": draft.dag_id,
@@ -47,7 +47,7 @@ class DAGResumeManager:
             "completed_steps": by_status[DAGStepStatus.SUCCESS],
             "failed_steps": by_status[DAGStepStatus.FAILED],
             "skipped_steps": by_status[DAGStepStatus.SKIPPED],
-            "remaining_steps": [key for status in _LEFT for key in by_status[status]],
+            "remaining_steps": [key for key, one in steps if one.status in _LEFT],
             "resume_count": draft.metadata.get("resume_count", 0),
         }
 
@@ -62,37 +62,48 @@ class DAGResumeManager:
 
     def get_resume_statistics(self) -> dict[str, Any]:
         """Return how many runs there are, can go on and failed, and which could be resumed."""
-        runs = self._runs.newest_first()
-        candidates = [run for run in runs if _verdict(run, owner_of(self._ledger.store, run))[0]]
+        runs = self._runs().newest_first()
+        words = run_statuses(runs[0].ledger, [one.run for one in runs]) if runs else {}
+        candidates = [one for one in runs if _verdict(one, words[one.run.id])[0]]
         return {
             "total_runs": len(runs),
             "resumable_runs": len(candidates),
-            "failed_runs": sum(run.status in ("failed", "partial") for run in runs),
-            "resume_candidates": [_candidate(run) for run in candidates],
+            "failed_runs": sum(one.run.status in ("failed", "partial") for one in runs),
+            "resume_candidates": [_candidate(one, words[one.run.id]) for one in candidates],
         }
 
-    def _found(self, run_id: str) -> Run:
-        run = self._runs.find(run_id)
-        if run is None:
+    def _runs(self) -> Runs:
+        """Looked for anew each time: the project's store may have been made meanwhile."""
+        return self._store if self._store is not None else ProjectRuns(open_project(create=False))
+
+    def _found(self, run_id: str) -> Found:
+        found = self._runs().look(run_id)
+        if found is None:
             raise missing(run_id)
-        return run
+        return found
 
 
-def _verdict(run: Run, owner: str | None) -> tuple[bool, str]:
+def _word(found: Found) -> DAGRunStatus:
+    return run_statuses(found.ledger, [found.run])[found.run.id]
+
+
+def _verdict(found: Found, word: DAGRunStatus) -> tuple[bool, str]:
+    run, owner = found.run, owner_of(found.ledger.store, found.run)
     if run.status == "completed":
         return False, "already completed successfully"
     if owner:
         return False, f"is being executed by {owner}"
     if run.status in OVER:
-        return True, f"{run.status}: {run.n_failed} failed and {run.n_pending + run.n_cancelled} unfinished steps"
-    return True, f"{run.status}: {run.n_tasks - run.n_completed} of {run.n_tasks} steps are left"
+        return True, f"{word.value}: {run.n_failed} failed and {run.n_pending + run.n_cancelled} unfinished steps"
+    return True, f"{word.value}: {run.n_tasks - run.n_completed} of {run.n_tasks} steps are left"
 
 
-def _candidate(run: Run) -> dict[str, Any]:
+def _candidate(found: Found, word: DAGRunStatus) -> dict[str, Any]:
+    run = found.run
     return {
-        "run_id": run.name,
+        "run_id": found.name,
         "dag_id": run.workflow,
-        "status": run.status,
+        "status": word.value,
         "completed_steps": run.n_completed,
         "total_steps": run.n_tasks,
     }

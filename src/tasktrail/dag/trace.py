@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tasktrail.dag.records import missing, when
-from tasktrail.dag.store import DAGRunStore, runs_of
+from tasktrail.dag.store import DAGRunStore, ProjectRuns, Runs
 from tasktrail.engine.project import open_project
+from tasktrail.formats import json_edit
+from tasktrail.model.errors import BadInput
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.scrub import scrub_text
 from tasktrail.store.documents import DocumentFile
@@ -40,6 +42,7 @@ class TraceEventType(str, Enum):
 
 _STEP_TYPES: Final[Mapping[str, TraceEventType]] = {
     "start": TraceEventType.STEP_START,
+    "restart": TraceEventType.STEP_START,
     "complete": TraceEventType.STEP_COMPLETE,
     "fail": TraceEventType.STEP_FAIL,
     "retry": TraceEventType.STEP_RETRY,
@@ -47,6 +50,13 @@ _STEP_TYPES: Final[Mapping[str, TraceEventType]] = {
     "late": TraceEventType.ERROR,
     "lapse": TraceEventType.ERROR,
 }
+_ADOPTED: Final[Mapping[str, TraceEventType]] = {
+    "in_progress": TraceEventType.STEP_START,
+    "completed": TraceEventType.STEP_COMPLETE,
+    "failed": TraceEventType.STEP_FAIL,
+    "skipped": TraceEventType.STEP_SKIP,
+}
+"""What a file or a draft said of a step."""
 _RUN_TYPES: Final[Mapping[str, TraceEventType]] = {
     "running": TraceEventType.DAG_START,
     "completed": TraceEventType.DAG_COMPLETE,
@@ -87,9 +97,15 @@ class DAGTraceCollector:
     def add_event(
         self, event_type: TraceEventType | str, message: str = "", step_id: str | None = None, **data: Any
     ) -> TraceEvent:
-        """Add an event of now; its message is scrubbed."""
+        """Add an event of now; every text in it is scrubbed.
+
+        Raises:
+            BadInput: The data are no JSON.
+        """
+        json_edit.dump(data)
         at = datetime.now(UTC).isoformat()
-        event = TraceEvent(TraceEventType(event_type).value, at, step_id, scrub_text(message), data)
+        cleaned = cast(dict[str, Any], _scrubbed(data))
+        event = TraceEvent(TraceEventType(event_type).value, at, step_id, scrub_text(message), cleaned)
         self.events.append(event)
         return event
 
@@ -99,13 +115,15 @@ class DAGTraceCollector:
         Raises:
             ValueError: There is no such run.
         """
-        ledger = self._store.ledger if self._store else open_project(create=False)
-        run = runs_of(self._store, ledger).find(self.run_id)
-        if run is None:
+        runs: Runs = self._store if self._store is not None else ProjectRuns(open_project(create=False))
+        found = runs.look(self.run_id)
+        if found is None:
             raise missing(self.run_id)
-        rows = ledger.store.read(lambda tx: tx.rows("events_of_run", run_id=run.id, after=0, limit=_EVENTS_READ))
+        query = {"run_id": found.run.id, "after": 0, "limit": _EVENTS_READ}
+        rows = found.ledger.store.read(lambda tx: tx.rows("events_of_run", **query))
         told = [event for row in rows if (event := _told(row))]
-        own = [event for event in self.events if not event.data.get("seq")]
+        known = {_place(event) for event in told}
+        own = [event for event in self.events if _place(event) not in known]
         self.events = sorted([*told, *own], key=lambda event: event.timestamp)
         return self.events
 
@@ -133,32 +151,76 @@ class DAGTraceCollector:
         return self._path
 
     @classmethod
-    def load(cls, run_id: str, storage_path: str | Path = "data/dag_traces") -> DAGTraceCollector | None:
-        """Return the trace that was saved; None when there is none."""
-        collector = cls(run_id, storage_path)
-        if not collector._path.exists():
+    def load(
+        cls, run_id: str, storage_path: str | Path = "data/dag_traces", store: DAGRunStore | None = None
+    ) -> DAGTraceCollector | None:
+        """Return the trace that was saved; None when there is none.
+
+        Raises:
+            BadInput: The file cannot be read.
+        """
+        collector = cls(run_id, storage_path, store)
+        reading = DocumentFile(collector._path).read()
+        if reading is None:
             return None
-        data = json.loads(collector._path.read_text(encoding="utf-8"))
-        collector.events = [TraceEvent(**event) for event in data["events"]]
+        data = json_edit.load(reading.text, str(collector._path))
+        try:
+            collector.events = [TraceEvent(**event) for event in data["events"]]  # type: ignore[index]  # or TypeError
+        except (KeyError, TypeError) as error:
+            raise BadInput(f"expected {collector._path} to be the trace of a run, got: {error}") from None
         return collector
 
     def delete(self) -> bool:
         """Remove the saved file; False when there was none."""
-        if not self._path.exists():
+        file = DocumentFile(self._path)
+        if file.signature() is None:
             return False
-        self._path.unlink()
+        file.path.unlink(missing_ok=True)
+        Path(f"{file.path}.lock").unlink(missing_ok=True)
         return True
+
+
+def _place(event: TraceEvent) -> tuple[object, str]:
+    """What tells an event of the history from all others."""
+    return event.data.get("seq"), event.timestamp
+
+
+def _scrubbed(value: object) -> object:
+    """A trace is a file that people hand on, so its data are scrubbed like its texts."""
+    if isinstance(value, str):
+        return scrub_text(value)
+    if isinstance(value, dict):
+        return {key: _scrubbed(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrubbed(one) for one in value]
+    return value
 
 
 def _told(row: tuple[Any, ...]) -> TraceEvent | None:
     """Return an event of the history in this document's words; None for what it has none."""
-    seq, at, actor, verb, from_status, to_status, attempt, _, note, key, _, _ = row
-    kind = _STEP_TYPES.get(verb) if key else _RUN_TYPES.get(to_status) if verb in ("roll_up", "declare") else None
-    if verb == "note":
-        kind = TraceEventType.INFO
+    seq, at, actor, verb, from_status, to_status, attempt, changes, note, key, _, _ = row
+    kind = _type(verb, from_status, to_status, key)
     if kind is None:
         return None
     moment = when(at)
     assert moment is not None
     data = {"seq": seq, "actor": actor, "attempt": attempt, "from": from_status, "to": to_status}
-    return TraceEvent(kind.value, moment.isoformat(), key, note or "", {k: v for k, v in data.items() if v is not None})
+    known = {name: value for name, value in data.items() if value is not None}
+    return TraceEvent(kind.value, moment.isoformat(), key, _message(changes, note), known)
+
+
+def _type(verb: str, from_status: str | None, to_status: str, key: str | None) -> TraceEventType | None:
+    if verb == "note":
+        return TraceEventType.INFO
+    if key is None:
+        return _RUN_TYPES.get(to_status) if verb in ("roll_up", "declare") else None
+    if verb == "adopt":
+        return _ADOPTED.get(to_status) if from_status != to_status else None
+    return _STEP_TYPES.get(verb)
+
+
+def _message(changes: str | None, note: str | None) -> str:
+    """Why it happened: the error or the reason that it left behind, else the note. All were scrubbed when stored."""
+    moved = json.loads(changes) if changes else {}
+    texts = [moved[name][1] for name in ("error", "reason") if name in moved]
+    return next((text for text in [*texts, note] if text), "")

@@ -7,30 +7,39 @@ transaction, just before COMMIT: so the store is never ahead, and after a crash 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
-from tasktrail.engine.ledger import Documented, Ledger, free_name
+from tasktrail.engine.ledger import Documented, Ledger, check_tasks, free_name
 from tasktrail.engine.values import NOTHING, encode_text, text_of
 from tasktrail.formats import codec
-from tasktrail.formats.picture import Differences, Picture, TaskPicture, differences
+from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPicture, differences
 from tasktrail.model.draft import RunDraft, TaskDraft
-from tasktrail.model.errors import Conflict, NotFound
+from tasktrail.model.errors import Busy, Conflict, NotFound, StoreError
 from tasktrail.model.reference import check_run_id
-from tasktrail.model.run import Kind, Run, RunStatus
-from tasktrail.model.task import Task, Value
+from tasktrail.model.run import OVER, Kind, Run
+from tasktrail.model.task import Status, Task, Value
 from tasktrail.store import documents
-from tasktrail.store.documents import Document, Look
+from tasktrail.store.documents import Document, DocumentFile, Look
+from tasktrail.store.locks import sync_folder
 from tasktrail.store.transaction import Transaction
 
 REMOVED: Final = "removed from its document"
 _DEFINITION: Final = ("priority", "critical", "max_retries")
+_UNSAID: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3, "priority": 3, "critical": 1}
+"""What a task has when its document no longer says it, where that cannot be nothing."""
+_FRESH: Final[Mapping[str, Value]] = {"tries": 0, "last_outcome": None, "output": None}
+"""What a task that comes back into its document has, unless that says otherwise."""
+_RUN_TIMES: Final = ("started_at", "finished_at")
+_STANDING: Final = ("not_before", "error_type", "error", "reason", "completed_at")
+"""What `adopt` forgets of how a task stood, unless it is told."""
 _TRIES: Final = 5
 
 T = TypeVar("T")
+Locked = tuple[Document, DocumentFile]
 
 
 class Attachments:
@@ -55,7 +64,7 @@ class Attachments:
         for _ in range(_TRIES):
             try:
                 with self._locked(ids) as files:
-                    return self._store.write(lambda tx: self._write(tx, work, files), patience_s=patience_s)  # noqa: B023
+                    return self._store.write(lambda tx: self._write(tx, work, files), patience_s=patience_s)
             except Documented as found:
                 ids |= set(found.ids)
             except Conflict as conflict:
@@ -63,10 +72,10 @@ class Attachments:
         raise last
 
     @contextmanager
-    def _locked(self, ids: Collection[int]) -> Iterator[dict[int, tuple[Document, documents.DocumentFile]]]:
+    def _locked(self, ids: Collection[int]) -> Iterator[dict[int, Locked]]:
         """Lock the files in the order of their paths, so that two processes never wait for each other."""
         found = [one for one in (self._document(id_) for id_ in ids) if one]
-        files: dict[int, tuple[Document, documents.DocumentFile]] = {}
+        files: dict[int, Locked] = {}
         with ExitStack() as stack:
             for document in sorted(found, key=lambda one: one.path):
                 file = document.file
@@ -75,14 +84,12 @@ class Attachments:
                     files[document.id] = (self._adopt(document, file), file)
             yield files
 
-    def _write(
-        self, tx: Transaction, work: Callable[[Transaction], T], files: dict[int, tuple[Document, documents.DocumentFile]]
-    ) -> T:
+    def _write(self, tx: Transaction, work: Callable[[Transaction], T], files: dict[int, Locked]) -> T:
         result = work(tx)
         tx.settle()
         runs = tx.documented_runs()
         attached = {run.document_id for run in runs if run.document_id is not None}
-        if missing := attached - set(files) - self._gone(tx, attached):
+        if missing := attached - set(files) - self._detach_gone(tx, attached - set(files)):
             raise Documented(missing)
         for run in runs:
             if run.document_id in files:
@@ -90,13 +97,16 @@ class Attachments:
                 self._replace(tx, run, document, file)
         return result
 
-    @staticmethod
-    def _gone(tx: Transaction, ids: Collection[int]) -> set[int]:
+    def _detach_gone(self, tx: Transaction, ids: Collection[int]) -> set[int]:
         """Documents whose folder is gone cannot be locked, nor written; their runs go on without them."""
         found = {id_: documents.document_by_id(tx, id_) for id_ in ids}
-        return {id_ for id_, one in found.items() if one is None or not Path(one.path).parent.is_dir()}
+        gone = {id_: one for id_, one in found.items() if one is None or not Path(one.path).parent.is_dir()}
+        for one in gone.values():
+            if one is not None:
+                documents.save(tx, one.gone(self._ledger.clock.now()))
+        return set(gone)
 
-    def _replace(self, tx: Transaction, run: Run, document: Document, file: documents.DocumentFile) -> None:
+    def _replace(self, tx: Transaction, run: Run, document: Document, file: DocumentFile) -> None:
         if document.detached_at is not None:
             return
         reading = file.read()
@@ -114,7 +124,12 @@ class Attachments:
             if task.reason != REMOVED
         ]
         picture = Picture.of(run, tasks)
-        return _named(picture, Picture.from_json(document.written).name) if document.written else picture
+        if document.written is None:
+            return picture
+        said = Picture.from_json(document.written)  # words of its own, which the store cannot take over
+        return replace(
+            picture, name=said.name, workflow=said.workflow, created_at=said.created_at or picture.created_at
+        )
 
     # reading
 
@@ -126,8 +141,9 @@ class Attachments:
         if document is None:
             return run
         file = document.file
-        look = file.recognise(document.look)
-        if look == document.look and document.detached_at is None:
+        look = file.recognise(document.look) if document.detached_at is None else None
+        if look is not None:
+            self._remember(document, file, look)
             return run
         if file.signature() is None and document.detached_at is not None:
             return run
@@ -138,78 +154,124 @@ class Attachments:
                 self._adopt(document, file)
         return self._store.read(lambda tx: tx.run(run.id))
 
-    def _adopt(self, document: Document, file: documents.DocumentFile) -> Document:
+    def _remember(self, document: Document, file: DocumentFile, look: Look) -> None:
+        """Make the next look at an unchanged file cheap; where that cannot be written, it costs what this one did."""
+        if _tells_more(look, document.look):
+            with suppress(Busy, StoreError), file.lock(0):
+                self._adopt(document, file)
+
+    def _adopt(self, document: Document, file: DocumentFile) -> Document:
         """Under the file's lock: bring the run to what the file says, where that is not what we last saw it say."""
         document = self._document(document.id) or document
-        seen = document.look
-        if seen is not None and document.detached_at is None and (look := file.recognise(seen)):
-            return self._save(document.seen(look)) if look != seen else document
+        seen, was_gone = document.look, document.detached_at is not None
+        if seen is not None and not was_gone and (look := file.recognise(seen)):
+            return self._save(document.seen(look)) if _tells_more(look, seen) else document
         reading = file.read()
         if reading is None:
-            return self._save(document.gone(self._ledger.clock.now())) if seen is not None else document
+            never_there = seen is None or was_gone
+            return document if never_there else self._save(document.gone(self._ledger.clock.now()))
         picture = codec(document.codec).load(reading.text, document.path)
         known = document.seen(reading.look, picture.to_json())
         old = Picture.from_json(document.written) if document.written else Picture(picture.name, picture.workflow)
         found = differences(old, picture)
 
         def work(tx: Transaction) -> None:
-            self._apply(tx, document.id, found, reading.look)
+            run = self._run(tx, document.id)
+            if run is not None and found:
+                self._apply(tx, run.id, known, found, picture)
             documents.save(tx, known)
+            if run is not None and was_gone:
+                self._bring_up(tx, run.id, known, file)
 
         self._store.write(work)
         return known
 
-    def _apply(self, tx: Transaction, document_id: int, found: Differences, look: Look) -> None:
-        run = self._run(tx, document_id)
-        if run is None or not found:
-            return
-        tasks = {task.key: task for task in tx.tasks("tasks_of_run", run_id=run.id)}
-        edits = [_edit(tasks[change.key], change.new, change.values) for change in found.changed if change.key in tasks]
-        edits += [_removal(tasks[task.key]) for task in found.removed if task.key in tasks]
+    def _bring_up(self, tx: Transaction, run_id: int, document: Document, file: DocumentFile) -> None:
+        """A file that came back may not know what its run did without it."""
+        tx.settle()
+        self._replace(tx, tx.settled(run_id), document, file)
+
+    def _apply(self, tx: Transaction, run_id: int, document: Document, found: Differences, picture: Picture) -> None:
+        assert document.look is not None, "a document that was just read"
+        tasks = {task.key: task for task in tx.tasks("tasks_of_run", run_id=run_id)}
+        edits = [_changed(tasks[change.key], change) for change in found.changed if change.key in tasks]
+        edits += [_removed(tasks[task.key]) for task in found.removed if task.key in tasks]
+        edits += [_returned(tasks[task.key], task) for task in found.added if task.key in tasks]
+        added = [task for task in found.added if task.key not in tasks]
         edit = RunEdit(
-            run.id,
+            run_id,
             edits,
-            tuple(_draft(task) for task in found.added if task.key not in tasks),
-            _declared(found),
-            str(found.run["metadata"]) if found.run.get("metadata") is not None else None,
-            f"document changed at {look.signature.mtime_ns // 1_000_000_000} s",
+            tuple(map(_draft, added)),
+            metadata=str(found.run["metadata"] or "{}") if "metadata" in found.run else None,
+            source=f"document changed at {document.look.signature.mtime_ns // 1_000_000_000} s",
         )
         save_in(tx, self._ledger, edit, self._ledger.clock.now())
-        self._take_over(tx, run.id, found.added)
+        self._take_over(tx, run_id, added)
+        if found.run.keys() & {"status", "error"}:
+            self._declare(tx, run_id, document, picture)
+        self._keep_times(tx, run_id, {name: found.run[name] for name in _RUN_TIMES if name in found.run})
 
     def _take_over(self, tx: Transaction, run_id: int, added: Sequence[TaskPicture]) -> None:
         """Tasks that came with the file stand where it says."""
         edits = []
         for picture in added:
             task = tx.task("task_by_key", key=picture.key, run_id=run_id, item="", map_index=-1)
-            if task and (picture.status != "pending" or picture.values or picture.metadata):
-                edits.append(_edit(task, picture, picture.values))
+            assert task is not None, "it was added just now"
+            edit = _edit(task, picture.status, picture.values)
+            if edit.status is not None:
+                edits.append(edit)
         if edits:
             save_in(tx, self._ledger, RunEdit(run_id, edits, source="document"), self._ledger.clock.now())
 
+    def _declare(self, tx: Transaction, run_id: int, document: Document, said: Picture) -> None:
+        """What a file says of its run as a whole holds until a task moves, where the tasks do not explain it."""
+        tx.settle()
+        run = tx.run(run_id)
+        status = said.status or run.status
+        shown = codec(document.codec).write(None, self._picture(tx, run, document), document.path).picture
+        if status != run.status or said.error != (shown.error if said.error else run.declared_error):
+            self._ledger.declare_in(tx, run_id, status, said.error, self._ledger.clock.now())
+
+    @staticmethod
+    def _keep_times(tx: Transaction, run_id: int, said: Mapping[str, Value]) -> None:
+        """Times that a file says are facts; what we noticed later did not happen later."""
+        tx.settle()
+        run = tx.run(run_id)
+        times = {name: at for name, at in said.items() if isinstance(at, int)}
+        if run.status not in OVER:
+            times.pop("finished_at", None)
+        elif "finished_at" in times and run.started_at is not None:
+            times.setdefault("started_at", min(run.started_at, times["finished_at"]))
+        if times:
+            tx.set_run(run_id, **times)
+
     # attaching
 
-    def attach(self, run: Run, path: Path, codec_name: str, name: str) -> Run:
-        """Make a new file that says what the run says, and keep the two alike from now on.
+    def create(self, draft: RunDraft, path: Path, codec_name: str, stands: Picture | None = None) -> Run:
+        """Create a run and its file in one transaction, and keep the two alike from now on.
+
+        Args:
+            draft: Its name is the document's; where the store has it already, the run gets -2, -3 … behind it.
+            stands: Where run and tasks stand; None is where new ones do.
 
         Raises:
+            BadInput: As for `Ledger.create_run`, or the document would have too many tasks.
             Conflict: The file exists.
-            StoreError: It cannot be written; the run then stays without.
+            StoreError: It cannot be written.
         """
-        file = documents.DocumentFile(path)
+        check_run_id(draft.name)
+        check_tasks(draft.tasks)
+        file = DocumentFile(path)
 
         def work(tx: Transaction) -> Run:
             if file.signature() is not None:
                 raise Conflict(f"{file.path} exists already", hint="choose another run id")
-            document = documents.document_at(tx, file.path) or documents.attach(tx, file.path, codec_name)
-            document = document.seen(document.look, Picture(name, run.workflow).to_json()) if document.look else document
-            tx.set_run(run.id, document_id=document.id)
-            tx.settle()
-            attached = tx.settled(run.id)
-            picture = _named(self._picture(tx, attached, document), name)
+            document = self._attach(tx, file, codec_name)
+            run = self._make(tx, document, draft, stands)
+            picture = replace(self._picture(tx, run, document), name=draft.name)
             writing = codec(codec_name).write(None, picture, str(file.path))
             documents.save(tx, document.seen(file.replace(writing.text, None), writing.picture.to_json()))
-            return attached
+            return run
 
         with file.lock(self._store.busy_s):
             return self._store.write(work)
@@ -220,7 +282,7 @@ class Attachments:
         Raises:
             BadInput: The file cannot be read; nothing is changed then.
         """
-        file = documents.DocumentFile(path)
+        file = DocumentFile(path)
         document = self._store.read(lambda tx: documents.document_at(tx, file.path))
         run = self._store.read(lambda tx: self._run(tx, document.id)) if document else None
         if run is not None:
@@ -231,32 +293,80 @@ class Attachments:
         with file.lock(self._store.busy_s):
             return self._import(file, codec_name, kind)
 
-    def _import(self, file: documents.DocumentFile, codec_name: str, kind: Kind) -> Run:
+    def parse(self, path: Path, codec_name: str, kind: Kind) -> Run | None:
+        """Return the run of a file in a store that nobody else sees: no lock is taken. None: there is no file.
+
+        Raises:
+            BadInput: The file cannot be read.
+        """
+        file = DocumentFile(path)
+        return self._import(file, codec_name, kind) if file.signature() is not None else None
+
+    def drop(self, run: Run) -> None:
+        """Remove a run for good, with its history and its document. The file goes first, as in any other write."""
+        document = self._document(run.document_id) if run.document_id is not None else None
+        if document is None or not Path(document.path).parent.is_dir():
+            self._ledger.drop_run(run.id)
+            return
+        path = Path(document.path)
+
+        def work(tx: Transaction) -> None:
+            tx.execute("drop_events", {"run_id": run.id})
+            tx.execute("drop_run", {"id": run.id})
+            try:
+                path.unlink(missing_ok=True)
+                sync_folder(path.parent)
+            except OSError as error:
+                raise StoreError(f"{path} cannot be removed: {error.strerror or error}") from None
+
+        with document.file.lock(self._store.busy_s):
+            self._store.write(work)
+            with suppress(OSError):  # while it is ours: who waits for it then notices that it is gone
+                Path(f"{path}.lock").unlink(missing_ok=True)
+
+    def _import(self, file: DocumentFile, codec_name: str, kind: Kind) -> Run:
         reading = file.read()
         if reading is None:
             raise NotFound(f"{file.path} is gone")
         picture = codec(codec_name).load(reading.text, str(file.path))
 
         def work(tx: Transaction) -> Run:
-            document = documents.document_at(tx, file.path) or documents.attach(tx, file.path, codec_name)
-            existing = self._run(tx, document.id)
+            document = documents.document_at(tx, file.path)
+            existing = self._run(tx, document.id) if document else None
             if existing is not None:
                 return existing
-            name = free_name(tx, kind, check_run_id(picture.name))
-            tasks = tuple(_draft(task) for task in picture.tasks)
-            now = self._ledger.clock.now()
-            draft = RunDraft(kind, name, picture.workflow, tasks, metadata=picture.metadata)
-            run = self._ledger.create_in(tx, draft, now, created_at=picture.created_at)
-            tx.set_run(run.id, document_id=document.id)
-            self._take_over(tx, run.id, picture.tasks)
-            tx.settle()
-            if picture.status and tx.run(run.id).status != picture.status:
-                self._ledger.declare_in(tx, run.id, picture.status, picture.error, now)
-            documents.save(tx, document.seen(reading.look, picture.to_json()))
-            tx.settle()
-            return tx.settled(run.id)
+            document = self._attach(tx, file, codec_name).seen(reading.look, picture.to_json())
+            tasks = tuple(map(_draft, picture.tasks))
+            draft = RunDraft(kind, picture.name, picture.workflow, tasks, metadata=picture.metadata)
+            run = self._make(tx, document, draft, picture)
+            documents.save(tx, document)
+            return run
 
         return self._store.write(work)
+
+    def _attach(self, tx: Transaction, file: DocumentFile, codec_name: str) -> Document:
+        """Return the document of a file that is to be another run's from now on."""
+        document = documents.document_at(tx, file.path)
+        if document is None:
+            return documents.attach(tx, file.path, codec_name)
+        former = self._run(tx, document.id)
+        if former is not None:  # its file was removed, and this is another one
+            tx.set_run(former.id, document_id=None)
+        return Document(document.id, document.path, codec_name)
+
+    def _make(self, tx: Transaction, document: Document, draft: RunDraft, stands: Picture | None) -> Run:
+        """Create a run that stands where its document says."""
+        now = self._ledger.clock.now()
+        draft = replace(draft, name=free_name(tx, draft.kind, check_run_id(draft.name)))
+        run = self._ledger.create_in(tx, draft, now, created_at=stands.created_at if stands else None)
+        tx.set_run(run.id, document_id=document.id)
+        if stands is not None:
+            self._take_over(tx, run.id, stands.tasks)
+            if stands.status or stands.error:
+                self._declare(tx, run.id, document, stands)
+            self._keep_times(tx, run.id, {name: getattr(stands, name) for name in (*_RUN_TIMES, "updated_at")})
+        tx.settle()
+        return tx.settled(run.id)
 
     # rows
 
@@ -273,20 +383,36 @@ class Attachments:
         return runs[0] if runs else None
 
 
-def _edit(task: Task, picture: TaskPicture, values: Mapping[str, Value]) -> TaskEdit:
-    said = dict(values)
-    definition = {name: said.pop(name) for name in _DEFINITION if said.get(name) is not None}
+def _edit(task: Task, status: Status, said: Mapping[str, Value], metadata: str | None = None) -> TaskEdit:
+    """Return what brings a task to where its document says it stands; nothing where it stands there already."""
+    values = {name: _UNSAID.get(name) if value is None else value for name, value in said.items()}
     payload = NOTHING
-    if "output" in said:
-        payload = encode_text(_text(said["output"]))
-        said["output"] = payload.column
-    moved = picture.status != task.status or bool(said)
-    return TaskEdit(
-        task.id, task.version, picture.status if moved else None, said, definition, picture.metadata, payload
-    )
+    if "output" in values:
+        payload = encode_text(_text(values["output"]))
+        values["output"] = payload.column
+    values = {name: value for name, value in values.items() if value != getattr(task, name)}
+    definition: dict[str, Value] = {name: values.pop(name) for name in _DEFINITION if name in values}
+    moved = status != task.status or bool(values)
+    return TaskEdit(task.id, task.version, status if moved else None, values, definition, metadata, payload)
 
 
-def _removal(task: Task) -> TaskEdit:
+def _changed(task: Task, change: TaskChange) -> TaskEdit:
+    """A column that the document did not change stays, also where a task that moves would lose it."""
+    metadata = (change.new.metadata or "{}") if change.metadata_changed else None
+    edit = _edit(task, change.new.status if change.moved else task.status, change.values, metadata)
+    if edit.status is None:
+        return edit
+    kept: Mapping[str, Value] = {name: getattr(task, name) for name in _STANDING}
+    if change.moved:
+        kept = {name: value for name, value in change.new.values.items() if name in _STANDING}
+    return replace(edit, values={**kept, **edit.values})
+
+
+def _returned(task: Task, picture: TaskPicture) -> TaskEdit:
+    return _edit(task, picture.status, {**_FRESH, **picture.values}, picture.metadata or "{}")
+
+
+def _removed(task: Task) -> TaskEdit:
     return TaskEdit(task.id, task.version, "skipped", {"reason": REMOVED})
 
 
@@ -299,15 +425,10 @@ def _draft(picture: TaskPicture) -> TaskDraft:
     )
 
 
-def _declared(found: Differences) -> tuple[RunStatus, str | None] | None:
-    status = found.run.get("status")
-    return (cast(RunStatus, status), _text(found.run.get("error"))) if status else None  # the codec's words
-
-
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _named(picture: Picture, name: str) -> Picture:
-    """The document has its own word for the run, whatever the store had to call it."""
-    return picture if picture.name == name else replace(picture, name=name)
+def _tells_more(look: Look, known: Look | None) -> bool:
+    """Whether the next look is cheaper when this one is remembered: the file was touched, or is young no more."""
+    return known is None or look.signature != known.signature or look.was_young != known.was_young

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tasktrail.model.errors import Ambiguous, BadInput, NotFound, TasktrailError
-from tasktrail.model.reference import Reference, format_task, parse_run, readings
+from tasktrail.model.reference import RUN_ID, Reference, format_task, parse_run, readings
 from tasktrail.model.run import OVER, Kind, Run, RunStatus
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ def find_run(ledger: Ledger, text: str, kind: Kind | None = None) -> Run:
     try:
         reference = parse_run(text)
     except BadInput as error:
-        raise NotFound(f"no run has the id {_shortened.repr(text)}: {error.message}", hint=_run_hint(text)) from None
+        raise NotFound(
+            f"no run has the id {_shortened.repr(text)}: {error.message}", hint="tasktrail list-runs"
+        ) from None
     return ledger.store.read(lambda tx: _the_run(tx, reference, kind))
 
 
@@ -259,8 +261,7 @@ def _no_task(tx: Transaction, reading: Reference, text: str) -> TasktrailError:
 
 
 def _run_hint(name: str) -> str:
-    is_id = name.replace("-", "").replace("_", "").replace(".", "").isalnum()
-    return f"tasktrail run dag --status {name}" if is_id else "tasktrail list-runs"
+    return f"tasktrail run dag --status {name}" if RUN_ID.fullmatch(name) else "tasktrail list-runs"
 
 
 # lists

@@ -246,7 +246,7 @@ def _applied_list(items: list[object], wants: dict[str | int, _Want]) -> list[ob
 
 
 _OPENING: Final = re.compile(r"\ufeff?\s*[\[{][ \t]*(?:\r?\n[ \t]*)*\r?\n(?P<indent>[ \t]*)(?=[^\s\]}])")
-_FIRST_KEY: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"(?P<colon>[ \t]*:[ \t]*)', re.DOTALL)
+_FIRST_KEY: Final = re.compile(r'\ufeff?[\s\[]*\{\s*"[^"\\]*+(?:\\.[^"\\]*+)*+"(?P<colon>[ \t]*:[ \t]*)', re.DOTALL)
 _EMPTY: Final = re.compile(r"\ufeff?\s*(?:\{\s*\}|\[\s*\])\s*")
 
 
@@ -263,7 +263,7 @@ class _Style:
     def of(cls, text: str) -> _Style:
         opening = _OPENING.match(text)
         unit = opening["indent"] if opening else "  " if _EMPTY.fullmatch(text) else None
-        first_key = _FIRST_KEY.search(text)
+        first_key = _FIRST_KEY.match(text)
         colon = first_key["colon"] if first_key else ": "
         escaped = text.isascii() and re.search(r"\\u(?!00[01])", text) is not None
         return cls(unit, "\r\n" if "\r\n" in text else "\n", colon, escaped)

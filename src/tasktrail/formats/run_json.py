@@ -29,9 +29,10 @@ _STEP_WORD: Final = {status: word for word, status in STEP_WORDS.items() if word
 _RUN_WORD: Final = {status: word for word, status in RUN_WORDS.items() if word != "retry"}
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST: Final = datetime.min.replace(tzinfo=UTC)
-_LAST: Final = datetime.max.replace(tzinfo=UTC)
+_NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # naive times are UTC
 _MICROSECOND: Final = timedelta(microseconds=1)
+_FIRST: Final = (datetime.min - _NAIVE_EPOCH) // _MICROSECOND
+_LAST: Final = (datetime.max - _NAIVE_EPOCH) // _MICROSECOND
 _MAX_COUNT: Final = 2**31 - 1
 _COLUMNS: Final = (
     "max_retries", "tries", "last_outcome", "started_at", "completed_at", "error", "reason", "output",
@@ -79,8 +80,9 @@ def parse_moment(text: str) -> int | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND if _FIRST <= moment <= _LAST else None
+    since = moment - _EPOCH if moment.tzinfo else moment - _NAIVE_EPOCH
+    at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return at if _FIRST <= at <= _LAST else None
 
 
 def format_moment(at: int) -> str:
@@ -128,11 +130,11 @@ RUN_JSON: Final = RunJson()
 # -------------------------------------------------------------------------------------------------------------- reading
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Object:
     """One JSON object; what does not fit in it is noted in `faults`, all objects' together."""
 
-    members: Mapping[str, object]
+    members: dict[str, object]
     path: json_edit.Path
     faults: list[tuple[json_edit.Path, str]]
 

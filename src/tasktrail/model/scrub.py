@@ -274,7 +274,7 @@ _USERINFO = r"://(?!\[)([^][\s/:@?#\"'<>]*+:[^][\s/\"'<>]+(?=@)|[^][\s/:@?#\"'<>
 
 _NAME = r"(?!(?:Shared|Public|Default|All Users)\b)(\w[\w-]*+(?:\.[\w-]++){0,8}+)"
 _NAME_OF_WORDS = r"(\w[\w-]*+(?:[ .][\w-]++){1,3}+)(?=\\)"  # C:\Users\Ann Lee\...
-_ROOT = r"(?:(?<![\w.~-]/)(?<!USER\]/)(?<![0-9]\]/)|(?<=-[IL]/))"  # neither in a relative path nor in a scrubbed one
+_ROOT = r"(?:(?<![]\w.~-]/)|(?<=-[IL]/))"  # neither in a relative path nor in a scrubbed one
 _HOME = (
     rf"[/\\](?:{_ROOT}(?:(?:export|mnt|nfs|srv|var)/)?home/{_NAME}|(?:{_ROOT}|(?<=/[A-Za-z]/))Users/{_NAME}"
     rf"|(?<=\\)\\{{0,3}}(?:Users|users|USERS)\\{{1,4}}(?:{_NAME_OF_WORDS}|{_NAME}))"

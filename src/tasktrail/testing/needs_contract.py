@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tasktrail.engine.ledger import Ledger
@@ -117,7 +117,13 @@ class NeedsContract(Stored):
     def test_random_verbs_keep_every_counter_true(self, store: SqliteStore) -> None:
         """A stateful machine against `model.graph`."""
         few = settings(
-            max_examples=self.examples, stateful_step_count=25, deadline=None, derandomize=True, database=None,
+            max_examples=self.examples,
+            stateful_step_count=25,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            report_multiple_bugs=False,
+            phases=[Phase.generate, Phase.shrink] if self.shrinks else [Phase.generate],
             suppress_health_check=list(HealthCheck),
-        )  # fmt: skip
+        )
         run_state_machine_as_test(lambda: LedgerMachine(store), settings=few)  # type: ignore[arg-type]  # a factory will do

@@ -24,10 +24,12 @@ class Stored:
     Attributes:
         database: Whose queries the store uses: the name of a file in `store/sql`.
         examples: How many random histories are tried.
+        shrinks: Whether a history that fails is made as short as can be, which takes minutes.
     """
 
     database: ClassVar[str] = "sqlite"
     examples: ClassVar[int] = 60
+    shrinks: ClassVar[bool] = False
 
     @pytest.fixture
     def store(self) -> SqliteStore:

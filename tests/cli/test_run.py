@@ -1,0 +1,310 @@
+"""`run dag TARGET`, `--retry` and `resume`: executing code that the command imports."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from tasktrail.engine.project import open_project
+from tasktrail.model.draft import RunDraft, TaskDraft
+from tests.cli.conftest import Call
+
+
+@pytest.mark.requirement("BL-107")
+def test_a_dag_is_executed_and_its_table_printed(flow: Path, call: Call):
+    Path("mended").touch()
+
+    answer = call("run", "dag", "flow:etl", "--run-id", "one")
+
+    assert answer.code == 0
+    assert answer.out.startswith("DAG Run: one (etl)\nStatus: SUCCESS\n")
+    assert answer.err.startswith("run one\n")
+    assert "fetch_data | fetching\n" in answer.err
+    assert "completed" in answer.err
+
+
+@pytest.mark.parametrize("target", ["flow:etl", "flow.py:etl", "./flow.py:etl"])
+def test_code_is_found_as_a_module_and_as_a_file(flow: Path, call: Call, target: str):
+    assert call("run", "dag", target).code == 5
+    assert call("list-runs", "--json").data[0]["target"] == "flow.py:etl"
+
+
+def test_code_in_a_folder_is_found_again_from_anywhere_in_the_project(flow: Path, call: Call):
+    (Path("flows") / "deep").mkdir(parents=True)
+    open_project()
+    flow.rename("flows/my-flow.py")
+    assert call("run", "dag", "flows/my-flow.py:etl", "--run-id", "one").code == 5
+    Path("flows/deep/mended").touch()
+
+    answer = call("-C", "flows/deep", "resume", "one")
+
+    assert answer.code == 0
+    assert answer.out.startswith("DAG Run: one (etl)\nStatus: SUCCESS\n")
+
+
+def test_a_failed_run_ends_with_5_and_a_partial_one_too(flow: Path, call: Call):
+    assert call("run", "dag", "flow:etl").code == 5
+
+    answer = call("run", "dag", "flow:partial")
+
+    assert answer.code == 5
+    assert "Status: PARTIAL_SUCCESS\n" in answer.out
+
+
+@pytest.mark.requirement("BL-104", "BL-111")
+def test_retry_executes_what_failed_and_keeps_the_history(failed: str, call: Call):
+    Path("mended").touch()
+
+    answer = call("run", "dag", "--retry", failed)
+
+    assert answer.code == 0
+    assert "fetch_data" not in answer.err, "it was finished, so it was not executed again"
+    assert answer.out.count("SUCCESS") == 4
+    tasks = {task["key"]: task["attempts"] for task in call("status", failed, "--json").data["tasks"]}
+    assert tasks == {"fetch_data": 1, "process": 5, "save": 1}
+    errors = [one for one in call("history", f"{failed}:process", "--json").data if one["verb"] in ("retry", "fail")]
+    assert len(errors) == 5, "four failures, and the retry that was asked for"
+
+
+@pytest.mark.requirement("BL-104")
+def test_retry_of_what_did_not_fail_is_refused(flow: Path, call: Call):
+    Path("mended").touch()
+    call("run", "dag", "flow:etl", "--run-id", "fine")
+
+    answer = call("run", "dag", "--retry", "fine")
+
+    assert (answer.code, answer.out) == (4, "")
+    assert "run fine is completed; retry needs a step that failed" in answer.err
+
+
+@pytest.mark.requirement("BL-109")
+def test_retry_of_an_unknown_run_ends_with_3(call: Call):
+    assert call("run", "dag", "--retry", "nope").code == 3
+
+
+def test_resume_goes_on_and_resume_of_what_is_completed_changes_nothing(failed: str, call: Call):
+    Path("mended").touch()
+
+    assert call("resume", failed).code == 0
+    events = len(call("history", failed, "--json").data)
+    again = call("resume", failed)
+
+    assert (again.code, again.err) == (0, "run my-dag-123 is completed; nothing is left to do\n")
+    assert len(call("history", failed, "--json").data) == events
+
+
+def test_run_id_goes_on_with_a_run_that_exists(failed: str, call: Call):
+    Path("mended").touch()
+
+    answer = call("run", "dag", "flow:etl", "--run-id", failed)
+
+    assert answer.code == 0
+    assert answer.err.startswith("going on with run my-dag-123: 1 of 3 steps are done\n")
+
+
+def test_a_run_of_a_script_cannot_be_resumed_here_and_the_error_says_how(call: Call):
+    open_project().create_run(RunDraft("dag", "scripted", "etl", (TaskDraft("a"),)))
+
+    answer = call("resume", "scripted")
+
+    assert answer.code == 1
+    assert "was begun by a Python script" in answer.err
+    assert "hint: run that script again; or: tasktrail run dag FILE.py:RUNNER --run-id scripted" in answer.err
+
+
+def test_a_run_whose_code_is_gone_says_so(failed: str, flow: Path, call: Call):
+    flow.unlink()
+
+    answer = call("resume", failed)
+
+    assert answer.code == 3
+    assert "the code of run my-dag-123 is gone: there is no file flow.py" in answer.err
+
+
+def test_a_runner_that_names_its_run_does_not_take_another_id(flow: Path, call: Call):
+    answer = call("run", "dag", "flow:named", "--run-id", "mine")
+
+    assert answer.code == 2
+    assert "names its run itself: its-own-name, not mine" in answer.err
+    assert call("run", "dag", "flow:named").out.startswith("DAG Run: its-own-name (etl)")
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "words"),
+    [
+        ("flow", 2, "expected TARGET to be MODULE:ATTRIBUTE"),
+        ("flow.py", 2, "names no runner in the file"),
+        ("wf.yaml", 2, "workflow files come next"),
+        ("nope:etl", 3, "no module is called nope"),
+        ("nope.py:etl", 3, "there is no file nope.py"),
+        ("flow:elt", 3, "flow has no elt; did you mean etl?"),
+        ("flow:runner_less", 2, "to be a runner or a function that returns one, got: int"),
+        ("flow:wrong", 2, "got: int"),
+        ("flow:later", 2, "got: coroutine"),
+        ("flow:demanding", 2, "cannot be called without arguments: missing a required argument: 'size'"),
+        ("broken:etl", 2, "broken cannot be imported: ZeroDivisionError: division by zero"),
+        ("leaves:etl", 2, "leaves cannot be imported: SystemExit: 3"),
+    ],
+)
+def test_a_target_that_is_none_is_told_and_nothing_is_stored(
+    flow: Path, call: Call, target: str, code: int, words: str
+):
+    Path("broken.py").write_text("1 / 0")
+    Path("leaves.py").write_text("raise SystemExit(3)")
+
+    answer = call("run", "dag", target)
+
+    assert (answer.code, answer.out) == (code, "")
+    assert words in answer.err
+    assert call("list-runs", "--json").data == []
+
+
+def test_a_store_is_not_made_for_code_that_is_not_there(call: Call, tmp_path: Path):
+    call("run", "dag", "nope:etl")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_stack_of_code_that_cannot_be_imported_comes_with_v(call: Call):
+    Path("broken.py").write_text("def inner():\n    1 / 0\ninner()\n")
+
+    assert "in inner" in call("-v", "run", "dag", "broken:etl").err
+
+
+@pytest.mark.requirement("BL-106")
+def test_output_dir_has_a_folder_per_step_with_result_and_output(flow: Path, call: Call):
+    Path("mended").touch()
+
+    answer = call("run", "dag", "flow:etl", "--run-id", "one", "--output-dir", "out")
+
+    assert answer.code == 0
+    files = {path.relative_to("out").as_posix(): path.read_text() for path in Path("out").rglob("*") if path.is_file()}
+    assert json.loads(files.pop("index.json")) == {
+        "run": "one",
+        "steps": {"fetch_data": "fetch_data", "process": "process", "save": "save"},
+    }
+    assert {name: text if name.endswith("txt") else json.loads(text) for name, text in files.items()} == {
+        "fetch_data/output.txt": "fetching\n",
+        "fetch_data/result.json": {"rows": [1, 2, 3]},
+        "process/output.txt": "processing 3\n",
+        "process/result.json": 3,
+        "save/output.txt": "saving\n",
+        "save/result.json": {"saved": 3},
+    }
+    assert stat.S_IMODE(Path("out/save/result.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.requirement("BL-106")
+def test_output_of_further_attempts_is_appended_and_results_of_earlier_executions_are_written(failed: str, call: Call):
+    call("run", "dag", "--retry", failed, "--output-dir", "out")
+    Path("mended").touch()
+    call("run", "dag", "--retry", failed, "--output-dir", "out")
+
+    assert Path("out/process/output.txt").read_text().count("processing 3\n") == 5
+    assert Path("out/process/output.txt").read_text().count("--- again, ") == 4
+    assert Path("out/fetch_data/result.json").exists(), "it was finished before anybody asked for files"
+
+
+@pytest.mark.requirement("BL-106")
+def test_what_steps_print_is_scrubbed_before_it_is_written_or_shown(call: Call):
+    Path("leaky.py").write_text(
+        "from tasktrail.dag import StatefulDAGRunner\n"
+        "def leak():\n"
+        "    print('password=hunter2secret', end='')\n"
+        "def build():\n"
+        "    runner = StatefulDAGRunner('leaky')\n"
+        "    runner.register_step('leak', leak)\n"
+        "    return runner\n"
+    )
+
+    answer = call("run", "dag", "leaky:build", "--output-dir", "out")
+
+    assert Path("out/leak/output.txt").read_text() == "password=[SECRET]\n"
+    assert "leak | password=[SECRET]\n" in answer.err
+    assert "hunter2secret" not in answer.err
+
+
+@pytest.mark.requirement("BL-106")
+def test_no_step_id_becomes_a_path(call: Call, tmp_path: Path):
+    Path("odd.py").write_text(
+        "from tasktrail.dag import StatefulDAGRunner\n"
+        "def build():\n"
+        "    runner = StatefulDAGRunner('odd')\n"
+        "    for key in ['../../up', 'a/b', 'Same', 'same', 'index.json', 'CON', '.hidden', '🚀', 'x' * 200]:\n"
+        "        runner.register_step(key, lambda key=key: key)\n"
+        "    return runner\n"
+    )
+
+    assert call("run", "dag", "odd:build", "--output-dir", "inside/out").code == 0
+
+    out = tmp_path / "inside" / "out"
+    by_folder = json.loads((out / "index.json").read_text())["steps"]
+    assert {json.loads((out / name / "result.json").read_text()) for name in by_folder} == set(by_folder.values())
+    assert len({name.lower() for name in by_folder}) == 9
+    assert all(name.isascii() and "/" not in name and not name.startswith(".") for name in by_folder)
+    assert {path.name for path in (tmp_path / "inside").iterdir()} == {"out"}
+
+
+def test_a_folder_holds_one_run_and_never_what_is_none_of_ours(flow: Path, call: Call):
+    call("run", "dag", "flow:etl", "--run-id", "one", "--output-dir", "out")
+    Path("other").mkdir()
+    Path("other/index.json").write_text("[]")
+
+    assert "out holds the files of run one" in call("run", "dag", "flow:etl", "--output-dir", "out").err
+    assert "is none of ours" in call("run", "dag", "flow:etl", "--output-dir", "other").err
+
+
+def test_stdout_is_the_commands_own_whatever_steps_print(flow: Path, spawn: Call):
+    Path("loud.py").write_text(
+        "import os, subprocess, sys\n"
+        "from tasktrail.dag import StatefulDAGRunner\n"
+        "print('imported')\n"
+        "def shout():\n"
+        "    print('out'); print('err', file=sys.stderr); sys.stdout.flush()\n"
+        "    return sys.stdout.isatty()\n"
+        "def build():\n"
+        "    runner = StatefulDAGRunner('loud')\n"
+        "    runner.register_step('shout', shout)\n"
+        "    return runner\n"
+    )
+
+    answer = spawn("run", "dag", "loud:build", "--json", "--run-id", "one")
+
+    assert answer.code == 0
+    assert answer.data["status"] == "completed"
+    assert answer.err.splitlines()[:2] == ["imported", "run one"]
+    assert {"shout | out", "shout | err"} <= set(answer.err.splitlines())
+
+
+def test_steps_keep_their_parameters_context_and_code_version(call: Call):
+    Path("kinds.py").write_text(
+        "from functools import partial\n"
+        "from tasktrail.dag import ParallelStatefulDAGRunner\n"
+        "def first(ctx): return ctx.attempt\n"
+        "class Adds:\n"
+        "    def __call__(self, first): return first + 1\n"
+        "    async def later(self, first): return first + 2\n"
+        "async def both(adds, later, extra=0): return [adds, later, extra]\n"
+        "def build():\n"
+        "    runner = ParallelStatefulDAGRunner('kinds')\n"
+        "    runner.register_step('first', first)\n"
+        "    runner.register_step('adds', Adds(), dependencies=['first'])\n"
+        "    runner.register_step('later', Adds().later, dependencies=['first'])\n"
+        "    runner.register_step('both', partial(both, extra=9), dependencies=['adds', 'later'])\n"
+        "    runner.register_step('lazy', lambda both: both_later(both), dependencies=['both'])\n"
+        "    return runner\n"
+        "async def both_later(both): print('lazily'); return both\n"
+    )
+
+    answer = call("run", "dag", "kinds:build", "--output-dir", "out", "--run-id", "k")
+
+    assert answer.code == 0
+    assert json.loads(Path("out/lazy/result.json").read_text()) == [2, 3, 9]
+    assert Path("out/lazy/output.txt").read_text() == "lazily\n"
+    ledger = open_project()
+    run = ledger.store.read(lambda tx: tx.runs("runs_by_name", name="k", kind="dag"))[0]
+    attempts = ledger.store.read(lambda tx: tx.attempts("attempts_of_run", run_id=run.id))
+    assert len([attempt for attempt in attempts if attempt.code_version]) == 4, "all but the object with __call__"

@@ -1,0 +1,91 @@
+"""A process that forks while it uses a store: `python forks.py STORE KIND`; it prints `fine`, or fails.
+
+`idle`: the store is open. `worker`: it executes runs as well. `children`: eight children write at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from tasktrail.dag import StatefulDAGRunner
+from tasktrail.dag.runner import Binding, bound
+from tasktrail.engine.execution import owner_of
+from tasktrail.engine.ledger import Ledger
+from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.store.opening import open_store
+
+
+def execute(ledger: Ledger, name: str) -> None:
+    """Execute a run."""
+    with bound(Binding(ledger)):
+        runner = StatefulDAGRunner(dag_run_id=name)
+    runner.register_step("a", lambda: os.getpid())
+    run = asyncio.run(runner.execute())
+    assert (run.status.value, run.steps["a"].result) == ("success", os.getpid())
+
+
+def in_child(work: object, *arguments: object) -> int:
+    """Fork, do some work in the child, and return its process id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        work(*arguments)  # type: ignore[operator]  # one of the functions here
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def create(ledger: Ledger, name: str, count: int = 1) -> None:
+    """Create runs."""
+    for number in range(count):
+        ledger.create_run(RunDraft("dag", f"{name}-{number}", "etl", (TaskDraft("a"),)))
+
+
+def idle(ledger: Ledger) -> None:
+    """Parent and child write in turns."""
+    create(ledger, "before")
+    assert os.waitstatus_to_exitcode(os.waitpid(in_child(create, ledger, "child"), 0)[1]) == 0
+    create(ledger, "after")
+    names = {run.name for run in ledger.store.read(lambda tx: tx.runs("runs_of_workflow", workflow="etl", limit=9))}
+    assert names == {"before-0", "child-0", "after-0"}
+
+
+def worker(ledger: Ledger) -> None:
+    """A child of a worker is a worker of its own, and its end does not free its parent's lock."""
+    execute(ledger, "parent")
+    assert os.waitstatus_to_exitcode(os.waitpid(in_child(execute, ledger, "child"), 0)[1]) == 0
+    execute(ledger, "parent-again")
+    workers = ledger.store.read(lambda tx: tx.rows("unstopped_workers"))
+    run = ledger.store.read(lambda tx: tx.runs("runs_by_name", name="parent", kind="dag"))[0]
+    ledger.store.write(lambda tx: tx.set_run(run.id, worker_id=workers[0][0], owner_token="x"))
+    held = ledger.store.read(lambda tx: tx.run(run.id))
+    assert f"process {os.getpid()}" in str(owner_of(ledger.store, held))
+    assert os.waitstatus_to_exitcode(os.waitpid(in_child(see_owner, ledger, run.id, os.getppid()), 0)[1]) == 0
+    ledger.store.write(lambda tx: tx.set_run(run.id, worker_id=None, owner_token=None))
+
+
+def see_owner(ledger: Ledger, run_id: int, _: int) -> None:
+    """In a child: the parent lives, and the child is not the parent."""
+    run = ledger.store.read(lambda tx: tx.run(run_id))
+    assert f"process {os.getppid()}" in str(owner_of(ledger.store, run))
+
+
+def children(ledger: Ledger) -> None:
+    """Eight children and their parent at the same time."""
+    create(ledger, "before")
+    pids = [in_child(create, ledger, f"child-{number}", 20) for number in range(8)]
+    create(ledger, "parent", 20)
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0] * 8
+    found = ledger.store.read(lambda tx: tx.runs("runs_of_workflow", workflow="etl", limit=999))
+    assert len(found) == 1 + 9 * 20
+
+
+if __name__ == "__main__":
+    {"idle": idle, "worker": worker, "children": children}[sys.argv[2]](
+        Ledger(open_store(sys.argv[1]), actor="forks")
+    )
+    print("fine")

@@ -1,0 +1,205 @@
+"""Processes and threads at once: no update is lost, nobody sees a lock error, one run has one owner."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasktrail.dag import StatefulDAGRunner
+from tasktrail.dag.runner import Binding, bound
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.verification import verify
+from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.store import liveness
+from tasktrail.store.opening import open_store
+from tasktrail.store.sqlite import SqliteStore
+from tests.crash import hammer, same_run
+from tests.crash.processes import LONGEST_S, child, environment
+
+pytestmark = pytest.mark.crash
+
+PROCESSES, THREADS, ROUNDS = 8, 8, 3
+
+
+@contextlib.contextmanager
+def children(script: str, *arguments: Any, cwd: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    """Start eight processes, wait until each says that it is ready, and let all go at once."""
+    with contextlib.ExitStack() as stack:
+        started = [
+            stack.enter_context(child(script, *[one(number) for one in arguments], cwd=cwd))
+            for number in range(PROCESSES)
+        ]
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n", process.communicate()[1]
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        yield started
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    """A store in a file, sound at the end."""
+    store = open_store(str(tmp_path / "tasks.db"))
+    yield store
+    assert verify(store) == []
+    store.close()
+
+
+def test_eight_processes_of_eight_threads_lose_no_update(store: SqliteStore, tmp_path: Path) -> None:
+    keys = [
+        hammer.key_of(process, thread, round_)
+        for process in range(PROCESSES) for thread in range(THREADS) for round_ in range(ROUNDS)
+    ]  # fmt: skip
+    drafts = tuple(TaskDraft(key) for key in [*keys, hammer.CONTENDED])
+    shared = Ledger(store, actor="tester").create_run(RunDraft("plan", hammer.SHARED, "shared", drafts))
+
+    done: Counter[str] = Counter()
+    errors: list[str] = []
+    with children(
+        "hammer.py", lambda _: store.path, lambda number: number, lambda _: THREADS, lambda _: ROUNDS, cwd=tmp_path
+    ) as processes:
+        for process in processes:
+            out, complaints = process.communicate(timeout=LONGEST_S)
+            said = json.loads(out or f'{{"done": {{}}, "errors": [{json.dumps(complaints)}]}}')
+            done.update(said["done"])
+            errors += said["errors"]
+
+    run = store.read(lambda tx: tx.run(shared.id))
+    tasks = store.read(lambda tx: tx.tasks("tasks_of_run", run_id=shared.id))
+    verbs = Counter(str(row[3]) for row in store.read(lambda tx: tx.rows("fold_events", run_id=shared.id)))
+    assert errors == []
+    assert (done["completed"], run.n_completed) == (len(keys), len(keys))
+    assert [task.output for task in tasks[:-1]] == [
+        json.dumps([process, thread, round_])
+        for process in range(PROCESSES) for thread in range(THREADS) for round_ in range(ROUNDS)
+    ]  # fmt: skip
+    assert (verbs["block"], verbs["unblock"], verbs["note"]) == (done["block"], done["unblock"], len(keys))
+    assert (done["created"], done["won"]) == (len(keys), ROUNDS)
+    assert len(store.read(lambda tx: tx.rows("run_ids"))) == 1 + len(keys) + ROUNDS
+
+
+def test_of_eight_processes_that_want_the_same_run_one_works_and_the_others_are_told(tmp_path: Path) -> None:
+    with children("same_run.py", cwd=tmp_path) as processes:
+        said: list[str] = []
+        threads = [threading.Thread(target=lambda p=process: said.append(p.stdout.readline())) for process in processes]
+        for thread in threads:
+            thread.start()
+        waiting = threads.copy()
+        while len(waiting) > 1 and any(thread.is_alive() for thread in waiting):
+            for thread in waiting:
+                thread.join(0.01)
+            waiting = [thread for thread in waiting if thread.is_alive()]
+        (tmp_path / same_run.ENOUGH).touch()
+        for thread in threads:
+            thread.join(LONGEST_S)
+
+    told = sorted(line for line in said if line.startswith("told"))
+    assert sorted(said) == ["ran success\n", *told]
+    assert len(told) == PROCESSES - 1
+    ran = (tmp_path / "ran.txt").read_text().split()
+    assert len(ran) == 1
+    by_name = [line for line in told if f"is being executed by process {ran[0]} on " in line]
+    at_once = [line for line in told if "was taken up by somebody else just now" in line]
+    assert len(by_name) + len(at_once) == PROCESSES - 1
+
+
+@pytest.mark.parametrize("kind", ["idle", "worker", "children"])
+def test_a_forked_child_opens_anew_and_harms_nobody(store: SqliteStore, tmp_path: Path, kind: str) -> None:
+    with child("forks.py", tmp_path / "forked.db", kind, cwd=tmp_path) as process:
+        out, errors = process.communicate(timeout=LONGEST_S)
+
+    assert (out, process.returncode) == ("fine\n", 0), errors
+    forked = open_store(str(tmp_path / "forked.db"))
+    assert verify(forked) == []
+    forked.close()
+
+
+def test_eight_processes_that_make_the_same_store_at_once_all_find_it_whole(tmp_path: Path) -> None:
+    """The first use in a new project: the folder, the file, its schema."""
+    with contextlib.ExitStack() as stack:
+        started = [stack.enter_context(child("same_run.py", cwd=tmp_path)) for _ in range(PROCESSES)]
+        (tmp_path / same_run.ENOUGH).touch()
+        outputs = [process.communicate("go\n", timeout=LONGEST_S) for process in started]
+
+    assert [out.partition("\n")[0] for out, _ in outputs] == ["ready"] * PROCESSES, outputs
+    assert all(out.splitlines()[1].startswith(("ran success", "told")) for out, _ in outputs), outputs
+    store = open_store(str(tmp_path / ".tasktrail" / "tasktrail.db"))
+    assert verify(store) == []
+    assert len(store.read(lambda tx: tx.rows("run_ids"))) == 1
+    store.close()
+
+
+def test_a_dead_worker_is_never_taken_for_alive_by_those_who_look_at_the_same_time(tmp_path: Path) -> None:
+    """After a crash all processes of a machine start again and look at the same dead owners."""
+    folder, name = tmp_path / "workers", "dead.lock"
+    folder.mkdir()
+    (folder / name).touch()
+    seen: list[bool] = []
+    meeting = threading.Barrier(THREADS)
+
+    def look() -> None:
+        meeting.wait(LONGEST_S)
+        seen.extend(liveness.is_held(folder, name) for _ in range(2000))
+
+    threads = [threading.Thread(target=look) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONGEST_S)
+
+    assert len(seen) == THREADS * 2000
+    assert seen.count(True) == 0
+
+
+_LOOK = """
+import sys
+from pathlib import Path
+from tasktrail.store import liveness
+print(liveness.is_held(Path(sys.argv[1]), sys.argv[2]))
+"""
+
+
+def test_a_living_worker_is_seen_as_alive_by_other_processes_and_a_gone_one_is_not(tmp_path: Path) -> None:
+    def seen_elsewhere() -> str:
+        command = [sys.executable, "-c", _LOOK, str(tmp_path / "workers"), lock.name]
+        return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=LONGEST_S).stdout
+
+    lock = liveness.LifeLock(tmp_path / "workers")
+    assert seen_elsewhere() == "True\n"
+    lock.free()
+    assert seen_elsewhere() == "False\n"
+
+
+def test_threads_that_execute_runs_at_once_are_one_worker(store: SqliteStore) -> None:
+    """DESIGN §5.5: a process has one row and one lock for all its tasks."""
+    ledger, meeting = Ledger(store, actor="tester"), threading.Barrier(THREADS)
+    ended: list[str] = []
+
+    def execute(number: int) -> None:
+        with bound(Binding(ledger)):
+            runner = StatefulDAGRunner(dag_run_id=f"run-{number}")
+        runner.register_step("a", lambda: number)
+        meeting.wait(LONGEST_S)
+        ended.append(asyncio.run(runner.execute()).status.value)
+
+    threads = [threading.Thread(target=execute, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONGEST_S)
+
+    assert ended == ["success"] * THREADS
+    assert len(store.read(lambda tx: tx.rows("unstopped_workers"))) == 1
