@@ -45,7 +45,8 @@ def test_a_status_is_printed_in_the_form_of_the_document(failed: str, call: Call
     assert answer.code == 0
     head, _, table = answer.out.partition("\nSteps:\n")
     assert re.fullmatch(
-        r"DAG Run: my-dag-123 \(etl\)\nStatus: FAILED\nStarted: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\nDuration: \d+(\.\ds|ms)\n",
+        r"DAG Run: my-dag-123 \(etl\)\nStatus: FAILED\n"
+        r"Started: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\nDuration: \d+(\.\ds|ms)\n",
         head,
     )
     seconds = re.compile(r"\d+(\.\ds|ms)")

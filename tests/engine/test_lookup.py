@@ -182,7 +182,7 @@ def test_a_history_ends_with_the_newest_and_goes_back_page_by_page(ledger: Ledge
     found = find_task(ledger, "A:T1")
     assert found.task is not None
     for verb in ("block", "unblock", "skip"):
-        ledger.ask(found.task.id, Ask(verb))  # type: ignore[arg-type]  # a verb each
+        ledger.ask(found.task.id, Ask(verb))
 
     newest = history(ledger, found, limit=2)
     before = history(ledger, found, limit=2, cursor=newest.cursor)

@@ -102,7 +102,11 @@ def test_every_kind_of_callable_is_read(function: Callable[..., Any]) -> None:
     assert (dict(made.wants), made.wants_context) == ({"a": "a"}, False)
 
 
-@pytest.mark.parametrize("function", [Mock(), MagicMock(), AsyncMock(), print, dict, functools.partial(print)], ids=repr)
+@pytest.mark.parametrize(
+    "function",
+    [Mock(), MagicMock(), AsyncMock(), print, dict, functools.partial(print)],
+    ids=lambda function: type(function).__name__,
+)
 def test_what_takes_anything_asks_for_nothing(function: Callable[..., Any]) -> None:
     made = step("s", function, ["a"])
 

@@ -11,7 +11,7 @@ import click
 
 from tasktrail.cli.arguments import RUN, SessionCommand
 from tasktrail.cli.documents import emit, event_records
-from tasktrail.cli.session import Session
+from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import Ink, columns, first_line, local, plain, width
 from tasktrail.engine.lookup import Event, EventPage, Found, find, history, shared_names
 from tasktrail.model.reference import format_task
@@ -42,7 +42,7 @@ def history_command(session: Session, reference: str, limit: int, cursor: str | 
         emit("event-list@1", event_records(found, page.events, shared), page.cursor)
         return
     if page.cursor:
-        sys.stderr.write(f"earlier: tasktrail history {reference} --cursor {page.cursor}\n")
+        tell(f"earlier: tasktrail history {reference} --cursor {page.cursor}")
     sys.stdout.writelines(f"{line}\n" for line in _lines(found, page, session.ink(), session.width))
 
 

@@ -10,13 +10,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
 from tasktrail.cli import errors, status, targets
 from tasktrail.cli.folders import OutputFolder
 from tasktrail.cli.progress import EVERY_S, Follower, View, view_for
-from tasktrail.cli.session import Session
+from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import local
 from tasktrail.dag.interface import IDAGRunner
 from tasktrail.dag.runner import Binding, bound
@@ -25,7 +26,7 @@ from tasktrail.engine.capture import Capture
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import find_run
 from tasktrail.engine.values import decode
-from tasktrail.model.errors import BadInput
+from tasktrail.model.errors import BadInput, TasktrailError
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import OVER, Run
 from tasktrail.store.transaction import Transaction
@@ -61,7 +62,7 @@ def execute(session: Session, order: Order) -> int:
         runner = stage.load()
         interrupted = stage.execute(runner)
     if interrupted:
-        sys.stderr.write("interrupted\n")
+        tell("interrupted")
     run = status.show(session, stage.ledger, stage.run_of(runner))
     return errors.INTERRUPTED if interrupted else _exit_code(run)
 
@@ -115,8 +116,8 @@ class _Stage:
         run = self.run_of(runner)
         folder = OutputFolder(self.order.output_dir, run.name) if self.order.output_dir else None
         if folder:
-            self.capture.keep = lambda key, text: folder.append_output(key, text, local(self.ledger.clock.now()))
-        self.stderr.write(f"{_beginning(run)}\n")
+            self.capture.keep = partial(self._keep, folder)
+        self._say("", _beginning(run))
         _wrap_executors(runner, self.capture)
         try:
             with self._shown(run):
@@ -138,11 +139,19 @@ class _Stage:
             self._view = None
 
     def _say(self, name: str, line: str) -> None:
-        """While code is imported there is no view yet."""
-        if self._view is not None:
-            self._view.say(name, line)
-        else:
-            self.stderr.write(f"{line}\n")
+        """While code is imported there is no view yet; where nobody reads any more, the work goes on."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._view is not None:
+                self._view.say(name, line)
+            else:
+                self.stderr.write(f"{line}\n")
+
+    def _keep(self, folder: OutputFolder, key: str, text: str) -> None:
+        """A full disk costs the file, not the step."""
+        try:
+            folder.append_output(key, text, local(self.ledger.clock.now()))
+        except OSError as error:
+            self._say("", f"the output of step {key} cannot be kept: {error.strerror}")
 
     def _watch(self, run: Run) -> None:
         if self._follower is not None:
@@ -216,5 +225,8 @@ def _put_results(ledger: Ledger, run: Run, folder: OutputFolder) -> None:
         for key, output in tx.execute("outputs_of_run", {"run_id": run.id}):
             folder.put_result(str(key), decode(None if output is None else str(output), tx))
 
-    ledger.store.read(work)
-    folder.close()
+    try:
+        ledger.store.read(work)
+        folder.close()
+    except OSError as error:
+        raise TasktrailError(f"cannot write results to {folder.path}: {error.strerror}; the store has them") from error

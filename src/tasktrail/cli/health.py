@@ -12,7 +12,7 @@ import click
 from tasktrail.cli import errors
 from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import emit
-from tasktrail.cli.session import Session
+from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import Ink, counted, pad, plain
 from tasktrail.engine.health import Check, examine
 
@@ -32,7 +32,7 @@ def doctor_command(session: Session, verify: bool) -> int:
         records = [{"id": check.name, **asdict(check)} for check in checks]
         emit("doctor@1", {"id": "doctor", "healthy": not problems, "checks": records})
     elif problems:
-        sys.stderr.write(f"{counted(len(problems), 'problem')}\n")
+        tell(f"{counted(len(problems), 'problem')}")
     return errors.EXIT_CODES["verification_failed"] if problems else errors.OK
 
 

@@ -9,7 +9,7 @@ import click
 
 from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import emit
-from tasktrail.cli.session import Session, shown_path
+from tasktrail.cli.session import Session, shown_path, tell
 from tasktrail.cli.text import counted
 from tasktrail.model.errors import NotFound, StoreError
 
@@ -32,7 +32,7 @@ def backup_command(session: Session, file: Path) -> None:
         emit("file@1", {"id": str(file), "path": str(file.resolve()), "bytes": size})
         return
     sys.stdout.write(f"{shown_path(file)}\n")
-    sys.stderr.write(f"{size / (1024 * 1024):.1f} MB; to put it back: tasktrail restore {shown_path(file)}\n")
+    tell(f"{size / (1024 * 1024):.1f} MB; to put it back: tasktrail restore {shown_path(file)}")
 
 
 @click.command("restore", cls=SessionCommand)
@@ -49,4 +49,4 @@ def restore_command(session: Session, file: Path, force: bool) -> None:
         return
     sys.stdout.write(f"{shown_path(done.path)}\n")
     kept = f"; what was there is now {shown_path(done.kept)}" if done.kept else ""
-    sys.stderr.write(f"{counted(done.runs, 'run')}{kept}\n")
+    tell(f"{counted(done.runs, 'run')}{kept}")

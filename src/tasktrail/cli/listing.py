@@ -10,7 +10,7 @@ import click
 
 from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import emit, run_record
-from tasktrail.cli.session import Session
+from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import columns, local, plain, span
 from tasktrail.engine.lookup import RunPage, is_abandoned, lasted_us, list_runs, owners, run_reference
 from tasktrail.model.run import KINDS, RUN_STATUSES, Kind, Run, RunStatus
@@ -66,8 +66,8 @@ def _style(column: int, cell: str) -> str | None:
 
 def _tell_more(page: RunPage, abandoned: Sequence[Run]) -> None:
     if not page.runs:
-        sys.stderr.write("no runs here; to begin one: tasktrail run dag MODULE:RUNNER\n")
+        tell("no runs here; to begin one: tasktrail run dag MODULE:RUNNER")
     for run in abandoned[:3]:
-        sys.stderr.write(f"nobody executes {run.name}; it stands with: tasktrail run dag --status {run.name}\n")
+        tell(f"nobody executes {run.name}; it stands with: tasktrail run dag --status {run.name}")
     if page.cursor:
-        sys.stderr.write(f"more: tasktrail list-runs --cursor {page.cursor}\n")
+        tell(f"more: tasktrail list-runs --cursor {page.cursor}")

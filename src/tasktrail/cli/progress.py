@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from tasktrail.cli.text import Ink, clock, first_line, pad, plain, shorten, span
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Event, events_after, history
 from tasktrail.engine.lookup import Found as _Found
+from tasktrail.model.errors import TasktrailError
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import Run
 
@@ -64,8 +66,12 @@ class Follower:
             self.look()
 
     def look(self) -> None:
-        """Tell the view what happened since the last look."""
+        """Tell the view what happened since the last look. Whatever goes wrong with showing never stops the work."""
         self._looked_at = time.monotonic()
+        with contextlib.suppress(OSError, ValueError, TasktrailError):
+            self._tell()
+
+    def _tell(self) -> None:
         while events := events_after(self._ledger, self._run, self._seq, _PAGE):
             self._seq = events[-1].seq
             for event in events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
@@ -149,6 +150,13 @@ def _change_folder(context: click.Context, _: click.Parameter, value: str | None
         os.chdir(value)
     except OSError as error:
         raise BadInput(f"cannot work in {value}: {error.strerror}", hint="tasktrail -C DIR …") from None
+
+
+def tell(*lines: str) -> None:
+    """Write words to stderr. Where nobody reads them, that is no reason to end with another exit code."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.writelines(f"{line}\n" for line in lines)
+        sys.stderr.flush()
 
 
 def shown_path(path: Path) -> str:

@@ -9,7 +9,7 @@ import click
 
 from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import emit
-from tasktrail.cli.session import Group, Session, shown_path
+from tasktrail.cli.session import Group, Session, shown_path, tell
 from tasktrail.cli.text import columns, plain
 
 SHELLS = ("bash", "zsh", "fish")
@@ -30,7 +30,7 @@ def init_command(session: Session) -> None:
         emit("file@1", {"id": str(path), "path": str(path)})
         return
     sys.stdout.write(f"{shown_path(path)}\n")
-    sys.stderr.write("every setting stands in it with its default, commented out\n")
+    tell("every setting stands in it with its default, commented out")
 
 
 @click.group("config", cls=Group)
@@ -72,4 +72,4 @@ def completion_command(context: click.Context, session: Session, shell: str) -> 
         return
     sys.stdout.write(source + "\n")
     if sys.stdout.isatty():
-        sys.stderr.write(f"to use it: {_INSTALL[shell]}\n")
+        tell(f"to use it: {_INSTALL[shell]}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from tasktrail.cli.documents import emit, overview_record
-from tasktrail.cli.session import Session
+from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import Ink, box, counted, first_line, local, plain, span
 from tasktrail.dag.words import run_word, step_word
 from tasktrail.engine.ledger import Ledger
@@ -34,7 +34,8 @@ def show(session: Session, ledger: Ledger, run: Run) -> Run:
         emit("run@1", overview_record(seen))
     else:
         sys.stdout.write("\n".join(_lines(session, ledger, seen)) + "\n")
-    sys.stderr.writelines(f"{line}\n" for line in _notes(seen, session.ink(sys.stderr)))
+    sys.stdout.flush()
+    tell(*_notes(seen, session.ink(sys.stderr)))
     return seen.run
 
 

@@ -9,7 +9,7 @@ import click
 
 from tasktrail.cli.arguments import OUTPUT_DIR, RUN, SessionCommand
 from tasktrail.cli.documents import emit, run_record
-from tasktrail.cli.session import Session
+from tasktrail.cli.session import Session, tell
 from tasktrail.engine.lookup import find_run, owners
 from tasktrail.model.errors import NotFound, TasktrailError, WrongState
 from tasktrail.model.run import OVER, Run
@@ -25,7 +25,7 @@ def resume_command(session: Session, reference: str, output_dir: Path | None) ->
     if run.status == "completed":
         from tasktrail.cli import status
 
-        sys.stderr.write(f"run {run.name} is completed; nothing is left to do\n")
+        tell(f"run {run.name} is completed; nothing is left to do")
         status.show(session, ledger, run)
         return 0
     return _execute_again(session, run, output_dir)
@@ -87,7 +87,7 @@ def cancel_command(session: Session, reference: str, reason: str | None) -> None
         return
     sys.stdout.write(f"run {after.name} is cancelled: {_counted(after)}\n")
     if owner:
-        sys.stderr.write(f"{owner} executes it and stops what runs within a second\n")
+        tell(f"{owner} executes it and stops what runs within a second")
 
 
 def _counted(run: Run) -> str:

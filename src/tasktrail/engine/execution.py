@@ -96,14 +96,12 @@ def dead_workers(store: SqliteStore) -> list[int]:
 
 
 def is_alive(store: SqliteStore, row: Row) -> bool:
-    """Whether the process of a worker row lives. On another machine it counts as alive: only its own can tell."""
-    _, _, host, pid, _, lock_name, _, stopped_at = row
+    """Whether the process of a worker row lives. Its lock decides: host names change, and containers share one."""
+    _, _, _, pid, _, lock_name, _, stopped_at = row
     if stopped_at is not None:
         return False
     if store.lock_folder is None:
         return pid == os.getpid()
-    if host != socket.gethostname():
-        return True
     if liveness.is_held(store.lock_folder, str(lock_name)):
         return True
     liveness.clear(store.lock_folder, str(lock_name))
@@ -241,6 +239,11 @@ class Execution:
         self._owned = turn.run.owner_token == self._token
         return turn
 
+    def record_late(self, answer: Answer) -> None:
+        """Keep an answer that comes after the execution."""
+        clean = self._cleaned(answer)
+        self.ledger.commit(lambda tx: self._hand_in(tx, [clean], self.ledger.clock.now()))
+
     def _turn(self, tx: Transaction, pick: Pick, late: Sequence[Task], now: int) -> Turn:
         claims: list[Claim] = []
         if tx.accepts_starts(self.run_id) and tx.owner(self.run_id) == self._token:
@@ -253,9 +256,7 @@ class Execution:
         return Turn(tx.settled(self.run_id), claims, late)
 
     def _cleaned(self, answer: Answer) -> Answer:
-        if answer.ask.failure is None:
-            return answer
-        return replace(answer, ask=replace(answer.ask, failure=self.ledger.clean_failure(answer.ask.failure)))
+        return replace(answer, ask=self.ledger.clean(answer.ask), note=self.ledger.clean_text(answer.note))
 
     def _hand_in(self, tx: Transaction, answers: Sequence[Answer], now: int) -> list[Task]:
         changes: list[tuple[Change, Mark]] = []

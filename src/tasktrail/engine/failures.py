@@ -25,9 +25,9 @@ def _words(error: BaseException) -> str:
 
 
 def _stack(error: BaseException) -> str | None:
-    """Skip the frames of the runner, which tell the user nothing."""
+    """Skip our own frames above the step's, which tell the user nothing."""
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith("tasktrail.engine"):
+    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith("tasktrail."):
         frames = frames.tb_next
     if frames is None:
         return None

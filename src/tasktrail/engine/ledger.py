@@ -13,15 +13,15 @@ from tasktrail.engine.ids import RANDOM_IDS, Ids
 from tasktrail.engine.values import NOTHING, Encoded
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, Conflict, Held, NotFound
-from tasktrail.model.graph import MET_BY, Need, check_graph, downstream
+from tasktrail.model.graph import Need, check_graph, dead_needs, downstream, unmet
 from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, Verb, decide
 from tasktrail.model.reference import check_key, check_run_id
 from tasktrail.model.run import Kind, Run, RunStatus
 from tasktrail.model.scrub import scrub_text
-from tasktrail.model.task import Task
+from tasktrail.model.task import Status, Task
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
 from tasktrail.store.sqlite import SqliteStore
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.transaction import Mark, Transaction, met_by
 
 if TYPE_CHECKING:
     from tasktrail.engine.attachments import Attachments
@@ -168,12 +168,15 @@ class Ledger:
         assert last is not None
         assert place is not None
         first, position = int(str(last[1])) + 1, int(str(place[0])) + 1
-        by_key = {key: (task.id, task.status in MET_BY) for key, task in existing.items()}
-        by_key.update({draft.key: (first + offset, False) for offset, draft in enumerate(drafts)})
+        ids = {key: task.id for key, task in existing.items()}
+        ids.update({draft.key: first + offset for offset, draft in enumerate(drafts)})
+        waits = _waits(tx.run(run_id).kind, drafts, existing)
+        if unreachable := sum(dead > 0 for _, dead in waits):
+            tx.count(run_id, n_unreachable=unreachable)
         tx.execute_many(
             "add_task",
             (
-                _task_row(draft, first + offset, run_id, position + offset, by_key, now)
+                _task_row(draft, first + offset, run_id, position + offset, waits[offset], now)
                 for offset, draft in enumerate(drafts)
             ),
         )
@@ -184,7 +187,7 @@ class Ledger:
                     "task_id": first + offset,
                     "position": place,
                     "needed_key": need.key,
-                    "needed_id": by_key[need.key][0],
+                    "needed_id": ids[need.key],
                     "optional": need.optional,
                 }
                 for offset, draft in enumerate(drafts)
@@ -215,7 +218,7 @@ class Ledger:
             Held: A lease or a running process holds the task and no token or force was given.
             Conflict: It changed under our hands three times.
         """
-        ask, note = self.clean(ask), self._text(note)
+        ask, note = self.clean(ask), self.clean_text(note)
 
         def work(tx: Transaction) -> Task:
             now = self.clock.now()
@@ -237,7 +240,7 @@ class Ledger:
 
     def cancel_run(self, run_id: int, reason: str | None = None) -> Run:
         """Cancel what is not finished; a running step's answer will come too late. Repeating it changes nothing."""
-        reason = self._text(reason)
+        reason = self.clean_text(reason)
 
         def work(tx: Transaction) -> Run:
             now = self.clock.now()
@@ -275,7 +278,7 @@ class Ledger:
 
     def note(self, task: Task, text: str) -> None:
         """Append a note to a task's history."""
-        note = self._text(text)
+        note = self.clean_text(text)
 
         def work(tx: Transaction) -> None:
             tx.record_run(task.run_id, "note", self.clock.now(), self.actor, task_id=task.id, note=note)
@@ -299,7 +302,7 @@ class Ledger:
 
     def declare_in(self, tx: Transaction, run_id: int, status: RunStatus, error: str | None, now: int) -> None:
         """Declare a run inside a transaction that does more."""
-        text = self._text(error)
+        text = self.clean_text(error)
         tx.record_run(run_id, "declare", now, self.actor, note=text, to_status=status)
         tx.set_run(run_id, declared_status=status, declared_at=now, declared_error=text, updated_at=now)
 
@@ -314,7 +317,8 @@ class Ledger:
 
     # scrubbing: the one place where text fields pass
 
-    def _text(self, text: str | None) -> str | None:
+    def clean_text(self, text: str | None) -> str | None:
+        """Return a text as it may be stored."""
         return self._scrub(text) if text else text
 
     def clean_failure(self, failure: Failure) -> Failure:
@@ -329,8 +333,8 @@ class Ledger:
             return ask
         return replace(
             ask,
-            reason=self._text(ask.reason),
-            summary=self._text(ask.summary),
+            reason=self.clean_text(ask.reason),
+            summary=self.clean_text(ask.summary),
             failure=self.clean_failure(ask.failure) if ask.failure else None,
             values={name: self._scrub(value) if name in TEXT_COLUMNS and isinstance(value, str) else value
                     for name, value in ask.values.items()},
@@ -436,8 +440,20 @@ def check_lease(task: Task, ask: Ask, token: str | None) -> None:
         raise Held(f"task {task.key} is being executed by worker {task.worker_id}", hint="cancel it, or use --force")
 
 
+def _waits(kind: Kind, drafts: Sequence[TaskDraft], existing: Mapping[str, Task]) -> list[tuple[int, int]]:
+    """Return of each draft how many of its needs are unmet, and how many can no longer be met."""
+    if not existing:
+        return [(len(distinct(draft.needs)), 0) for draft in drafts]
+    # As a need, a task that is unreachable stands like one that failed.
+    statuses: dict[str, Status] = {key: "failed" if task.unreachable else task.status for key, task in existing.items()}
+    statuses.update({draft.key: "pending" for draft in drafts})
+    needs = {draft.key: distinct(draft.needs) for draft in drafts}
+    waiting, dead = unmet(statuses, needs, met_by=met_by(kind)), dead_needs(statuses, needs, met_by=met_by(kind))
+    return [(len(waiting.get(draft.key, ())), len(dead.get(draft.key, ()))) for draft in drafts]
+
+
 def _task_row(
-    draft: TaskDraft, task_id: int, run_id: int, position: int, by_key: dict[str, tuple[int, bool]], now: int
+    draft: TaskDraft, task_id: int, run_id: int, position: int, waits: tuple[int, int], now: int
 ) -> dict[str, object]:
     return {
         "id": task_id,
@@ -446,7 +462,8 @@ def _task_row(
         "item": draft.item,
         "map_index": draft.map_index,
         "position": position,
-        "unmet": sum(not by_key[need.key][1] for need in distinct(draft.needs)),
+        "unmet": waits[0],
+        "dead_needs": waits[1],
         "priority": draft.priority,
         "critical": draft.critical,
         "queue": draft.queue,

@@ -95,6 +95,7 @@ class Runner:
         self._seen = (-1, -1)
         self._retried = False
         self._cancelled = False
+        self._over = False
 
     async def execute(self) -> Run:
         """Own the run, execute it as far as it goes, give it back.
@@ -113,6 +114,7 @@ class Runner:
             await self._interrupt()
             raise
         finally:
+            self._over = True
             self._stop_everything()
             self._execution.end()
         return self._ledger.store.read(lambda tx: tx.run(self._execution.run_id))
@@ -153,6 +155,9 @@ class Runner:
             turn = self._execution.advance(answers, self._pick, patience_s=_INLINE_PATIENCE_S)
         except Busy:
             turn = await self._advance_on_thread(answers)
+        for answer in answers:
+            if answer.ask.not_before is not None:
+                self._set_alarm(answer.ask.not_before)
         for task in turn.late:
             if self._plan.order is not None and task.key in self._plan.order:
                 self._queue.appendleft(task.key)
@@ -216,8 +221,13 @@ class Runner:
         try:
             value = await call()
         except asyncio.CancelledError as error:
-            self._ended(running, None, None if running.stopped else error)
-        except Exception as error:  # noqa: BLE001 - a step's own code
+            if running.stopped:
+                self._given_back(running)
+            else:
+                self._ended(running, None, error)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a step's own code; SystemExit ends the step alone
             self._ended(running, None, error)
         else:
             self._ended(running, value, None)
@@ -233,8 +243,8 @@ class Runner:
                 error = raised
             try:
                 self._loop.call_soon_threadsafe(self._thread_ended, running, value, error)
-            except RuntimeError:
-                _log.warning("step %s ended after its execution was over; the answer is void", running.step.key)
+            except RuntimeError:  # the loop is closed
+                self._ended(running, value, error)
 
         self._threads.run(work)
 
@@ -247,8 +257,8 @@ class Runner:
     def _ended(self, running: _Running, value: object, error: BaseException | None) -> None:
         if running.timer:
             running.timer.cancel()
-        if running.stopped and value is None and running.step.asynchronous:
-            self._given_back(running)
+        if self._over:
+            self._record_late(running, value, error)
         elif error is None:
             self._answer(running, self._succeeded(running, value))
         elif not running.answered:
@@ -256,10 +266,18 @@ class Runner:
 
     def _given_back(self, running: _Running) -> None:
         """A coroutine ended because it was told to. Where its attempt was over already there is nothing to say."""
+        if running.timer:
+            running.timer.cancel()
         if running.answered:
             self._forget(running)
         else:
             self._answer(running, Answer(running.claim, Ask("release"), duration_us=_duration_us(running)))
+
+    def _record_late(self, running: _Running, value: object, error: BaseException | None) -> None:
+        """The execution is over; what an abandoned thread still says is kept and changes nothing."""
+        _log.warning("step %s ended after its execution was over; its answer is void", running.step.key)
+        if error is None:
+            self._execution.record_late(self._succeeded(running, value))
 
     def _succeeded(self, running: _Running, value: object) -> Answer:
         try:
@@ -286,7 +304,6 @@ class Runner:
             delay_s = policy.next_delay_s(task.tries + 1, random=self._ledger.ids.chance(), retry_after_s=wish_s)
             if delay_s is not None:
                 not_before = self._ledger.clock.now() + int(delay_s * 1_000_000)
-                self._set_alarm(not_before)
                 ask = Ask("retry", failure=failure, outcome=outcome, not_before=not_before)
         return Answer(running.claim, ask, duration_us=_duration_us(running))
 

@@ -31,6 +31,7 @@ class Step:
     wants: Mapping[str, str]
     wants_context: bool
     code_version: str | None
+    positional_only: tuple[str, ...] = ()
 
     def call(self, results: Mapping[str, object], context: object) -> Any:
         """Call the function with what it asks for."""
@@ -39,7 +40,8 @@ class Step:
         arguments = {name: results.get(key) for name, key in self.wants.items()}
         if self.wants_context:
             arguments["ctx"] = context
-        return self.function(**arguments)
+        first = [arguments.pop(name) for name in self.positional_only if name in arguments]
+        return self.function(*first, **arguments)
 
 
 def step(key: str, function: Callable[..., Any], available: Collection[str] = ()) -> Step:
@@ -60,11 +62,14 @@ def step(key: str, function: Callable[..., Any], available: Collection[str] = ()
     wants = _wanted(signature.names, available)
     missing = [name for name in signature.required if name not in wants and name != "ctx"]
     if missing:
+        names = " and ".join(repr(name) for name in missing)
         raise BadInput(
-            f"step {key!r} has a parameter {missing[0]!r}, but needs no step of that name",
-            hint=f"name the step in its dependencies, or give {missing[0]!r} a default",
+            f"step {key!r} has a parameter {names}, but no step of that name comes before it",
+            hint=f"register a step of that name before it, depend on it, or give {names} a default",
         )
-    return Step(key, function, signature.asynchronous, wants, "ctx" in signature.names, signature.code_version)
+    wants_context = "ctx" in signature.names
+    version, first = signature.code_version, signature.positional_only
+    return Step(key, function, signature.asynchronous, wants, wants_context, version, first)
 
 
 def _wanted(names: Collection[str], available: Collection[str]) -> dict[str, str]:
@@ -90,12 +95,13 @@ class _Signature:
     required: tuple[str, ...]
     asynchronous: bool
     code_version: str | None
+    positional_only: tuple[str, ...] = ()
 
 
 def _signature(function: Callable[..., Any]) -> _Signature:
     """A plain function is read from its code object, which is cheap; anything else is inspected."""
     code = getattr(function, "__code__", None)
-    if isinstance(code, CodeType) and not hasattr(function, "__wrapped__") and not inspect.ismethod(function):
+    if type(code) is CodeType and not hasattr(function, "__wrapped__") and not inspect.ismethod(function):
         defaults = len(getattr(function, "__defaults__", None) or ())
         keyword_defaults = frozenset(getattr(function, "__kwdefaults__", None) or ())
         return _read_code(code, defaults, keyword_defaults)
@@ -109,7 +115,8 @@ def _read_code(code: CodeType, defaults: int, keyword_defaults: frozenset[str]) 
     required = positional[: len(positional) - defaults]
     required += tuple(name for name in keyword_only if name not in keyword_defaults)
     asynchronous = bool(code.co_flags & inspect.CO_COROUTINE)
-    return _Signature(positional + keyword_only, required, asynchronous, _code_version(code))
+    first = positional[: code.co_posonlyargcount]
+    return _Signature(positional + keyword_only, required, asynchronous, _code_version(code), first)
 
 
 def _inspect(function: Callable[..., Any]) -> _Signature:
@@ -119,11 +126,13 @@ def _inspect(function: Callable[..., Any]) -> _Signature:
         parameters = {}.values()
     named = [one for one in parameters if one.kind in (*_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)]
     required = tuple(one.name for one in named if one.default is inspect.Parameter.empty)
-    inner = inspect.unwrap(function.func if isinstance(function, partial) else function)
-    asynchronous = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))
-    code = getattr(inner, "__code__", None)
-    version = _code_version(code) if isinstance(code, CodeType) else None
-    return _Signature(tuple(one.name for one in named), required, asynchronous, version)
+    first = tuple(one.name for one in named if one.kind is inspect.Parameter.POSITIONAL_ONLY)
+    outer = function.func if isinstance(function, partial) else function
+    # A plain wrapper around a coroutine function is itself no coroutine function: it may well run its own loop.
+    asynchronous = inspect.iscoroutinefunction(outer) or inspect.iscoroutinefunction(type(outer).__call__)
+    code = getattr(inspect.unwrap(outer), "__code__", None)
+    version = _code_version(code) if type(code) is CodeType else None
+    return _Signature(tuple(one.name for one in named), required, asynchronous, version, first)
 
 
 def _code_version(code: CodeType) -> str:

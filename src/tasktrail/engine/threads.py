@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 
 class Threads:
-    """Daemon threads, started as needed and used again; `abandon` makes room for those that hang."""
+    """Daemon threads, started as needed and used again; those that hang are left alone."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._idle: deque[_Worker] = deque()
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
         self._started = 0
+        self._closed = False
 
     def run(self, work: Callable[[], Any]) -> None:
         """Run `work` on a thread; it must not raise."""
-        worker = self._idle.pop() if self._idle else self._start()
-        worker.give(work)
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        (worker or self._start()).give(work)
+
+    def close(self) -> None:
+        """End the idle threads; those that still work end when they are done, or with the process."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.give(None)
 
     def _start(self) -> _Worker:
         self._started += 1
-        return _Worker(f"{self._name}-{self._started}", self._idle)
+        return _Worker(f"{self._name}-{self._started}", self._take_back)
 
-    def close(self) -> None:
-        """End the idle threads; those that still work end by themselves, or with the process."""
-        while self._idle:
-            self._idle.pop().give(None)
+    def _take_back(self, worker: _Worker) -> bool:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(worker)
+            return not self._closed
 
 
 class _Worker:
     """One thread and the work it waits for. A plain lock is the cheapest way to wake it."""
 
-    def __init__(self, name: str, idle: deque[_Worker]) -> None:
+    def __init__(self, name: str, done: Callable[[_Worker], bool]) -> None:
         self._work: Callable[[], Any] | None = None
-        self._idle = idle
+        self._done = done
         self._ready = threading.Lock()
         self._ready.acquire()
         threading.Thread(target=self._loop, name=name, daemon=True).start()
@@ -51,8 +62,7 @@ class _Worker:
             work, self._work = self._work, None
             if work is None:
                 return
-            try:
-                work()
-            finally:
-                del work
-                self._idle.append(self)
+            work()
+            del work
+            if not self._done(self):
+                return

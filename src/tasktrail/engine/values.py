@@ -14,6 +14,10 @@ from tasktrail.store.transaction import Transaction
 LARGEST_INLINE: Final = 1024
 """Characters of JSON that stay in the row; longer values go to the payload table once, by content."""
 
+DEEPEST: Final = 200
+"""Levels of nesting: what is stored must be readable from deep in a program too."""
+_HINT: Final = "return only dict, list, str, numbers, bool and None"
+
 _encode: Final[Callable[[object], str]] = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":")
 ).encode
@@ -44,11 +48,34 @@ def encode(value: object, what: str) -> Encoded:
     if value is None:
         return NOTHING
     try:
+        _check(value)
         text = _encode(value)
         text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadInput(f"{what} is not JSON: {_why(error)}", hint="return only dict, list, str, numbers, bool and None") from None
+    except Exception as error:  # noqa: BLE001 - a value may be of a class with methods of its own
+        raise BadInput(f"{what} is not JSON: {_why(error)}", hint=_HINT) from None
     return encode_text(text)
+
+
+def _check(value: object) -> None:
+    """Refuse what JSON would bend: keys that become one, and nesting that could not be read everywhere."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner: list[object] = []
+        for one in level:
+            if isinstance(one, dict):
+                if any(type(key) is not str for key in one) and len({_key(key) for key in one}) < len(one):
+                    raise ValueError("two keys would become one")
+                inner += one.values()
+            elif isinstance(one, list | tuple):
+                inner += one
+        level = [one for one in inner if isinstance(one, dict | list | tuple)]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {DEEPEST} levels deep")
+
+
+def _key(key: object) -> str:
+    return key if isinstance(key, str) else json.dumps(key)
 
 
 def encode_text(text: str | None) -> Encoded:
@@ -62,9 +89,9 @@ def _why(error: Exception) -> str:
     """Say it without the value itself, which may be long or private."""
     if isinstance(error, UnicodeEncodeError):
         return "a text has a lone surrogate"
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    return str(error)
+    if isinstance(error, TypeError | ValueError):
+        return str(error)
+    return f"it cannot be read: {type(error).__name__}"
 
 
 def text_of(column: str | None, tx: Transaction) -> str | None:

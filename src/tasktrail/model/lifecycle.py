@@ -18,7 +18,6 @@ Verb = Literal[
     "block", "unblock", "skip", "cancel", "reopen", "adopt",
 ]  # fmt: skip
 VERBS: Final[tuple[Verb, ...]] = get_args(Verb)
-MAX_LOSSES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +178,7 @@ def decide(task: Task, ask: Ask, now: int) -> Change:
     if target is None:
         raise BadInput(f"expected adopt to name a status, got: {ask.target!r}")
     if ask.verb == "start" and task.unmet and not ask.force:
-        raise UnmetNeed(f"task {task.key} waits for {task.unmet} of its needs", hint=f"tasktrail explain {task.key}")
+        raise UnmetNeed(f"task {task.key} waits for {task.unmet} of its needs", hint="finish what it needs, or use force")
     values = _values(task, ask, target, now)
     opens = ask.verb in ("start", "restart")
     closes = None if task.open_attempt is None or ask.verb == "start" else ask.outcome or _CLOSES[ask.verb]
@@ -198,7 +197,7 @@ def refusal(task: Task, verb: Verb) -> WrongState:
     """Return the error for a verb that the task's status does not allow."""
     sources = " or ".join(RULES[verb].sources)
     possible = allowed(task.status)
-    hint = f"tasktrail {possible[0]} {task.key}" if possible else None
+    hint = f"possible now: {', '.join(possible)}"
     return WrongState(f"task {task.key} is {task.status}; {verb} needs {sources}", hint=hint)
 
 

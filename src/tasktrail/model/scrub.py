@@ -33,6 +33,7 @@ class Rule:
         name: Of the rule, unique in its profile.
         label: The word in the placeholder: ``EMAIL`` gives ``[EMAIL]``.
         pattern: A regular expression; its last group that matched is the value, without a group the whole match is.
+            What it matches has a digit or one of ``@ : = / \\ _ -``: a text without them is not looked at.
         signs: Lower-case words, one of which every text has that the pattern matches; the empty word is in every text.
         folded: The pattern is in lower case and reads the text in lower case.
         reach: Characters that lengthen the value to the left, as letters and digits then do; empty: nothing does.
@@ -82,9 +83,9 @@ def scrub(text: str, profile: Profile, *, allow: Collection[str] = ()) -> str:
     """
     if not _first_sign()(text):
         return text
-    folded = _fold(text)
+    folded, allowed = _fold(text), frozenset(allow)
     for rule in _due(profile, folded):
-        spans = _find(rule, text, folded, allow)
+        spans = _find(rule, text, folded, allowed)
         if spans:
             text = _replace(rule, text, spans)
             folded = _fold(text)
@@ -93,7 +94,7 @@ def scrub(text: str, profile: Profile, *, allow: Collection[str] = ()) -> str:
 
 @cache
 def _first_sign() -> Callable[[str], object]:
-    """Return the search for the least that any value of any profile has; nearly free on words alone."""
+    """Return the search for the least that a value of any profile has; nearly free on words alone."""
     return re.compile(r"[0-9@:=/\\_-]|A[KS]IA|AIza|eyJ").search
 
 
@@ -115,7 +116,7 @@ def _due(profile: Profile, folded: str) -> Iterator[Rule]:
 _compiled = cache(re.compile)
 
 
-def _find(rule: Rule, text: str, folded: str, allow: Collection[str]) -> list[_Span]:
+def _find(rule: Rule, text: str, folded: str, allowed: frozenset[str]) -> list[_Span]:
     """Return where the rule's values stand, from left to right, none touching another."""
     search = _compiled(rule.pattern).search
     subject = folded if rule.folded else text
@@ -125,7 +126,7 @@ def _find(rule: Rule, text: str, folded: str, allow: Collection[str]) -> list[_S
         start, end = match.span(match.lastindex or 0)
         if rule.reach:
             start = _reach_back(text, start, spans[-1][1] if spans else 0, rule.reach)
-        if _stays(rule, text[start:end], allow):
+        if _stays(rule, text[start:end], allowed):
             at = match.start() + 1  # what was refused may hide a value: 2026 4111 1111 1111 1111
         else:
             spans.append((start, end))
@@ -140,10 +141,8 @@ def _reach_back(text: str, start: int, floor: int, characters: str) -> int:
     return start
 
 
-def _stays(rule: Rule, value: str, allow: Collection[str]) -> bool:
-    if rule.accepts is not None and not rule.accepts(rule.normal(value)):
-        return True
-    return bool(allow) and value in frozenset(allow)
+def _stays(rule: Rule, value: str, allowed: frozenset[str]) -> bool:
+    return value in allowed or (rule.accepts is not None and not rule.accepts(rule.normal(value)))
 
 
 def _replace(rule: Rule, text: str, spans: list[_Span]) -> str:

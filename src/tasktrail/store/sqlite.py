@@ -50,8 +50,9 @@ class SqliteStore:
         self._pid = os.getpid()
         self._group = GroupCommit(self._commit)
         self._gate = threading.RLock()
-        self._idle: list[apsw.Connection] = []
-        self._deadline = 0.0
+        self._idle: list[tuple[apsw.Connection, _Patience]] = []
+        self._patience = _Patience()
+        self._opened = False
         self._writer: apsw.Connection | None = None
         with _explained(self.where):
             self._open_writer()
@@ -94,7 +95,7 @@ class SqliteStore:
     def close(self) -> None:
         """Close all connections. The next use opens anew."""
         with self._gate:
-            for connection in [*self._idle, self._writer]:
+            for connection in [*(idle for idle, _ in self._idle), self._writer]:
                 if connection is not None:
                     connection.close()
             self._idle.clear()
@@ -105,7 +106,7 @@ class SqliteStore:
         """Return what differs once anybody has committed, here or in another process; cheap enough to poll."""
         with self._gate:
             connection = self._connection()
-            return int(connection.data_version()), int(connection.total_changes())
+            return int(connection.pragma("data_version")), int(connection.total_changes())
 
     # keeping
 
@@ -138,20 +139,21 @@ class SqliteStore:
     # opening
 
     def _open_writer(self) -> None:
-        if self.path:
+        if self.path and not self._opened:
             _check_file(self.path)
-        connection = self._connect(create=True)
+        self._patience.begin(self.busy_s)
+        connection = self._connect(self._patience, create=True)
         try:
             self._prepare(connection)
         except BaseException:
             connection.close()
             raise
-        self._writer = connection
+        self._writer, self._opened = connection, True
 
-    def _connect(self, *, create: bool = False) -> apsw.Connection:
+    def _connect(self, patience: _Patience, *, create: bool = False) -> apsw.Connection:
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         connection = apsw.Connection(str(self.path) if self.path else ":memory:", flags)
-        connection.set_busy_handler(self._nap)
+        connection.set_busy_handler(patience.nap)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = " + {"full": "FULL", "normal": "NORMAL"}[self._synchronous])
         connection.execute("PRAGMA fullfsync = ON")
@@ -159,10 +161,10 @@ class SqliteStore:
         return connection
 
     def _prepare(self, connection: apsw.Connection) -> None:
-        self._deadline = time.monotonic() + self.busy_s
         version = int(connection.pragma("user_version"))
+        _check_ours(connection, self.where)
         todo = migrate.pending(_SQLITE, version, self.where)
-        _check_ours(connection, version, self.where)
+        _check_migrations(connection, version, self.where)
         self._use_wal(connection)
         if todo:
             self._migrate(connection, version)
@@ -173,7 +175,7 @@ class SqliteStore:
             try:
                 connection.pragma("journal_mode", "wal")
             except apsw.BusyError:
-                if not self._nap(1):
+                if not self._patience.nap(1):
                     raise
 
     def _migrate(self, connection: apsw.Connection, version: int) -> None:
@@ -217,30 +219,31 @@ class SqliteStore:
             with self._gate:
                 yield self._connection()
             return
-        connection = self._idle.pop() if self._idle else self._connect()
+        connection, patience = self._take_idle()
         try:
             yield connection
         finally:
             if len(self._idle) < _READERS_KEPT:
-                self._idle.append(connection)
+                self._idle.append((connection, patience))
             else:
                 connection.close()
+
+    def _take_idle(self) -> tuple[apsw.Connection, _Patience]:
+        try:
+            connection, patience = self._idle.pop()
+        except IndexError:
+            patience = _Patience()
+            patience.begin(self.busy_s)
+            return self._connect(patience), patience
+        patience.begin(self.busy_s)
+        return connection, patience
 
     def _check_process(self) -> None:
         """A forked child must not touch its parent's connections, not even to close them: it opens its own."""
         if self._pid != os.getpid():
-            _left_behind.extend([self._writer, *self._idle])
+            _left_behind.extend([self._writer, *(idle for idle, _ in self._idle)])
             self._pid, self._writer, self._idle = os.getpid(), None, []
             self._group, self._gate = GroupCommit(self._commit), threading.RLock()
-
-    def _nap(self, waited: int) -> bool:
-        """SQLite asks here whether to wait for another process's lock once more; short naps keep the queue fair."""
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0:
-            return False
-        longest_s = min(_LONGEST_NAP_S, 0.0002 * (waited + 1), left_s)
-        time.sleep(longest_s * (0.5 + random.random() / 2))
-        return True
 
     # committing
 
@@ -262,7 +265,7 @@ class SqliteStore:
                 _fail(batch, error)
 
     def _begin(self, connection: apsw.Connection, patience_s: float) -> None:
-        self._deadline = time.monotonic() + patience_s
+        self._patience.begin(patience_s)
         try:
             connection.execute("BEGIN IMMEDIATE")
         except apsw.BusyError:
@@ -282,6 +285,8 @@ class SqliteStore:
                 self._run_one(connection, ticket)
             except Exception as error:
                 ticket.error = error
+                if not connection.in_transaction:  # the database itself rolled all of it back, as on a full disk
+                    raise
                 connection.execute("ROLLBACK TO ticket")
             connection.execute("RELEASE ticket")
 
@@ -289,6 +294,24 @@ class SqliteStore:
         transaction = Transaction(_Connected(connection, self._queries))
         ticket.result = ticket.work(transaction)
         transaction.settle()
+
+
+class _Patience:
+    """How long one connection waits for other processes' locks; short naps keep the queue fair."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def begin(self, patience_s: float) -> None:
+        self._until = time.monotonic() + patience_s
+
+    def nap(self, waited: int) -> bool:
+        """SQLite asks here whether to wait once more."""
+        left_s = self._until - time.monotonic()
+        if left_s <= 0:
+            return False
+        time.sleep(min(_LONGEST_NAP_S, 0.0002 * (waited + 1), left_s) * (0.5 + random.random() / 2))
+        return True
 
 
 class _Connected:
@@ -314,9 +337,13 @@ _left_behind: Final[list[apsw.Connection | None]] = []
 
 
 def _fail(batch: Sequence[Ticket], error: BaseException) -> None:
+    """The first ticket is the leader's own: an interruption was meant for it alone."""
+    shared = error
+    if not isinstance(error, Exception):
+        shared = StoreError("the commit was interrupted; nothing was changed", hint="run it again")
     for ticket in batch:
         if ticket.error is None:
-            ticket.error = error
+            ticket.error = error if ticket is batch[0] else shared
 
 
 def _check_file(path: Path) -> None:
@@ -350,11 +377,14 @@ def _foreign(where: str) -> NotAStore:
     return NotAStore(f"{where} is a SQLite database of another program", hint="tasktrail --store FILE")
 
 
-def _check_ours(connection: apsw.Connection, version: int, where: str) -> None:
-    if connection.pragma("application_id") != APPLICATION_ID:
-        if connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
-            raise _foreign(where)
+def _check_ours(connection: apsw.Connection, where: str) -> None:
+    if connection.pragma("application_id") == APPLICATION_ID:
         return
+    if connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+        raise _foreign(where)
+
+
+def _check_migrations(connection: apsw.Connection, version: int, where: str) -> None:
     if version:
         applied = connection.execute("SELECT number, checksum FROM migration").fetchall()
         migrate.check(_SQLITE, [(int(str(row[0])), str(row[1])) for row in applied], where)

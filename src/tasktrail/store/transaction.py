@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 from operator import attrgetter
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.errors import NotFound
 from tasktrail.model.lifecycle import Change
-from tasktrail.model.run import OVER, RUN_FIELDS, Run, roll_up
+from tasktrail.model.run import OVER, RUN_FIELDS, Kind, Run, roll_up
 from tasktrail.model.task import STATUSES, Status, Task, Value
 
 Params = Mapping[str, object]
@@ -174,13 +174,15 @@ class Transaction:
         """Write changes: task, attempt, event, needs of others, counters of the run. Returns those whose guard held."""
         done = []
         for change, mark in changes:
-            if self._move(change, mark):
-                done.append(change)
+            found = self._move(change, mark)
+            if found is not None:
+                dead_needs, critical = found
+                done.append((change, dead_needs))
                 self._record_attempt(change, mark)
                 self.record(change, mark)
-                self._count(change)
+                self._count(change, dead_needs, critical)
         self._propagate(done)
-        return done
+        return [change for change, _ in done]
 
     def record(self, change: Change, mark: Mark) -> None:
         """Append the event of a change."""
@@ -202,7 +204,11 @@ class Transaction:
             },
         )
 
-    def _move(self, change: Change, mark: Mark) -> bool:
+    def _move(self, change: Change, mark: Mark) -> tuple[int, int] | None:
+        """Return what may have changed since a claim: how many needs are dead, and whether it is critical.
+
+        None: the guard did not hold.
+        """
         task, values = change.task, change.values
         params: dict[str, object] = dict(zip(_MOVED, _moved(task), strict=True))
         params.update(values)
@@ -214,8 +220,8 @@ class Transaction:
             was_version=task.version,
             held=mark.held,
         )
-        self.execute("move_task", params)
-        return self._changed() == 1
+        row = self.execute("move_task", params).fetchone()
+        return cast(tuple[int, int], row) if row else None
 
     def _record_attempt(self, change: Change, mark: Mark) -> None:
         task = change.task
@@ -251,7 +257,7 @@ class Transaction:
                 },
             )
 
-    def _count(self, change: Change) -> None:
+    def _count(self, change: Change, dead_needs: int, critical: int) -> None:
         task, status = change.task, change.status
         if change.ask is not None:
             self._moved_at[task.run_id] = change.at
@@ -261,9 +267,9 @@ class Transaction:
             return
         deltas[_COUNTER[task.status]] -= 1
         deltas[_COUNTER[status]] += 1
-        if task.critical:
+        if critical:
             deltas["n_stopping"] += (status == "failed") - (task.status == "failed")
-        if task.dead_needs:
+        if dead_needs:
             deltas["n_unreachable"] += (status == "pending") - (task.status == "pending")
 
     def count(self, run_id: int, **deltas: int) -> None:
@@ -276,25 +282,32 @@ class Transaction:
 
     # needs: every change of a need's met-ness moves the counters of those who need it, both ways
 
-    def _propagate(self, changes: Iterable[Change]) -> None:
+    def _propagate(self, changes: Iterable[tuple[Change, int]]) -> None:
+        """Collect what the changes do to those who need their tasks, then write it: on the way a sum may be negative."""
         met_now: list[int] = []
-        for change in changes:
+        shifts: dict[int, list[int]] = {}
+        for change, dead_needs in changes:
             task = change.task
             run = self._read[task.run_id]
             if not run.n_needs or task.status == change.status:
                 continue
-            met = _MET_IN_MATRIX if run.kind == "matrix" else _MET
-            was, now = _standing(task.status, task.dead_needs, met), _standing(change.status, task.dead_needs, met)
+            met = met_by(run.kind)
+            was, now = _standing(task.status, dead_needs, met), _standing(change.status, dead_needs, met)
             if was == (False, False) and now == (True, False):
                 met_now.append(task.id)
             elif was != now:
-                self._shift(task.id, was, now, met)
+                self._shift(task.id, was, now, met, shifts)
+        for task_id, (unmet, dead) in shifts.items():
+            if unmet or dead:
+                self.execute("shift_needs", {"id": task_id, "unmet": unmet, "dead_needs": dead})
         if len(met_now) == 1:
             self.execute("meet_one", {"id": met_now[0]})
         elif met_now:
             self.execute("meet_many", {"ids": json.dumps(met_now)})
 
-    def _shift(self, task_id: int, was: _Standing, now: _Standing, met: frozenset[Status]) -> None:
+    def _shift(
+        self, task_id: int, was: _Standing, now: _Standing, met: frozenset[Status], shifts: dict[int, list[int]]
+    ) -> None:
         """Move the dependants' counters, and those of their dependants where one becomes (un)reachable thereby."""
         todo = [(task_id, was, now)]
         while todo:
@@ -302,20 +315,19 @@ class Transaction:
             for row in self.execute("dependants", {"id": needed_id}).fetchall():
                 dependant: tuple[int, int, int, Status, int] = row  # type: ignore[assignment]  # the query's columns
                 task, optional, run_id, status, dead_needs = dependant
+                shift = shifts.setdefault(task, [0, 0])
                 if optional:
-                    self._shift_one(task, (was_met or was_dead) - (is_met or is_dead), 0)
+                    shift[0] += (was_met or was_dead) - (is_met or is_dead)
                     continue
-                self._shift_one(task, was_met - is_met, is_dead - was_dead)
+                dead_needs += shift[1]
+                shift[0] += was_met - is_met
+                shift[1] += is_dead - was_dead
                 dead_after = dead_needs + is_dead - was_dead
                 before, after = _standing(status, dead_needs, met), _standing(status, dead_after, met)
                 if status == "pending":
                     self._deltas[run_id]["n_unreachable"] += (dead_after > 0) - (dead_needs > 0)
                 if before != after:
                     todo.append((task, before, after))
-
-    def _shift_one(self, task_id: int, unmet: int, dead_needs: int) -> None:
-        if unmet or dead_needs:
-            self.execute("shift_needs", {"id": task_id, "unmet": unmet, "dead_needs": dead_needs})
 
     # ending
 
@@ -371,6 +383,11 @@ def _json(value: Value) -> str:
     if value is None:
         return "null"
     return encode_basestring(value) if isinstance(value, str) else str(value)
+
+
+def met_by(kind: Kind) -> frozenset[Status]:
+    """Return the statuses that meet a need in a run of this kind."""
+    return _MET_IN_MATRIX if kind == "matrix" else _MET
 
 
 _Standing = tuple[bool, bool]

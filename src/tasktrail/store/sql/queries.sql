@@ -68,6 +68,7 @@ SELECT
   (SELECT coalesce(max(seq), 0) FROM event)
 
 -- name: last_position
+-- New tasks go behind it.
 SELECT coalesce(max(position), 0)
 FROM task
 WHERE run_id = :run_id
@@ -80,10 +81,10 @@ VALUES (
 
 -- name: add_task
 INSERT INTO task (
-  id, run_id, key, item, map_index, position, unmet, priority, critical, queue,
+  id, run_id, key, item, map_index, position, unmet, dead_needs, priority, critical, queue,
   max_retries, retry, timeout_ms, title, metadata, created_at)
 VALUES (
-  :id, :run_id, :key, :item, :map_index, :position, :unmet, :priority, :critical, :queue,
+  :id, :run_id, :key, :item, :map_index, :position, :unmet, :dead_needs, :priority, :critical, :queue,
   :max_retries, :retry, :timeout_ms, :title, :metadata, :at)
 
 -- name: add_need
@@ -149,6 +150,7 @@ WHERE status = 'in_progress'
   AND +run_id = :run_id
 
 -- name: needs_of_run
+-- In the order of the tasks and of their needs.
 SELECT need.task_id, need.needed_key, need.needed_id, need.optional
 FROM need
 JOIN task ON task.id = need.task_id
@@ -219,6 +221,7 @@ WHERE id = :id
   AND fence = :was_fence
   AND status = :was_status
   AND (:held OR version = :was_version)
+RETURNING dead_needs, critical
 
 -- name: edit_task
 -- What a task is, not where it stands.
@@ -239,16 +242,19 @@ SET progress_done = :done,
     progress_total = :total
 WHERE id = :id
   AND fence = :fence
+  AND status = 'in_progress'
 
 -- name: open_attempt
+-- It is a retry of the attempt before it, if there was one.
 INSERT INTO attempt (task_id, n, fence, worker_id, actor, trace_id, span_id, started_at, code_version, retry_of)
 VALUES (:task_id, :n, :fence, :worker_id, :actor, :trace_id, :span_id, :at, :code_version,
   (SELECT id FROM attempt WHERE task_id = :task_id AND n = :n - 1))
 
 -- name: close_attempt
+-- Nobody knows how long a lost attempt worked.
 UPDATE attempt
 SET ended_at = :at,
-    duration_us = coalesce(:duration_us, max(0, :at - started_at)),
+    duration_us = CASE WHEN :outcome = 'lost' THEN NULL ELSE coalesce(:duration_us, max(0, :at - started_at)) END,
     outcome = :outcome,
     error_type = :error_type,
     error = :error,
@@ -265,6 +271,7 @@ WHERE task_id = :task_id
 ORDER BY n
 
 -- name: attempts_of_run
+-- Of each task in turn, the oldest first.
 SELECT {attempt_columns}
 FROM attempt
 WHERE task_id IN (SELECT id FROM task WHERE run_id = :run_id)
@@ -303,6 +310,7 @@ INSERT INTO event (at, actor, run_id, task_id, verb, from_status, to_status, att
 VALUES (:at, :actor, :run_id, :task_id, :verb, :from_status, :to_status, :attempt, :changes, :note)
 
 -- name: events_of_run
+-- With the task each is about; none for the run itself.
 SELECT event.seq, event.at, event.actor, event.verb, event.from_status, event.to_status, event.attempt,
   event.changes, event.note, task.key, task.item, task.map_index
 FROM event

@@ -1,17 +1,17 @@
--- The whole schema. Times (*_at, not_before) are microseconds since 1970 UTC; lease_until and seen_at are microseconds
+-- The whole schema. Times (*_at, not_before) are microseconds since 1970 UTC; lease_until is microseconds
 -- on the machine's boot clock. Comments after columns say what they hold; "text:" is scrubbed before it is stored,
 -- "data:" is stored exactly and scrubbed on the way out. JSON columns hold JSON text, or '@' and the hash of a payload.
 
 -- A process that executes tasks. Its lock file is held for as long as it lives.
 CREATE TABLE worker (
   id          INTEGER PRIMARY KEY,
-  name        TEXT    NOT NULL,                 -- user@host, or what the operator called it
+  name        TEXT    NOT NULL,                 -- data: user@host, or what the operator called it
   host        TEXT    NOT NULL,
   pid         INTEGER NOT NULL,
   boot_id     TEXT    NOT NULL,                 -- of the machine's present boot; another one means dead
   lock_name   TEXT    NOT NULL,                 -- file name of its lock, beside the store
-  queues      TEXT,                             -- JSON list of queues it serves
-  labels      TEXT,                             -- JSON list of labels it offers
+  queues      TEXT,                             -- data: JSON list of queues it serves
+  labels      TEXT,                             -- data: JSON list of labels it offers
   started_at  INTEGER NOT NULL,
   stopped_at  INTEGER
 ) STRICT;
@@ -20,8 +20,8 @@ CREATE TABLE worker (
 CREATE TABLE definition (
   id          INTEGER PRIMARY KEY,
   kind        TEXT    NOT NULL,
-  name        TEXT    NOT NULL,
-  version     TEXT    NOT NULL DEFAULT '',
+  name        TEXT    NOT NULL,                 -- data:
+  version     TEXT    NOT NULL DEFAULT '',      -- data:
   spec        TEXT    NOT NULL,                 -- data: JSON
   spec_hash   TEXT    NOT NULL,
   created_at  INTEGER NOT NULL,
@@ -31,9 +31,9 @@ CREATE TABLE definition (
 -- A workflow with a schedule and a queue.
 CREATE TABLE job (
   id            INTEGER PRIMARY KEY,
-  name          TEXT    NOT NULL UNIQUE,
+  name          TEXT    NOT NULL UNIQUE,        -- data:
   definition_id INTEGER REFERENCES definition (id),
-  queue         TEXT,
+  queue         TEXT,                           -- data:
   schedule      TEXT,                           -- data: JSON
   paused        INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),
   next_at       INTEGER,
@@ -60,8 +60,8 @@ CREATE TABLE document (
 CREATE TABLE run (
   id              INTEGER PRIMARY KEY,
   kind            TEXT    NOT NULL CHECK (kind IN ('plan', 'dag', 'matrix', 'job', 'cards')),
-  name            TEXT    NOT NULL,             -- the public id
-  workflow        TEXT    NOT NULL,             -- what is executed (the dag_id)
+  name            TEXT    NOT NULL,             -- data: the public id
+  workflow        TEXT    NOT NULL,             -- data: what is executed (the dag_id)
   status          TEXT    NOT NULL DEFAULT 'created'
                   CHECK (status IN ('created', 'running', 'completed', 'failed', 'cancelled', 'partial')),
   version         INTEGER NOT NULL DEFAULT 1,
@@ -101,7 +101,7 @@ CREATE INDEX run_workflow ON run (workflow);
 CREATE TABLE item (
   id           INTEGER PRIMARY KEY,
   run_id       INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
-  name         TEXT    NOT NULL,
+  name         TEXT    NOT NULL,                -- data:
   position     INTEGER NOT NULL,
   attributes   TEXT,                            -- data: JSON
   content_hash TEXT,
@@ -113,8 +113,8 @@ CREATE TABLE item (
 CREATE TABLE task (
   id             INTEGER PRIMARY KEY,
   run_id         INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
-  key            TEXT    NOT NULL,
-  item           TEXT    NOT NULL DEFAULT '',
+  key            TEXT    NOT NULL,              -- data:
+  item           TEXT    NOT NULL DEFAULT '',   -- data:
   map_index      INTEGER NOT NULL DEFAULT -1,
   position       INTEGER NOT NULL,
   status         TEXT    NOT NULL DEFAULT 'pending' CHECK (
@@ -124,7 +124,7 @@ CREATE TABLE task (
   dead_needs     INTEGER NOT NULL DEFAULT 0 CHECK (dead_needs >= 0), -- needs, not optional, that cannot complete now
   priority       INTEGER NOT NULL DEFAULT 3,    -- smaller is more urgent
   critical       INTEGER NOT NULL DEFAULT 1 CHECK (critical IN (0, 1)),
-  queue          TEXT,                          -- NULL: only the run's owner executes it
+  queue          TEXT,                          -- data: NULL: only the run's owner executes it
   not_before     INTEGER,                       -- back-off
   attempts       INTEGER NOT NULL DEFAULT 0,    -- all starts, for ever
   tries          INTEGER NOT NULL DEFAULT 0,    -- errors and time-outs since the last fresh budget
@@ -164,7 +164,7 @@ CREATE INDEX task_active ON task (worker_id) WHERE status = 'in_progress';
 CREATE TABLE need (
   task_id    INTEGER NOT NULL REFERENCES task (id) ON DELETE CASCADE,
   position   INTEGER NOT NULL,
-  needed_key TEXT    NOT NULL,                  -- as it was written
+  needed_key TEXT    NOT NULL,                  -- data: as it was written
   needed_id  INTEGER REFERENCES task (id) ON DELETE SET NULL, -- NULL: no such task; never met
   optional   INTEGER NOT NULL DEFAULT 0 CHECK (optional IN (0, 1)),
   PRIMARY KEY (task_id, position)
@@ -178,7 +178,7 @@ CREATE TABLE attempt (
   n            INTEGER NOT NULL,                -- counts from 1 within the task
   fence        INTEGER NOT NULL,
   worker_id    INTEGER,
-  actor        TEXT,
+  actor        TEXT,                            -- data: who executed it
   trace_id     TEXT    NOT NULL,                -- 32 hex digits, W3C
   span_id      TEXT    NOT NULL,                -- 16 hex digits
   retry_of     INTEGER,                         -- id of the attempt before it
@@ -201,7 +201,7 @@ CREATE TABLE attempt (
 CREATE TABLE event (
   seq         INTEGER PRIMARY KEY,
   at          INTEGER NOT NULL,
-  actor       TEXT    NOT NULL,
+  actor       TEXT    NOT NULL,                 -- data: who asked
   run_id      INTEGER NOT NULL,
   task_id     INTEGER,                          -- NULL: the run itself
   verb        TEXT    NOT NULL,

@@ -1,0 +1,508 @@
+"""What every kind of document must do, as tests: subclass `DocumentContract`, name a codec, make samples, run pytest."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any, ClassVar, Final, TypeVar
+
+import pytest
+
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.values import text_of
+from tasktrail.engine.verification import verify
+from tasktrail.formats import codec
+from tasktrail.formats.picture import MAX_TASKS, Picture, TaskPicture, differences
+from tasktrail.model.errors import BadInput, Conflict
+from tasktrail.model.lifecycle import Ask
+from tasktrail.model.run import Kind, Run
+from tasktrail.model.task import Status, Task
+from tasktrail.store.documents import DocumentFile, document_by_id
+from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.transaction import Transaction
+
+KEYS: Final = ("fetch", "load", "save")
+_LONGEST_S: Final = 120.0
+
+R = TypeVar("R")
+
+
+class DocumentContract:
+    """Tests that a codec and the attachment of its documents pass.
+
+    A subclass says which codec it is and overrides `sample` and `edited`.
+
+    Attributes:
+        codec: Its name, as `document.codec` holds it.
+        kind: Of the runs that its documents are.
+        broken: Texts that are no such document.
+        most_changed_lines: Of a document in which one task is completed.
+    """
+
+    codec: ClassVar[str]
+    kind: ClassVar[Kind] = "dag"
+    broken: ClassVar[Sequence[str]] = ()
+    most_changed_lines: ClassVar[int] = 16
+
+    def sample(self, keys: Sequence[str]) -> str:
+        """Return a document with these tasks, all pending, as an untidy person writes it: with all that we ignore."""
+        raise NotImplementedError("a subclass of DocumentContract makes samples")
+
+    def edited(self, text: str, key: str, status: Status) -> str:
+        """Return the text as a person leaves it who gives a task another status, and touches nothing else."""
+        raise NotImplementedError("a subclass of DocumentContract makes samples")
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        """The document: a sample with three tasks."""
+        path = tmp_path / "document"
+        path.write_bytes(self.sample(KEYS).encode())
+        return path
+
+    @pytest.fixture
+    def ledger(self, tmp_path: Path) -> Iterator[Ledger]:
+        """A ledger on a store of its own. Whatever a test did to it, its history must fold to its rows."""
+        store = SqliteStore(tmp_path / "tasks.db")
+        yield Ledger(store, actor="tester")
+        assert verify(store) == []
+        store.close()
+
+    def look(self, ledger: Ledger, path: Path) -> Run:
+        """Return the run of a document, up to date with it."""
+        run = ledger.attachments.open(path, self.codec, self.kind)
+        assert run is not None, f"{path} is there"
+        return run
+
+    # the codec
+
+    def test_a_document_that_says_it_already_is_not_written(self, path: Path) -> None:
+        """No change, no byte changed: the very same text comes back."""
+        text = path.read_bytes().decode()
+        picture = codec(self.codec).load(text, "here")
+
+        assert codec(self.codec).write(text, picture, "here").text is text
+
+    def test_a_new_document_says_what_was_written(self) -> None:
+        """What a codec has a word for survives; what it says then is what the writing promises."""
+        picture = codec(self.codec).load(self.sample(KEYS), "here")
+        writing = codec(self.codec).write(None, picture, "here")
+
+        assert codec(self.codec).load(writing.text, "here") == writing.picture
+        assert not differences(writing.picture, picture)
+
+    def test_only_the_changed_characters_move(self) -> None:
+        """Completing one task touches its lines and the run's; completing it again touches nothing."""
+        text = self.sample([f"t{n}" for n in range(50)])
+        edited = self.edited(text, "t7", "completed")
+        picture = codec(self.codec).load(edited, "here")
+
+        writing = codec(self.codec).write(text, picture, "here")
+
+        assert len(_changed_lines(text, writing.text)) <= self.most_changed_lines
+        assert not differences(writing.picture, picture)
+        assert codec(self.codec).write(writing.text, writing.picture, "here").text is writing.text
+
+    def test_more_than_20000_tasks_are_refused_both_ways(self) -> None:
+        """Every reader would have to load them all to show one."""
+        many = tuple(TaskPicture(f"t{n}", "pending") for n in range(MAX_TASKS + 1))
+        picture = replace(codec(self.codec).load(self.sample(KEYS), "here"), tasks=many)
+
+        with pytest.raises(BadInput, match="20,000"):
+            codec(self.codec).write(None, picture, "here")
+        with pytest.raises(BadInput, match="20,000"):
+            codec(self.codec).load(self.sample([task.key for task in many]), "here")
+
+    # attached
+
+    def test_a_look_at_an_unchanged_document_writes_nothing(self, ledger: Ledger, path: Path) -> None:
+        """Neither file nor store: not one commit."""
+        self.look(ledger, path)
+        run, before, tokens = self.look(ledger, path), path.stat(), ledger.store.changed_token()
+
+        assert [self.look(ledger, path) for _ in range(3)] == [run] * 3
+        assert (path.stat(), ledger.store.changed_token()) == (before, tokens)
+
+    def test_a_change_by_hand_is_adopted_at_the_next_look(self, ledger: Ledger, path: Path) -> None:
+        """As a fact, recorded with its source; what the person did not touch stays as it was."""
+        run = self.look(ledger, path)
+        others = tasks(ledger, run)[1:]
+        edit(path, lambda text: self.edited(text, KEYS[0], "completed"))
+        mine = path.read_bytes()
+
+        assert self.look(ledger, path).n_completed == 1
+        assert [task.status for task in tasks(ledger, run)] == ["completed", "pending", "pending"]
+        assert tasks(ledger, run)[1:] == others
+        assert "document" in str(adoptions(ledger, run)[-1])
+        assert path.read_bytes() == mine
+
+    def test_a_change_is_in_the_document_when_the_call_returns(self, ledger: Ledger, path: Path) -> None:
+        """And nothing else moved in it."""
+        run, before = self.look(ledger, path), path.read_bytes().decode()
+
+        ledger.ask(tasks(ledger, run)[1].id, Ask("complete"))
+
+        after = path.read_bytes().decode()
+        assert codec(self.codec).load(after, "here").by_key()[KEYS[1]].status == "completed"
+        assert len(_changed_lines(before, after)) <= self.most_changed_lines
+        assert_agree(ledger, path)
+
+    def test_a_change_adopts_first_what_somebody_changed_by_hand(self, ledger: Ledger, path: Path) -> None:
+        """Both are in the file and in the store."""
+        run = self.look(ledger, path)
+        edit(path, lambda text: self.edited(text, KEYS[0], "completed"))
+
+        ledger.ask(tasks(ledger, run)[1].id, Ask("complete"))
+
+        assert statuses(path, self.codec) == {KEYS[0]: "completed", KEYS[1]: "completed", KEYS[2]: "pending"}
+        assert_agree(ledger, path)
+
+    def test_what_an_editor_saves_between_our_read_and_our_write_stays(
+        self, ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its program does not ask for our lock; its change is adopted and ours is made again."""
+        run = self.look(ledger, path)
+        _interrupt_writing(monkeypatch, 1, lambda: edit(path, lambda text: self.edited(text, KEYS[0], "completed")))
+
+        ledger.ask(tasks(ledger, run)[1].id, Ask("complete"))
+
+        assert statuses(path, self.codec) == {KEYS[0]: "completed", KEYS[1]: "completed", KEYS[2]: "pending"}
+        assert_agree(ledger, path)
+
+    def test_an_editor_that_never_stops_saving_is_a_conflict_that_names_the_file(
+        self, ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its change stays, ours is nowhere."""
+        run = self.look(ledger, path)
+        flip: Iterator[Status] = iter(["completed", "pending"] * 50)
+        _interrupt_writing(
+            monkeypatch, 100, lambda: edit(path, lambda text: self.edited(text, KEYS[0], next(flip)))
+        )
+
+        with pytest.raises(Conflict, match=path.name):
+            ledger.ask(tasks(ledger, run)[1].id, Ask("complete"))
+
+        monkeypatch.undo()
+        self.look(ledger, path)
+        assert [task.status for task in tasks(ledger, run)][1:] == ["pending", "pending"]
+        assert_agree(ledger, path)
+
+    def test_many_threads_change_one_document_and_nothing_is_lost(self, ledger: Ledger, path: Path) -> None:
+        """Eight at a time, while others look at it."""
+        keys = [f"t{n}" for n in range(40)]
+        path.write_bytes(self.sample(keys).encode())
+        found = tasks(ledger, self.look(ledger, path))
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.is_set():
+                self.look(ledger, path)
+
+        with ThreadPoolExecutor(9) as pool:
+            watching = pool.submit(watch)
+            for change in [pool.submit(ledger.ask, task.id, Ask("complete")) for task in found]:
+                change.result()
+            done.set()
+            watching.result()
+
+        assert statuses(path, self.codec) == dict.fromkeys(keys, "completed")
+        assert_agree(ledger, path)
+
+    # broken
+
+    def test_a_broken_document_changes_nothing_and_fails_with_its_line(self, ledger: Ledger, path: Path) -> None:
+        """The store keeps answering what it had; once the file is whole again all goes on."""
+        self.look(ledger, path)
+        run, whole = self.look(ledger, path), path.read_bytes()
+        known = tasks(ledger, run)
+        assert self.broken, "a subclass of DocumentContract gives broken texts"
+        for text in self.broken:
+            path.write_bytes(text.encode())
+            for attempt in (
+                lambda: self.look(ledger, path), lambda: ledger.ask(known[0].id, Ask("complete")),
+            ):  # fmt: skip
+                with pytest.raises(BadInput, match=rf"{path.name}:\d+:\d+"):
+                    attempt()
+            assert (path.read_bytes(), tasks(ledger, run)) == (text.encode(), known)
+            path.write_bytes(whole)
+            assert self.look(ledger, path) == run
+
+    def test_a_broken_document_that_nobody_knows_makes_no_run(self, ledger: Ledger, path: Path) -> None:
+        """Nothing of it is stored."""
+        for text in self.broken:
+            path.write_bytes(text.encode())
+            with pytest.raises(BadInput, match=rf"{path.name}:\d+:\d+"):
+                self.look(ledger, path)
+
+        assert ledger.store.read(lambda tx: tx.rows("run_ids")) == []
+
+    # gone
+
+    def test_a_document_that_is_gone_detaches_its_run(self, ledger: Ledger, path: Path) -> None:
+        """The run is kept and goes on without it."""
+        run = self.look(ledger, path)
+        path.unlink()
+
+        assert ledger.attachments.open(path, self.codec, self.kind) is None
+        assert is_detached(ledger, run)
+        ledger.ask(tasks(ledger, run)[0].id, Ask("complete"))
+        assert not path.exists()
+        assert [task.status for task in tasks(ledger, run)] == ["completed", "pending", "pending"]
+
+    def test_a_document_that_comes_back_is_adopted(self, ledger: Ledger, path: Path) -> None:
+        """With what was changed in it, and without losing what its run did in the meantime."""
+        run, away = self.look(ledger, path), path.with_name("away")
+        path.rename(away)
+        ledger.ask(tasks(ledger, run)[0].id, Ask("complete"))
+        edit(away, lambda text: self.edited(text, KEYS[1], "completed"))
+        away.rename(path)
+
+        assert self.look(ledger, path).id == run.id
+        assert not is_detached(ledger, run)
+        assert statuses(path, self.codec) == {KEYS[0]: "completed", KEYS[1]: "completed", KEYS[2]: "pending"}
+        assert_agree(ledger, path)
+
+    def test_a_folder_that_is_gone_for_a_while_does_the_same(self, ledger: Ledger, tmp_path: Path) -> None:
+        """Its lock cannot be had meanwhile."""
+        folder, away = tmp_path / "here", tmp_path / "away"
+        folder.mkdir()
+        path = folder / "document"
+        path.write_bytes(self.sample(KEYS).encode())
+        run = self.look(ledger, path)
+        folder.rename(away)
+
+        ledger.ask(tasks(ledger, run)[0].id, Ask("complete"))
+        assert ledger.attachments.open(path, self.codec, self.kind) is None
+        assert not folder.exists()
+        away.rename(folder)
+
+        assert self.look(ledger, path).id == run.id
+        assert statuses(path, self.codec)[KEYS[0]] == "completed"
+        assert_agree(ledger, path)
+
+    # killed
+
+    def test_a_crash_at_every_step_of_a_write_leaves_file_and_store_agreeing(self, tmp_path: Path) -> None:
+        """A change is made while another one by hand is still to be adopted, and the process is killed by SIGKILL
+        before its first step, its second … until it survives. A step is whatever the system or SQLite is asked for."""
+        if not hasattr(os, "fork"):
+            pytest.skip("SIGKILL at a chosen step needs fork")
+        text = self.sample(KEYS)
+        (tmp_path / "sample").write_bytes(text.encode())
+        (tmp_path / "edited").write_bytes(self.edited(text, KEYS[0], "completed").encode())
+
+        killed = die_everywhere(__name__, "_child_completes", tmp_path, self.codec, self.kind)
+
+        assert {"rename", "fsync", "COMMIT"} <= set(killed)
+        for n, step in enumerate(killed + ["the end"], 1):
+            survived = n > len(killed)
+            ours = self._check_survivor(tmp_path / str(n), f"killed before step {n}: {step}")
+            assert ours == "completed" or not survived
+
+    def _check_survivor(self, folder: Path, when: str) -> Status:
+        """Look as the next process does; return where the task stands that was being completed."""
+        store = SqliteStore(folder / "tasks.db")
+        ledger, path = Ledger(store, actor="survivor"), folder / "document"
+        run = self.look(ledger, path)
+        found = {task.key: task.status for task in tasks(ledger, run)}
+        assert found == statuses(path, self.codec), when
+        assert (found[KEYS[0]], found[KEYS[2]]) == ("completed", "pending"), when
+        assert_agree(ledger, path, when)
+        assert verify(store) == [], when
+        store.close()
+        return found[KEYS[1]]
+
+
+# --------------------------------------------------------------------------------------------------- looking at runs
+
+
+def tasks(ledger: Ledger, run: Run) -> list[Task]:
+    """Return the tasks of a run, in order."""
+    return ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))
+
+
+def statuses(path: Path, codec_name: str) -> dict[str, Status]:
+    """Return what a document says of its tasks."""
+    picture = codec(codec_name).load(path.read_bytes().decode(), path.name)
+    return {task.key: task.status for task in picture.tasks}
+
+
+def adoptions(ledger: Ledger, run: Run) -> list[object]:
+    """Return the notes of what was adopted."""
+    rows = ledger.store.read(lambda tx: tx.rows("events_of_run", run_id=run.id, after=0, limit=1000))
+    return [row[8] for row in rows if row[3] == "adopt"]
+
+
+def is_detached(ledger: Ledger, run: Run) -> bool:
+    """Whether the run's document was found to be gone."""
+
+    def work(tx: Transaction) -> bool:
+        document = document_by_id(tx, tx.run(run.id).document_id or 0)
+        return document is not None and document.detached_at is not None
+
+    return ledger.store.read(work)
+
+
+def assert_agree(ledger: Ledger, path: Path, when: str = "now") -> None:
+    """Fail unless the store would write of each task what the document says. Its run's status may be newer: a change by
+    hand is adopted by a look, and a look writes no file."""
+
+    def written(tx: Transaction) -> tuple[str, Picture]:
+        run = next(run for run in tx.runs("runs_with_documents") if _path_of(tx, run) == os.path.realpath(path))
+        details: Mapping[object, Any] = {row[0]: row[2] for row in tx.rows("details_of_run", run_id=run.id)}
+        found = tx.tasks("tasks_of_run", run_id=run.id)
+        document = document_by_id(tx, run.document_id or 0)
+        assert document is not None
+        return document.codec, Picture.of(
+            run, [TaskPicture.of(task, text_of(task.output, tx), details.get(task.id)) for task in found]
+        )
+
+    name, picture = ledger.store.read(written)
+    text = path.read_bytes().decode()
+    said = codec(name).load(text, path.name)
+    shown = codec(name).write(text, replace(picture, name=said.name, workflow=said.workflow), path.name).picture
+    found = differences(shown, said)
+    others = (*found.added, *found.removed, *found.changed)
+    assert not others, f"{when}: the store says otherwise than {path.name}: {others}"
+
+
+def edit(path: Path, change: Callable[[str], str]) -> None:
+    """Change a file as an editor does: read it all, write another one, rename it."""
+    text = change(path.read_bytes().decode())
+    part = path.with_name(f"{path.name}.editor")
+    part.write_bytes(text.encode())
+    part.replace(path)
+
+
+def _path_of(tx: Transaction, run: Run) -> str | None:
+    document = document_by_id(tx, run.document_id or 0)
+    return document.path if document else None
+
+
+def _changed_lines(old: str, new: str) -> list[str]:
+    lines = difflib.ndiff(old.splitlines(), new.splitlines())
+    return [line for line in lines if line.startswith(("+ ", "- "))]
+
+
+def _interrupt_writing(monkeypatch: pytest.MonkeyPatch, times: int, act: Callable[[], None]) -> None:
+    """Act after we have read a document, and just before we replace it, so many times."""
+    original, left = DocumentFile._write_part, iter(range(times))
+
+    def write_part(self: DocumentFile, part: Path, raw: bytes) -> None:
+        original(self, part, raw)
+        if next(left, None) is not None:
+            act()
+
+    monkeypatch.setattr(DocumentFile, "_write_part", write_part)
+
+
+# ------------------------------------------------------------------------------------------------ dying at the n-th step
+
+
+def die_everywhere(module: str, scene: str, folder: Path, *arguments: object) -> list[str]:
+    """Play a scene in processes that are killed before their first step, their second … until one survives.
+
+    Args:
+        scene: A function of the module, called with a folder of its own, `folder/<n>`, the arguments as text, and
+            `arm`: what happens after that is called counts. It gives the store whose statements are steps.
+
+    Returns:
+        Before which step each was killed.
+    """
+    script = (
+        "import importlib, sys\n"
+        "from tasktrail.testing.document_contract import _die_everywhere\n"
+        "_die_everywhere(getattr(importlib.import_module(sys.argv[1]), sys.argv[2]), sys.argv[3], sys.argv[4:])"
+    )
+    command = [sys.executable, "-c", script, module, scene, str(folder), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)}
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_LONGEST_S, check=False)
+    assert found.returncode == 0, found.stderr
+    told: list[str] = json.loads(found.stdout)
+    return told
+
+
+Arm = Callable[[SqliteStore], None]
+
+
+def _die_everywhere(scene: Callable[..., None], folder: str, arguments: Sequence[str]) -> None:
+    """Fork once for each step: a child that starts from here costs milliseconds, a new process a second."""
+    told: list[str] = []
+    for n in count(1):
+        here = Path(folder, str(n))
+        here.mkdir()
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            _play(scene, here, arguments, n, writing)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            step = pipe.read()
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL, f"the scene failed at step {n}: {step}"
+        told.append(step)
+    print(json.dumps(told))  # noqa: T201  # to the process that asked
+
+
+def _play(scene: Callable[..., None], folder: Path, arguments: Sequence[str], n: int, pipe: int) -> None:
+    code = 1
+    try:
+        scene(folder, *arguments, lambda store: _arm(store, n, pipe))
+        code = 0
+    except BaseException as error:
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+        raise
+    finally:
+        os._exit(code)
+
+
+def _arm(store: SqliteStore, n: int, pipe: int) -> None:
+    """From now on kill this process before its n-th step."""
+    steps = count(1)
+
+    def step(name: str) -> None:
+        if next(steps) == n:
+            os.write(pipe, name.encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(_LONGEST_S)  # a signal to oneself may take its time
+
+    def traced(_cursor: object, sql: str, _bindings: object) -> bool:
+        step(" ".join(sql.split())[:60])
+        return True
+
+    for name, word in (("open", "open"), ("fsync", "fsync"), ("replace", "rename"), ("unlink", "unlink")):
+        setattr(os, name, _stepping(step, word, getattr(os, name)))
+    store._connection().exec_trace = traced
+
+
+def _stepping(step: Callable[[str], None], word: str, function: Callable[..., R]) -> Callable[..., R]:
+    def wrapped(*arguments: Any, **options: Any) -> R:
+        step(word)
+        return function(*arguments, **options)
+
+    return wrapped
+
+
+def _child_completes(folder: Path, codec_name: str, kind: Kind, arm: Arm) -> None:
+    """The scene of the contract: one task is completed while another one was changed by hand."""
+    path = folder / "document"
+    path.write_bytes((folder.parent / "sample").read_bytes())
+    ledger = Ledger(SqliteStore(folder / "tasks.db"), actor="victim")
+    run = ledger.attachments.open(path, codec_name, kind)
+    assert run is not None
+    path.write_bytes((folder.parent / "edited").read_bytes())
+    task = tasks(ledger, run)[1]
+    arm(ledger.store)
+    ledger.ask(task.id, Ask("complete"))
