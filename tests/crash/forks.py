@@ -60,13 +60,18 @@ def worker(ledger: Ledger) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(in_child(execute, ledger, "child"), 0)[1]) == 0
 
     async def look() -> None:
-        for _ in range(2):
-            assert os.waitstatus_to_exitcode(os.waitpid(in_child(see_owner, ledger), 0)[1]) == 0
+        look_in_children(ledger)
 
     with bound(Binding(ledger)):
         runner = StatefulDAGRunner(dag_run_id="looked-at")
     runner.register_step("a", look, max_retries=0)
     assert asyncio.run(runner.execute()).status.value == "success"
+
+
+def look_in_children(ledger: Ledger) -> None:
+    """The end of the first child must not change what the second one sees."""
+    for _ in range(2):
+        assert os.waitstatus_to_exitcode(os.waitpid(in_child(see_owner, ledger), 0)[1]) == 0
 
 
 def see_owner(ledger: Ledger) -> None:
@@ -86,7 +91,5 @@ def children(ledger: Ledger) -> None:
 
 
 if __name__ == "__main__":
-    {"idle": idle, "worker": worker, "children": children}[sys.argv[2]](
-        Ledger(open_store(sys.argv[1]), actor="forks")
-    )
+    {"idle": idle, "worker": worker, "children": children}[sys.argv[2]](Ledger(open_store(sys.argv[1]), actor="forks"))
     print("fine")

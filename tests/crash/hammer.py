@@ -1,4 +1,4 @@
-"""One of several processes that write into the same store at the same time: `python hammer.py STORE NUMBER THREADS ROUNDS`.
+"""One of several processes that write into the same store: `python hammer.py STORE NUMBER THREADS ROUNDS`.
 
 It says `ready`, waits for a line, lets its threads work, and prints as JSON what it did.
 """

@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tasktrail.dag import StatefulDAGRunner
@@ -64,7 +65,13 @@ def fails(ctx: Any) -> None:
     raise ConnectionError("not now")
 
 
-KINDS = {"waits": waits, "answers": answers, "hangs": hangs, "slow-retry": fails, "finishes": lambda: finishes("b")}
+KINDS: dict[str, Callable[..., Any]] = {
+    "waits": waits,
+    "answers": answers,
+    "hangs": hangs,
+    "slow-retry": fails,
+    "finishes": lambda: finishes("b"),
+}
 
 
 def main(kind: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -48,11 +49,20 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / ".tasktrail" / "tasktrail.db"
 
 
+def execute() -> None:
+    """Use the project's store as a program does."""
+    runner = StatefulDAGRunner("etl")
+    runner.register_step("a", lambda: 1)
+    asyncio.run(runner.execute())
+
+
 def a_store(path: Path) -> None:
-    """Make a whole store there, closed."""
+    """Make a whole store there, closed and forgotten, as by a program that has ended."""
     store = open_store(str(path))
     Ledger(store, actor="tester").create_run(RunDraft("dag", "kept", "etl"))
     store.close()
+    del store
+    gc.collect()
 
 
 def a_text(path: Path) -> None:
@@ -110,9 +120,7 @@ def test_what_is_no_store_of_this_program_is_refused_and_stays_as_it_was(
     before = picture(place.parent)
 
     with pytest.raises(kind, match=words) as error:
-        runner = StatefulDAGRunner("etl")
-        runner.register_step("a", lambda: 1)
-        asyncio.run(runner.execute())
+        execute()
 
     assert str(place) in str(error.value)
     assert error.value.hint or make is a_store_with_another_migration
@@ -124,9 +132,7 @@ def test_a_store_of_which_half_is_lost_is_said_to_be_damaged_and_stays_as_it_was
     before = place.read_bytes()
 
     with pytest.raises(StoreError, match="is damaged") as error:
-        runner = StatefulDAGRunner("etl")
-        runner.register_step("a", lambda: 1)
-        asyncio.run(runner.execute())
+        execute()
 
     assert error.value.hint == "tasktrail restore BACKUP"
     assert place.read_bytes() == before
@@ -138,7 +144,7 @@ def test_an_empty_file_becomes_a_store(place: Path) -> None:
     assert StatefulDAGRunner("etl").dag_run.status is DAGRunStatus.CREATED
 
 
-# ----------------------------------------------------------------------------------------------------------- not writable
+# --------------------------------------------------------------------------------------------------------- not writable
 
 
 @pytest.fixture
@@ -307,14 +313,16 @@ def test_opening_waits_for_another_process_that_is_just_making_the_store(tmp_pat
     store.close()
 
 
-def test_reading_waits_for_another_process_that_holds_the_file_alone(tmp_path: Path) -> None:
-    """As the last one who closes a store does for a moment, while it folds the log into the file."""
-    path = tmp_path / "tasks.db"
+def test_reading_waits_for_another_process_that_holds_the_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the last one who closes a store does for a moment; a long time after this process has written."""
+    path, clock = tmp_path / "tasks.db", time.monotonic
     a_store(path)
     store = open_store(str(path), busy_s=20)
     store.read(lambda tx: tx.rows("run_ids"))
     store.close()
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 1000)
     with held_elsewhere(path, "PRAGMA locking_mode = EXCLUSIVE", 0.3):
-        store._deadline = 0.0  # long after the last write
         assert len(store.read(lambda tx: tx.rows("run_ids"))) == 1
     store.close()

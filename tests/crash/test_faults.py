@@ -147,7 +147,9 @@ def test_a_fault_at_the_nth_statement_for_every_n(
         path = shutil.copy(template, tmp_path / f"{n}.db")
         small = Small(open_store(str(path), synchronous="normal"), parallel)
         if wrong := check_after(small, watched, kind(n)):
-            broken.append(f"{n} of {len(statements)} ({watched.seen[n - 1] if n <= len(watched.seen) else '-'}): {wrong}")
+            broken.append(
+                f"{n} of {len(statements)} ({watched.seen[n - 1] if n <= len(watched.seen) else '-'}): {wrong}"
+            )
         small.store.close()
         Path(path).unlink()
 
@@ -236,13 +238,18 @@ def test_a_commit_that_fails_is_told_to_everybody_who_shares_it(tmp_path: Path, 
         store.close()
 
 
+def read_for_ever(store: SqliteStore) -> None:
+    """Until something fails."""
+    while True:
+        store.read(lambda tx: tx.rows("run_ids"))
+
+
 def test_a_read_that_fails_does_not_spoil_the_next_one(tmp_path: Path, watched: Faults) -> None:
     store = open_store(str(tmp_path / "tasks.db"))
     ledger = Ledger(store, actor="tester")
     for n in range(1, 5):
         with watched.armed(faults.only(n)), pytest.raises(StoreError):
-            while True:
-                store.read(lambda tx: tx.rows("run_ids"))
+            read_for_ever(store)
         ledger.create_run(RunDraft("dag", f"run-{n}", "etl", ()))
 
         seen = {len(store.read(lambda tx: tx.rows("run_ids"))) for _ in range(8)}

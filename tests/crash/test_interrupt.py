@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.verification import verify
+from tasktrail.model.draft import RunDraft
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.store.opening import open_store
+from tasktrail.store.sqlite import SqliteStore
 from tests.crash.interrupted_run import JOURNAL, RUN_ID
 from tests.crash.processes import LONGEST_S, child
 
@@ -149,3 +157,49 @@ def test_a_kill_in_the_middle_of_a_step_is_noticed_at_once_and_costs_no_try(tmp_
 
     _, tasks = left_behind(tmp_path)
     assert (tasks["b"].attempts, tasks["b"].tries, tasks["b"].losses) == (2, 0, 0)
+
+
+def interrupted_at_line(store: SqliteStore, n: int) -> str | None:
+    """Write, and press Ctrl-C at the n-th line of the store's code; return where, None when there are fewer lines."""
+    lines, where = itertools.count(1), list[str]()
+
+    def tracer(frame: FrameType, event: str, _: object) -> Any:
+        name = Path(frame.f_code.co_filename)
+        if name.parent.name != "store" or name.name not in ("group_commit.py", "sqlite.py"):
+            return None
+        if event == "line" and next(lines) == n:
+            where.append(f"{name.name}:{frame.f_lineno} in {frame.f_code.co_name}")
+            raise KeyboardInterrupt
+        return tracer
+
+    before = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        store.write(lambda tx: tx.rows("run_ids"))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+    return where[0] if where else None
+
+
+def test_an_interrupt_at_any_line_of_a_write_leaves_a_store_that_can_be_used(tmp_path: Path) -> None:
+    """Otherwise the next write waits for ever: of the program that cleans up, or of a notebook that goes on."""
+    hanging: list[str] = []
+    for n in itertools.count(1):
+        store = open_store(str(tmp_path / f"{n}.db"), synchronous="normal", busy_s=2)
+        where, written = interrupted_at_line(store, n), threading.Event()
+        draft = RunDraft("dag", "afterwards", "etl")
+
+        def write(store: SqliteStore = store, draft: RunDraft = draft, written: threading.Event = written) -> None:
+            Ledger(store, actor="tester").create_run(draft)
+            written.set()
+
+        threading.Thread(target=write, daemon=True).start()
+        if not written.wait(AT_ONCE_S):
+            hanging.append(str(where))
+        if where is None or len(hanging) == 3:
+            break
+
+    assert hanging == []
+    assert n > 20

@@ -144,7 +144,7 @@ async def test_a_cancelled_run_can_go_on(runner: StatefulDAGRunner) -> None:
     assert (run.status, record.ran) == (DAGRunStatus.SUCCESS, ["a", "b"])
 
 
-# ---------------------------------------------------------------------------------------------------- from inside a step
+# --------------------------------------------------------------------------------------------------- from inside a step
 
 
 async def test_a_step_may_cancel_its_own_run(runner: StatefulDAGRunner, ledger: Ledger) -> None:
@@ -193,7 +193,7 @@ async def test_a_thread_is_told_that_its_run_was_cancelled(runner: StatefulDAGRu
     assert (told.is_set(), run.status) == (True, DAGRunStatus.CANCELLED)
 
 
-# ------------------------------------------------------------------------------------------------------- by somebody else
+# ----------------------------------------------------------------------------------------------------- by somebody else
 
 
 @pytest.mark.requirement("BL-083")
@@ -300,7 +300,7 @@ async def test_a_running_task_that_was_taken_away_is_stopped_and_its_answer_is_v
     assert run.steps["a"].status is DAGStepStatus.SKIPPED
 
 
-# ------------------------------------------------------------------------------------------------------------- who holds
+# ------------------------------------------------------------------------------------------------------------ who holds
 
 
 async def test_a_run_that_is_being_executed_is_held_and_says_by_whom(new_runner: NewRunner) -> None:

@@ -14,6 +14,7 @@ from tasktrail.dag import DAGRunStatus, ParallelStatefulDAGRunner, StatefulDAGRu
 from tasktrail.engine.ledger import Ledger
 from tests.dag.conftest import NewRunner
 from tests.dag.executors import Failing, Recording
+from tests.engine.executing import until
 
 
 def details(ledger: Ledger, runner: StatefulDAGRunner) -> tuple[Any, ...]:
@@ -24,9 +25,7 @@ def details(ledger: Ledger, runner: StatefulDAGRunner) -> tuple[Any, ...]:
 
 def notes(ledger: Ledger, runner: StatefulDAGRunner) -> list[object]:
     """Return the notes in the run's history."""
-    rows = ledger.store.read(
-        lambda tx: tx.rows("events_of_run", run_id=runner._record.row_id, after=0, limit=100)
-    )
+    rows = ledger.store.read(lambda tx: tx.rows("events_of_run", run_id=runner._record.row_id, after=0, limit=100))
     return [row[8] for row in rows if row[3] == "note"]
 
 
@@ -309,9 +308,7 @@ async def test_threads_are_given_back(new_runner: NewRunner) -> None:
         runner = new_runner()
         runner.register_step("fetch", lambda: 1)
         await runner.execute()
-    for thread in threading.enumerate():
-        if thread.name.startswith("tasktrail-step"):
-            thread.join(10)
+    await until(lambda: threading.active_count() <= before)
 
     assert threading.active_count() <= before
 

@@ -69,4 +69,4 @@ def test_the_doors_names_are_sorted_and_there() -> None:
     assert tasktrail.dag.__all__ == sorted(tasktrail.dag.__all__)
     assert all(getattr(tasktrail.dag, name) is not None for name in tasktrail.dag.__all__)
     with pytest.raises(AttributeError, match="nobody"):
-        tasktrail.dag.nobody  # noqa: B018  # what is tested
+        tasktrail.dag.nobody  # what is tested  # noqa: B018  # what is tested

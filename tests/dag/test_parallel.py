@@ -13,6 +13,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.model.draft import TaskDraft
 from tests.dag.conftest import NewParallelRunner
 from tests.dag.executors import Concurrency, Failing, Recording
+from tests.engine.executing import until
 
 
 def words(runner: ParallelStatefulDAGRunner) -> dict[str, str]:
@@ -95,7 +96,7 @@ def test_a_need_that_is_named_twice_is_refused_or_counted_once(parallel: Paralle
     try:
         run = asyncio.run(parallel.execute())
     except ValueError as error:
-        assert "a" in str(error)  # noqa: PT017  # either is right
+        assert "a" in str(error)  # either is right  # noqa: PT017  # either is right
     else:
         assert (record.ran, run.status) == (["a", "b"], DAGRunStatus.SUCCESS)
 
@@ -127,7 +128,7 @@ async def test_a_fan_out_of_10_000_and_the_way_back_together(new_parallel_runner
     assert (run.status, run.steps["last"].result, count.most) == (DAGRunStatus.SUCCESS, 10_000, 50)
 
 
-# ------------------------------------------------------------------------------------------------ how many at the same time
+# -------------------------------------------------------------------------------------------- how many at the same time
 
 
 @pytest.mark.requirement("BL-125")
@@ -176,8 +177,7 @@ async def test_a_back_off_does_not_use_up_a_place(new_parallel_runner: NewParall
     clock_sleep = runner._sleep
 
     async def sleep(seconds: float) -> None:
-        while not record.ran:
-            await asyncio.sleep(0)
+        await until(lambda: record.ran != [])
         slept_before.append(list(record.ran))
         await clock_sleep(seconds)
 

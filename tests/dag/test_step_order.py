@@ -117,7 +117,7 @@ async def test_a_parallel_runner_refuses_an_order_against_its_needs(
     parallel.register_step("a", record.step("a"))
     parallel.register_step("b", record.step("b"), dependencies=["a"])
 
-    with pytest.raises(ValueError, match="b.*a"):
+    with pytest.raises(ValueError, match=r"b.*a"):
         await parallel.execute(step_order=["b", "a"])
 
     assert (record.ran, events(ledger, parallel)) == ([], ["created"])
@@ -157,7 +157,7 @@ async def test_all_that_is_wrong_is_said_at_once_and_nothing_is_stored(
     parallel.register_step("d", fetch, dependencies=["d"])
     parallel.register_step("a", fetch, dependencies=["c"])
 
-    with pytest.raises(ValueError, match="(?s).*") as error:
+    with pytest.raises(ValueError, match="Step") as error:
         await parallel.execute(step_order=["a", "nobody", "a"])
 
     said = str(error.value)

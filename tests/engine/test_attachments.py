@@ -24,7 +24,9 @@ class TestRunJson(DocumentContract):
         steps = ",\n".join(
             f'      "{key}" :\t{{"note": "ours", "status": "pending",   "max_retries": 3}}' for key in keys
         )
-        return f'{{ "x-owner" : ["CC",\n  "CA"],\r\n "steps": {{\n{steps} }},\n   "run_id" : "r1", "dag_id": "etl"}}\n\n'
+        return (
+            f'{{ "x-owner" : ["CC",\n  "CA"],\r\n "steps": {{\n{steps} }},\n   "run_id" : "r1", "dag_id": "etl"}}\n\n'
+        )
 
     def edited(self, text: str, key: str, status: Status) -> str:
         old = WORDS[_status(text, key)]

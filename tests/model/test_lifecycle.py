@@ -146,7 +146,7 @@ def test_a_refusal_says_what_stands_what_was_needed_and_what_to_type() -> None:
     error = refusal(a_task("completed"), "start")
 
     assert str(error) == "task T1 is completed; start needs pending"
-    assert error.hint == "tasktrail reopen T1"
+    assert error.hint == "possible now: reopen"
     assert error.code == "wrong_state"
 
 

@@ -52,13 +52,13 @@ def test_a_write_that_waits_too_long_names_the_process_that_holds_the_lock(path:
 def test_a_write_waits_for_another_process_and_then_goes_on(path: Path) -> None:
     store = SqliteStore(a_closed_store(path))
     naps: list[int] = []
-    nap = store._nap
+    nap = store._patience.nap
 
     def noted(waited: int) -> bool:
         naps.append(waited)
         return nap(waited)
 
-    store._nap = noted  # type: ignore[method-assign]  # to see that it waits
+    store._patience.nap = noted  # type: ignore[method-assign]  # to see that it waits
     store.close()  # the next connection asks the new handler
     with started(HOLDER, path) as holder, ThreadPoolExecutor(1) as other:
         assert hear(holder) == "holding"

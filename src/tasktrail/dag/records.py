@@ -12,10 +12,11 @@ from tasktrail.dag.states import DAGRun, DAGRunStatus, DAGStepState, DAGStepStat
 from tasktrail.dag.words import RUN_STATUSES, STEP_STATUSES, run_word, step_word
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.values import decode, encode
+from tasktrail.engine.values import decode, encode, json_text
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.errors import NotFound
+from tasktrail.model.reference import RUN_ID
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL, Task, Value
 from tasktrail.store.transaction import Transaction
@@ -195,6 +196,8 @@ def _waits_for_retry(ledger: Ledger, run: Run) -> bool:
 
 def find_run(ledger: Ledger, name: str) -> Run | None:
     """Return the DAG run of a public id; None when there is none."""
+    if not RUN_ID.fullmatch(name):
+        return None
     runs = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
     return runs[0] if runs else None
 
@@ -233,6 +236,7 @@ class Record:
 
     def _fill(self, run: Run) -> None:
         fill_run(self.draft, self.ledger, run)
+        self._run = run
         self.draft.run_id = self._name or run.name
         self._said = (self.draft.status, self.draft.error, _user_metadata(self.draft.metadata, _OWN_RUN_KEYS))
 
@@ -249,15 +253,16 @@ class Record:
         Args:
             declare: Whether a status assigned to the run is declared; an execution ends that anyway.
         """
-        if added:
-            self._add(added)
-        edits = [edit for key, step in self.draft.steps.made.items() if (edit := self._edit(key, step))]
+        new = {draft.key for draft in added}
+        made = self.draft.steps.made
+        edits = [edit for key, step in made.items() if key not in new and (edit := self._edit(key, step))]
+        beside = [(draft, _beside(made[draft.key], draft) if draft.key in made else None) for draft in added]
         declared = self._declared() if declare else None
         metadata = _user_metadata(self.draft.metadata, _OWN_RUN_KEYS)
-        changed = json.dumps(metadata) if metadata != self._said[2] else None
-        if not edits and declared is None and changed is None:
+        changed = json_text(metadata, "the metadata of the run") if metadata != self._said[2] else None
+        if not edits and not added and declared is None and changed is None:
             return None
-        run = save(self.ledger, RunEdit(self.row_id, edits, (), declared, changed))
+        run = save(self.ledger, RunEdit(self.row_id, edits, beside, declared, changed, loaded=self._run))
         self.refresh(run)
         return run
 
@@ -265,14 +270,6 @@ class Record:
         """Store what was assigned, and the steps that were added to the draft."""
         steps = self.draft.steps
         return self.save([TaskDraft(key, max_retries=steps[key].max_retries) for key in steps.expected()])
-
-    def _add(self, added: Sequence[TaskDraft]) -> None:
-        """Added steps are stored first; what was assigned to them is compared with how a new step looks."""
-        self.ledger.add_tasks(self.row_id, added)
-        assigned = {draft.key: self.draft.steps.made[draft.key] for draft in added if draft.key in self.draft.steps.made}
-        self.draft.steps.forget_expected()
-        if assigned:
-            self._steps.load(list(assigned))
 
     def _declared(self) -> tuple[Any, str | None] | None:
         status, error = self.draft.status, self.draft.error
@@ -299,17 +296,34 @@ class Record:
             STEP_STATUSES[DAGStepStatus(step.status)] if moved else None,
             _moved_values(step, task, output.column) if moved else {},
             definition,
-            json.dumps(said[6]) if said[6] != was_metadata else None,
+            json_text(said[6], f"the metadata of step {key!r}") if said[6] != was_metadata else None,
             output,
         )
 
 
-def _moved_values(step: DAGStepState, task: Task, output: str | None) -> dict[str, Value]:
-    status = STEP_STATUSES[DAGStepStatus(step.status)]
+def _beside(step: DAGStepState, draft: TaskDraft) -> TaskEdit | None:
+    """Return what is said of a step that is added, beside what its draft says."""
+    output = encode(step.result, f"the result of step {draft.key!r}")
+    metadata = _user_metadata(step.metadata, _OWN_STEP_KEYS)
+    critical = bool(step.metadata.get("critical", draft.critical))
+    moved = step.status is not DAGStepStatus.PENDING or step.retry_count or step.error or step.result is not None
+    return TaskEdit(
+        0,
+        0,
+        STEP_STATUSES[step.status] if moved else None,
+        _moved_values(step, None, output.column) if moved else {},
+        {"critical": int(critical), "max_retries": step.max_retries},
+        json_text(metadata, f"the metadata of step {draft.key!r}") if metadata else None,
+        output,
+    )
+
+
+def _moved_values(step: DAGStepState, task: Task | None, output: str | None) -> dict[str, Value]:
+    status = STEP_STATUSES[step.status]
     started = stored(step.start_time)
     values: dict[str, Value] = {"tries": step.retry_count, "error": step.error, "output": output}
     values["last_outcome"] = "error" if step.status is DAGStepStatus.RETRY else None
-    values["started_at"] = started if started is not None else task.started_at
+    values["started_at"] = started if started is not None or task is None else task.started_at
     values["reason"] = step.metadata.get("skip_reason")
     if status in FINAL and step.end_time is not None:
         values["completed_at"] = stored(step.end_time)

@@ -8,25 +8,26 @@ import contextvars
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, cast
 
 from tasktrail.dag.interface import IDAGRunner, IDAGRunnerFactory
 from tasktrail.dag.records import Record, RunNotFound, missing
-from tasktrail.dag.retries import RetryBackoffStrategy, policy
-from tasktrail.dag.states import DAGRun, DAGRunStatus
+from tasktrail.dag.registration import Steps, registered
+from tasktrail.dag.retries import RetryBackoffStrategy
+from tasktrail.dag.states import DAGRun, DAGRunStatus, DAGStepState, DAGStepStatus
 from tasktrail.dag.store import DAGRunStore, runs_of
 from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.project import open_project
 from tasktrail.engine.runner import Plan, Runner
-from tasktrail.engine.steps import Step, step
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, Conflict, TasktrailError
-from tasktrail.model.graph import Need, check_graph, find_cycle
+from tasktrail.model.graph import Need
 from tasktrail.model.run import Run
-from tasktrail.model.task import FINAL, Status
+from tasktrail.model.reference import check_key, check_run_id
+from tasktrail.model.task import Status
 
+_TO_DO: Final = ("pending", "in_progress", "blocked", "failed")
 _EXPONENTIAL: Final = RetryBackoffStrategy.EXPONENTIAL
 
 
@@ -51,16 +52,6 @@ def bound(binding: Binding) -> Iterator[None]:
         yield
     finally:
         _binding.reset(token)
-
-
-@dataclass(frozen=True, slots=True)
-class _Registered:
-    executor: Callable[..., Any]
-    max_retries: int
-    retry: str | None
-    critical: bool
-    timeout_ms: int | None
-    needs: tuple[Need, ...]
 
 
 class StatefulDAGRunner(IDAGRunner):
@@ -96,25 +87,28 @@ class StatefulDAGRunner(IDAGRunner):
         binding = _binding.get()
         if run_id is not None and dag_run_id is not None:
             raise BadInput("run_id names a run that exists, dag_run_id one that may be new: give one of them, not both")
-        if dag_id is None and run_id is None and dag_run_id is None:
-            raise TypeError("a runner needs a dag_id, a run_id or a dag_run_id")
         if binding and binding.run_id and run_id is None and dag_run_id is None:
             dag_run_id = binding.run_id
+        if dag_id is None and run_id is None and dag_run_id is None:
+            raise TypeError("a runner needs a dag_id, a run_id or a dag_run_id")
         self._store = store
         self._ledger = store.ledger if store else binding.ledger if binding else open_project()
         self._target = binding.target if binding else None
         self._watch = binding.watch if binding else None
         self._retry_delay, self._retry_backoff = retry_delay, retry_backoff
-        self._registered: dict[str, _Registered] = {}
-        self._twice: list[str] = []
+        self._registered = Steps()
         self._max_parallel = 1
         self._runner: Runner | None = None
         self._sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._record = self._open(dag_id, run_id, dag_run_id)
 
     def _open(self, dag_id: str | None, run_id: str | None, dag_run_id: str | None) -> Record:
-        name = run_id or dag_run_id
-        run = runs_of(self._store, self._ledger).find(name) if name else None
+        if dag_id is not None:
+            check_key(dag_id, "dag_id")
+        if dag_run_id is not None:
+            check_run_id(dag_run_id)
+        name = dag_run_id if run_id is None else run_id
+        run = runs_of(self._store, self._ledger).find(name) if name is not None else None
         if run is not None:
             if dag_id is not None and run.workflow != dag_id:
                 raise BadInput(f"DAGRun {name} is for DAG {run.workflow}, not {dag_id}")
@@ -186,14 +180,10 @@ class StatefulDAGRunner(IDAGRunner):
         timeout: float | None,
         needs: tuple[Need, ...],
     ) -> None:
-        if not callable(executor):
-            raise BadInput(f"expected the executor of step {step_id!r} to be callable, got: {type(executor).__name__}")
-        if step_id in self._registered:
-            self._twice.append(step_id)
-        delay = self._retry_delay if retry_delay is None else retry_delay
-        retry = _policy_text(max_retries, delay, retry_backoff or self._retry_backoff)
-        timeout_ms = _milliseconds(step_id, timeout)
-        self._registered[step_id] = _Registered(executor, max_retries, retry, critical, timeout_ms, needs)
+        delay_s = self._retry_delay if retry_delay is None else retry_delay
+        backoff = retry_backoff or self._retry_backoff
+        one = registered(step_id, executor, max_retries, delay_s, backoff, critical, timeout, needs)
+        self._registered.add(step_id, one)
         self._record.draft.steps.expect(step_id, max_retries)
 
     # executing
@@ -208,11 +198,13 @@ class StatefulDAGRunner(IDAGRunner):
             ValueError: A step is not registered, registered twice, unknown or in a cycle; nothing is stored then.
             Held: Another process executes this run.
         """
+        explicit = step_order is not None
         order = list(self._registered) if step_order is None else list(step_order)
         states = self._states()
-        self._check(order, states)
-        plan = self._plan(order, states, explicit=step_order is not None)
-        self._save()
+        self._check(order, states, explicit=explicit)
+        plan = self._plan(order, states, explicit=explicit)
+        if self._save():
+            plan = self._plan(order, self._states(), explicit=explicit)
         run = self._ledger.store.read(lambda tx: tx.run(self._record.row_id))
         if not run.n_tasks:
             run = self._ledger.declare_run(run.id, "completed")
@@ -228,7 +220,8 @@ class StatefulDAGRunner(IDAGRunner):
             raise
         finally:
             self._runner = None
-            self._twice.clear()
+            self._registered.settle()
+            self._put_in_index()
         return self._record.refresh()
 
     async def retry(self, from_step: str | None = None) -> DAGRun:
@@ -254,7 +247,7 @@ class StatefulDAGRunner(IDAGRunner):
         """Finished steps need no code: a run with 100,000 of them goes on at once."""
         unfinished = [key for key in order if states.get(key) != "completed"]
         return Plan(
-            {key: self._step(key) for key in unfinished},
+            self._registered.code(order, unfinished, by_needs=not self._sequential),
             order=unfinished if self._sequential or explicit else None,
             only=explicit,
             max_parallel=self._max_parallel,
@@ -262,41 +255,35 @@ class StatefulDAGRunner(IDAGRunner):
             watch=self._watch,
         )
 
-    def _step(self, key: str) -> Step:
-        """Where steps go one after another, each may ask for the results of all others."""
-        return step(key, self._registered[key].executor, self._registered)
-
-    def _check(self, order: Sequence[str], states: Mapping[str, Status]) -> None:
-        orphans = [key for key, status in states.items() if status not in FINAL and key not in self._registered]
-        faults = [f"Step {key} not registered" for key in [*order, *orphans] if key not in self._registered]
-        faults += [f"Step {key} is registered twice" for key in dict.fromkeys(self._twice)]
-        faults += [f"Step {key} comes twice in step_order" for key in _repeated(order)]
-        faults += self._graph_faults()
+    def _check(self, order: Sequence[str], states: Mapping[str, Status], *, explicit: bool) -> None:
+        others: list[str] = []
+        if not explicit:
+            others = [key for key, status in states.items() if status in _TO_DO]
+            others += self._record.draft.steps.expected()
+        faults = self._registered.faults(order, others) + self._graph_faults(order, explicit=explicit)
         if faults:
             raise BadInput(faults[0], details=faults[1:])
 
-    def _graph_faults(self) -> list[str]:
+    def _graph_faults(self, order: Sequence[str], *, explicit: bool) -> list[str]:
         return []
 
-    def _save(self) -> None:
-        """Store what was assigned to the draft, and steps that are new, before anything is executed."""
+    def _save(self) -> bool:
+        """Store what was assigned to the draft, and steps that are new; True when anything but new steps was."""
         steps = self._record.draft.steps
-        added = [self._draft(key) for key in steps.expected()]
-        self._record.save(added, declare=False)
+        new = steps.expected()
+        assigned = any(key not in new or _is_moved(step) for key, step in steps.made.items())
+        self._record.save([self._draft(key) for key in new], declare=False)
+        return assigned
+
+    def _put_in_index(self) -> None:
+        if self._store is not None:
+            self._store.note_status(self.run_id)
 
     def _draft(self, key: str) -> TaskDraft:
-        registered = self._registered.get(key)
+        if key in self._registered:
+            return self._registered[key].draft(key)
         made = self._record.draft.steps.made.get(key)
-        if registered is None:
-            return TaskDraft(key, max_retries=made.max_retries if made else 3)
-        return TaskDraft(
-            key,
-            needs=registered.needs,
-            critical=registered.critical,
-            max_retries=registered.max_retries,
-            retry=registered.retry,
-            timeout_ms=registered.timeout_ms,
-        )
+        return TaskDraft(key, max_retries=made.max_retries if made else 3)
 
     def _declare_failed(self, error: Exception) -> None:
         """The engine itself failed: keep why, if the store still takes it."""
@@ -307,6 +294,8 @@ class StatefulDAGRunner(IDAGRunner):
 
     async def cancel(self) -> None:
         """Call the run off: what is not finished is cancelled, what runs is told to stop."""
+        if self._runner is None:
+            self._save()
         run = self._ledger.cancel_run(self._record.row_id, "cancelled by its runner")
         if self._runner is not None:
             self._runner.cancel()
@@ -384,32 +373,15 @@ class ParallelStatefulDAGRunner(StatefulDAGRunner):
         Raises:
             ValueError: A step is non-existent, registered twice, or part of a circular dependency; all are named.
         """
-        self._check(list(self._registered), self._states())
+        self._check(list(self._registered), self._states(), explicit=False)
         return True
 
     def get_dependency_graph(self) -> dict[str, list[str]]:
         """Return for each step the ids of the steps it needs."""
         return {key: [need.key for need in one.needs] for key, one in self._registered.items()}
 
-    def _graph_faults(self) -> list[str]:
-        needs = {key: one.needs for key, one in self._registered.items() if one.needs}
-        if not needs:
-            return []
-        keys = list(self._registered)
-        unknown = [
-            f"Step {key} depends on non-existent step {need.key}"
-            for key, its in needs.items()
-            for need in its
-            if need.key not in self._registered
-        ]
-        known = {key: [need for need in its if need.key in self._registered] for key, its in needs.items()}
-        others = [fault for fault in check_graph(keys, known) if "cycle" not in fault]
-        cycle = find_cycle({key: [need for need in its if need.key != key] for key, its in known.items()})
-        return unknown + others + ([f"Circular dependency: {' -> '.join(cycle)}"] if cycle else [])
-
-    def _step(self, key: str) -> Step:
-        registered = self._registered[key]
-        return step(key, registered.executor, [need.key for need in registered.needs])
+    def _graph_faults(self, order: Sequence[str], *, explicit: bool) -> list[str]:
+        return self._registered.needs_faults() + (self._registered.order_faults(order) if explicit else [])
 
 
 class DAGRunnerFactory(IDAGRunnerFactory):
@@ -430,22 +402,8 @@ class DAGRunnerFactory(IDAGRunnerFactory):
         return StatefulDAGRunner(store=store, run_id=run_id)
 
 
-@lru_cache(maxsize=256)
-def _policy_text(max_retries: int, delay_s: float, backoff: RetryBackoffStrategy) -> str | None:
-    return policy(max_retries, delay_s, backoff).to_json()
-
-
-def _milliseconds(step_id: str, timeout_s: float | None) -> int | None:
-    if timeout_s is None:
-        return None
-    if not timeout_s > 0:
-        raise BadInput(f"expected the timeout of step {step_id!r} to be more than 0 seconds, got: {timeout_s!r}")
-    return max(1, round(timeout_s * 1000))
-
-
-def _repeated(keys: Sequence[str]) -> list[str]:
-    seen: set[str] = set()
-    return list(dict.fromkeys(key for key in keys if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+def _is_moved(step: DAGStepState) -> bool:
+    return step.status is not DAGStepStatus.PENDING
 
 
 __all__ = [

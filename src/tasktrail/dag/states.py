@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -57,7 +58,7 @@ class DAGStepState:
 
     def __init__(self, step_id: str, max_retries: int = 3) -> None:
         self.step_id = step_id
-        self.status = DAGStepStatus.PENDING
+        self._status = DAGStepStatus.PENDING
         self.start_time: datetime | None = None
         self.end_time: datetime | None = None
         self.retry_count = 0
@@ -69,6 +70,15 @@ class DAGStepState:
 
     def __repr__(self) -> str:
         return f"DAGStepState({self.step_id!r}, status={self.status.value})"
+
+    @property
+    def status(self) -> DAGStepStatus:
+        """Where it stands; a word may be assigned too."""
+        return self._status
+
+    @status.setter
+    def status(self, value: DAGStepStatus | str) -> None:
+        self._status = DAGStepStatus(value)
 
     @property
     def duration_seconds(self) -> float | None:
@@ -129,8 +139,8 @@ class DAGStepState:
             "retry_count": self.retry_count,
             "max_retries": self.max_retries,
             "error": self.error,
-            "result": self.result,
-            "metadata": self.metadata,
+            "result": copy.deepcopy(self.result),
+            "metadata": copy.deepcopy(self.metadata),
         }
 
     @classmethod
@@ -145,6 +155,7 @@ class DAGStepState:
         step.status = DAGStepStatus(data.get("status", "pending"))
         step.start_time, step.end_time = moment(data.get("start_time")), moment(data.get("end_time"))
         step.retry_count = data.get("retry_count", 0)
+        step.worked_s = data.get("duration_seconds")
         step.error, step.result = data.get("error"), data.get("result")
         step.metadata = dict(data.get("metadata") or {})
         return step
@@ -190,10 +201,6 @@ class Steps(MutableMapping[str, DAGStepState]):
         """From now on the steps are those of a store."""
         self._source = source
         self.reload()
-
-    def forget_expected(self) -> None:
-        """The steps that no store knew are stored now."""
-        self._expected = {}
 
     def load_all(self) -> None:
         """Make all steps with one look at the store."""
@@ -256,7 +263,7 @@ class DAGRun:
     def __init__(self, dag_id: str, run_id: str | None = None) -> None:
         self.dag_id = dag_id
         self.run_id = run_id or str(uuid.uuid4())
-        self.status = DAGRunStatus.CREATED
+        self._status = DAGRunStatus.CREATED
         self.created_at = datetime.now(UTC)
         self.updated_at = self.created_at
         self.start_time: datetime | None = None
@@ -268,6 +275,15 @@ class DAGRun:
 
     def __repr__(self) -> str:
         return f"DAGRun({self.dag_id!r}, run_id={self.run_id!r}, status={self.status.value})"
+
+    @property
+    def status(self) -> DAGRunStatus:
+        """Where it stands; a word may be assigned too."""
+        return self._status
+
+    @status.setter
+    def status(self, value: DAGRunStatus | str) -> None:
+        self._status = DAGRunStatus(value)
 
     def add_step(self, step_id: str, max_retries: int = 3) -> DAGStepState:
         """Add a step and return it."""
@@ -352,7 +368,7 @@ class DAGRun:
             "end_time": iso(self.end_time),
             "duration_seconds": self.duration_seconds,
             "error": self.error,
-            "metadata": self.metadata,
+            "metadata": copy.deepcopy(self.metadata),
             "steps": {key: step.to_dict() for key, step in self.steps.items()},
         }
 
@@ -381,18 +397,29 @@ def validate_dag_step_state(data: Mapping[str, Any]) -> bool:
     Raises:
         BadInput: It does not; the details name every field that is wrong.
     """
-    return _validate("a step", data, _STEP_FIELDS, ("step_id",), DAGStepStatus)
+    return _refuse("a step", _faults("a step", data, _STEP_FIELDS, ("step_id",), DAGStepStatus))
 
 
-def validate_dag_run(data: Mapping[str, Any]) -> bool:
+def validate_dag_run(data: Any) -> bool:
     """Return True for a dictionary that describes a run, its steps included.
 
     Raises:
         BadInput: It does not; the details name every field that is wrong.
     """
-    _validate("a run", data, _RUN_FIELDS, ("run_id", "dag_id"), DAGRunStatus)
-    for key, step in (data.get("steps") or {}).items():
-        _validate(f"step {key!r}", {"step_id": key, **step}, _STEP_FIELDS, ("step_id",), DAGStepStatus)
+    faults = _faults("a run", data, _RUN_FIELDS, ("run_id", "dag_id"), DAGRunStatus)
+    steps = data.get("steps") if isinstance(data, Mapping) else None
+    for key, step in steps.items() if isinstance(steps, Mapping) else ():
+        full = {"step_id": key, **step} if isinstance(step, Mapping) else step
+        found = _faults("it", full, _STEP_FIELDS, ("step_id",), DAGStepStatus)
+        if isinstance(step, Mapping) and full["step_id"] != key:
+            found.append(f"expected step_id to be {key!r}, got: {full['step_id']!r}")
+        faults += [f"step {key!r}: {fault}" for fault in found]
+    return _refuse("a run", faults)
+
+
+def _refuse(what: str, faults: list[str]) -> bool:
+    if faults:
+        raise BadInput(f"{what} cannot be read", details=faults)
     return True
 
 
@@ -407,23 +434,29 @@ _RUN_FIELDS: Mapping[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def _validate(
+def _faults(
     what: str, data: Any, fields: Mapping[str, tuple[type, ...]], required: tuple[str, ...], words: type[Enum]
-) -> bool:
+) -> list[str]:
     if not isinstance(data, Mapping):
-        raise BadInput(f"expected {what} to be a dictionary, got: {type(data).__name__}")
+        return [f"expected {what} to be a dictionary, got: {type(data).__name__}"]
     faults = [f"{name} is missing" for name in required if not data.get(name)]
-    for name, kinds in fields.items():
-        if name in data and (not isinstance(data[name], kinds) or isinstance(data[name], bool)):
-            faults.append(f"expected {name} to be {kinds[0].__name__}, got: {type(data[name]).__name__}")
-        elif name.endswith(("_time", "_at")) and data.get(name) and not _is_moment(data[name]):
-            faults.append(f"expected {name} to be an ISO 8601 time, got: {data[name]!r}")
+    for name in fields:
+        if name in data and (fault := _field_fault(name, data[name], fields[name])):
+            faults.append(fault)
     known = [word.value for word in words]
     if "status" in data and data["status"] not in known:
         faults.append(f"expected status to be one of {', '.join(known)}, got: {data['status']!r}")
-    if faults:
-        raise BadInput(f"{what} cannot be read", details=faults)
-    return True
+    return faults
+
+
+def _field_fault(name: str, value: Any, kinds: tuple[type, ...]) -> str | None:
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        return f"expected {name} to be {kinds[0].__name__}, got: {type(value).__name__}"
+    if isinstance(value, int) and value < 0:
+        return f"expected {name} to be at least 0, got: {value}"
+    if name.endswith(("_time", "_at")) and isinstance(value, str) and value and not _is_moment(value):
+        return f"expected {name} to be an ISO 8601 time, got: {value!r}"
+    return None
 
 
 def iso(value: datetime | None) -> str | None:

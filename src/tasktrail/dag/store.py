@@ -112,7 +112,7 @@ class DAGRunStore:
             Conflict: There is a run of this id.
             BadInput: The id is none, or a result is not JSON; nothing is stored.
         """
-        picture = _picture(run)
+        picture = _picture(run, self.ledger.clock.now())
         tasks = tuple(_draft(run.steps[task.key], task) for task in picture.tasks)
         row = self._create(RunDraft("dag", run.run_id, run.dag_id, tasks, metadata=picture.metadata), picture)
         Record(self.ledger, row, run.run_id, run).refresh(row)
@@ -145,7 +145,7 @@ class DAGRunStore:
         if not isinstance(run.record, Record) or not self._stands_for(run.record, stored):
             raise Conflict(f"this object is not the stored DAGRun {run.run_id}", hint="change what get() returns")
         run.record.save_expected()
-        self._put_in_index(run.run_id, self.find(run.run_id))
+        self.note_status(run.run_id)
         return True
 
     def _stands_for(self, record: Record, run: Run) -> bool:
@@ -221,6 +221,10 @@ class DAGRunStore:
         by_status = Counter(one["status"] for one in entries)
         rate = round(100 * by_status["success"] / len(entries), 2) if entries else 0.0
         return {"total_runs": len(entries), "by_status": dict(by_status), "success_rate": rate}
+
+    def note_status(self, run_id: str) -> None:
+        """Bring a run's entry in the index to where the run stands now."""
+        self._put_in_index(run_id, self.find(run_id))
 
     # reading: from the store, or from the files alone
 
@@ -375,12 +379,12 @@ def _path_of(record: Record) -> str | None:
     return record.ledger.store.read(path)
 
 
-def _picture(run: DAGRun) -> Picture:
+def _picture(run: DAGRun, now: int) -> Picture:
     """What a draft says, as a run file of it would."""
     status, error = RUN_STATUSES[DAGRunStatus(run.status)], run.error
     return Picture(
         run.run_id, run.dag_id, status if status != "created" else None, error, _json(run.metadata),
-        stored(run.created_at), None, stored(run.start_time), stored(run.end_time),
+        stored(run.created_at), now, stored(run.start_time), stored(run.end_time),
         tuple(_task_picture(key, step) for key, step in run.steps.items()),
     )  # fmt: skip
 

@@ -126,10 +126,8 @@ class Attachments:
         picture = Picture.of(run, tasks)
         if document.written is None:
             return picture
-        said = Picture.from_json(document.written)  # words of its own, which the store cannot take over
-        return replace(
-            picture, name=said.name, workflow=said.workflow, created_at=said.created_at or picture.created_at
-        )
+        said = Picture.from_json(document.written)  # words of its own, which the store does not take over
+        return replace(picture, name=said.name, created_at=said.created_at or picture.created_at)
 
     # reading
 
@@ -201,8 +199,9 @@ class Attachments:
         edit = RunEdit(
             run_id,
             edits,
-            tuple(map(_draft, added)),
+            [(_draft(task), None) for task in added],
             metadata=str(found.run["metadata"] or "{}") if "metadata" in found.run else None,
+            workflow=_text(found.run.get("workflow")),
             source=f"document changed at {document.look.signature.mtime_ns // 1_000_000_000} s",
         )
         save_in(tx, self._ledger, edit, self._ledger.clock.now())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.values import NOTHING, Encoded
@@ -42,13 +42,24 @@ class TaskEdit:
 
 @dataclass(frozen=True, slots=True)
 class RunEdit:
-    """What a draft says of its run. `declared` is the status and error that its tasks do not explain."""
+    """What a draft says of its run.
+
+    Args:
+        added: New tasks, each with what is said of it beside; its `task_id` and `version` do not count.
+        declared: The status and error that its tasks do not explain.
+        metadata: JSON text; None leaves it.
+        workflow: Another name of what is executed; None leaves it.
+        loaded: The run as it was when the draft was loaded: another status, error or metadata now is a conflict. None
+            does not look.
+    """
 
     run_id: int
     tasks: Sequence[TaskEdit] = ()
-    added: Sequence[TaskDraft] = ()
+    added: Sequence[tuple[TaskDraft, TaskEdit | None]] = ()
     declared: tuple[RunStatus, str | None] | None = None
     metadata: str | None = None
+    workflow: str | None = None
+    loaded: Run | None = None
     source: str = "draft"
 
 
@@ -71,9 +82,10 @@ def save(ledger: Ledger, edit: RunEdit) -> Run:
 def save_in(tx: Transaction, ledger: Ledger, edit: RunEdit, now: int) -> None:
     """Save a draft inside a transaction that does more. What it declares is compared with what the tasks come to."""
     mark = Mark(ledger.actor, note=f"adopted from a {edit.source}")
+    _check_run(tx.run(edit.run_id), edit)
     if edit.added:
-        ledger.add_in(tx, edit.run_id, edit.added, now)
-    for one in edit.tasks:
+        ledger.add_in(tx, edit.run_id, [draft for draft, _ in edit.added], now)
+    for one in [*edit.tasks, *_said_of_added(tx, edit)]:
         task = _loaded(tx, one)
         one.payload.keep(tx, now)
         if one.definition or one.metadata is not None:
@@ -81,11 +93,40 @@ def save_in(tx: Transaction, ledger: Ledger, edit: RunEdit, now: int) -> None:
         if one.status is not None:
             ask = ledger.clean(Ask("adopt", target=one.status, values=one.values))
             tx.apply([(decide(task, ask, now), mark)])
-    if edit.metadata is not None:
-        tx.set_run(edit.run_id, metadata=edit.metadata, updated_at=now)
+    _define_run(tx, ledger, edit, now)
     tx.settle()
     if edit.declared and tx.run(edit.run_id).status != edit.declared[0]:
         ledger.declare_in(tx, edit.run_id, *edit.declared, now)
+
+
+def _said_of_added(tx: Transaction, edit: RunEdit) -> list[TaskEdit]:
+    said = []
+    for draft, one in edit.added:
+        if one is not None:
+            task = tx.task("task_by_key", key=draft.key, run_id=edit.run_id, item=draft.item, map_index=draft.map_index)
+            assert task is not None
+            said.append(replace(one, task_id=task.id, version=task.version))
+    return said
+
+
+def _check_run(run: Run, edit: RunEdit) -> None:
+    """What a draft says of the run itself stands on what it was loaded with."""
+    loaded = edit.loaded
+    if loaded is None:
+        return
+    own = (run.status, run.declared_error) == (loaded.status, loaded.declared_error)
+    if (edit.declared and not own) or (edit.metadata is not None and run.metadata != loaded.metadata):
+        raise Conflict(f"run {run.name} was changed by somebody else since it was loaded", hint="load it again")
+
+
+def _define_run(tx: Transaction, ledger: Ledger, edit: RunEdit, now: int) -> None:
+    run = tx.run(edit.run_id)
+    said = {"metadata": edit.metadata, "workflow": edit.workflow}
+    values = {name: value for name, value in said.items() if value is not None and value != getattr(run, name)}
+    if values:
+        changes = {name: [getattr(run, name), value] for name, value in values.items()}
+        tx.record_run(edit.run_id, "edit", now, ledger.actor, changes=json.dumps(changes, ensure_ascii=False))
+        tx.set_run(edit.run_id, updated_at=now, **values)
 
 
 def _loaded(tx: Transaction, edit: TaskEdit) -> Task:
@@ -101,8 +142,11 @@ def _define(tx: Transaction, ledger: Ledger, task: Task, edit: TaskEdit, now: in
     tx.execute("edit_task", {**params, "id": task.id, "was_version": task.version, "metadata": edit.metadata})
     changes = {name: [getattr(task, name), value] for name, value in edit.definition.items()}
     if edit.metadata is not None:
-        changes["metadata"] = [None, edit.metadata]
-    tx.record_run(task.run_id, "edit", now, ledger.actor, task_id=task.id, changes=json.dumps(changes))
+        row = tx.row("details_of_task", id=task.id)
+        changes["metadata"] = [cast(Value, row[2]) if row else None, edit.metadata]
+    details: dict[str, Any] = {"task_id": task.id, "changes": json.dumps(changes, ensure_ascii=False)}
+    tx.record_run(task.run_id, "edit", now, ledger.actor, **details)
+    tx.set_run(task.run_id, updated_at=now)
     if params["critical"] != task.critical and task.status == "failed":
         tx.count(task.run_id, n_stopping=1 if params["critical"] else -1)
     edited = tx.task("task_by_id", id=task.id)

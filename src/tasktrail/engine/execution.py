@@ -65,7 +65,7 @@ Pick = Callable[[Transaction], Sequence[Task]]
 _workers: Final[WeakKeyDictionary[SqliteStore, Worker]] = WeakKeyDictionary()
 
 
-def worker_of(ledger: Ledger) -> Worker:
+def worker_of(ledger: Ledger, patience_s: float | None = None) -> Worker:
     """Return this process's worker in the ledger's store; the first call registers it and marks the dead as stopped."""
     store = ledger.store
     known = _workers.get(store)
@@ -84,7 +84,13 @@ def worker_of(ledger: Ledger) -> Worker:
         assert added is not None
         return int(str(added[0]))
 
-    worker = _workers[store] = Worker(store.write(work), os.getpid(), lock)
+    try:
+        worker_id = store.write(work, patience_s=patience_s)
+    except BaseException:
+        if lock:
+            lock.free()
+        raise
+    worker = _workers[store] = Worker(worker_id, os.getpid(), lock)
     if lock:
         finalize(store, lock.free)
     return worker
@@ -137,7 +143,15 @@ class Execution:
 
     # owning
 
-    def begin(self, named: Collection[str], pick: Pick, *, only: bool = False, reopen: bool = False) -> Turn:
+    def begin(
+        self,
+        named: Collection[str],
+        pick: Pick,
+        *,
+        only: bool = False,
+        reopen: bool = False,
+        patience_s: float | None = None,
+    ) -> Turn:
         """Own the run, make everything named startable again with a fresh budget, and claim what comes first.
 
         What a dead owner left running is taken back (its attempt is `lost`), failed tasks are retried, and tasks of a
@@ -152,7 +166,7 @@ class Execution:
         Raises:
             Held: A living process executes it.
         """
-        worker = worker_of(self.ledger)
+        worker = worker_of(self.ledger, patience_s)
         seen = self._store.read(lambda tx: tx.run(self.run_id))
         owner = owner_of(self._store, seen)
         if owner:
@@ -171,7 +185,7 @@ class Execution:
 
         self._worker_id = worker.id
         self._documents = (seen.document_id,) if seen.document_id is not None else ()
-        turn = self.ledger.commit(work, documents=self._documents)
+        turn = self.ledger.commit(work, documents=self._documents, patience_s=patience_s)
         self._owned = turn.run.owner_token == self._token
         return turn
 
@@ -293,7 +307,8 @@ def _lapse(task: Task) -> Ask:
 def _taken_up(task: Task, run: Run, now: int, *, named: bool, only: bool, reopen: bool) -> Change | None:
     """Return what taking a run up again does to one of its tasks; None when nothing."""
     if not named:
-        return decide(task, Ask("skip", reason=LEFT_OUT), now) if only and task.status == "pending" else None
+        left_out = only and task.status in ("pending", "failed")
+        return decide(task, Ask("skip", reason=LEFT_OUT), now) if left_out else None
     if task.status == "failed":
         return decide(task, Ask("retry"), now)
     if task.status == "cancelled" and run.cancelled_at is not None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from typing import Final
 
+from tasktrail.engine.values import storable
 from tasktrail.model.lifecycle import Failure
 
 _LONGEST_MESSAGE: Final = 4_000
 _LONGEST_STACK: Final = 16_000
+_OURS: Final = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -19,28 +22,22 @@ def failure_of(error: BaseException) -> Failure:
 def _words(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception as broken:  # a foreign __str__
+    except Exception as broken:  # noqa: BLE001 - a foreign __str__
         text = f"(its text cannot be read: {type(broken).__name__})"
-    return _storable(text)
+    return storable(text)
 
 
 def _stack(error: BaseException) -> str | None:
-    """Skip our own frames above the step's, which tell the user nothing."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith("tasktrail."):
-        frames = frames.tb_next
-    if frames is None:
-        return None
+    """Leave our own frames out, which tell the user nothing."""
     try:
-        lines = traceback.format_exception(type(error), error, frames)
-    except Exception:  # as above
+        told = traceback.TracebackException(type(error), error, error.__traceback__)
+    except Exception:  # noqa: BLE001 - the exception's own methods
         return None
-    return _both_ends(_storable("".join(lines)), _LONGEST_STACK)
-
-
-def _storable(text: str) -> str:
-    """No database takes lone surrogates."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+    theirs = [frame for frame in told.stack if not frame.filename.startswith(_OURS)]
+    if not theirs:
+        return None
+    told.stack = traceback.StackSummary.from_list(theirs)
+    return _both_ends(storable("".join(told.format())), _LONGEST_STACK)
 
 
 def _both_ends(text: str, longest: int) -> str:

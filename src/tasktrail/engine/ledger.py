@@ -6,16 +6,16 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain, count
+from itertools import count
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from tasktrail.engine.ids import RANDOM_IDS, Ids
-from tasktrail.engine.values import NOTHING, Encoded
+from tasktrail.engine.values import NOTHING, Encoded, storable
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, Conflict, Held, NotFound
 from tasktrail.model.graph import Need, check_graph, dead_needs, downstream, unmet
 from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, Verb, decide
-from tasktrail.model.reference import check_key, check_run_id
+from tasktrail.model.reference import MAX_RUN_ID_CHARS, check_key, check_run_id
 from tasktrail.model.run import Kind, Run, RunStatus
 from tasktrail.model.scrub import scrub_text
 from tasktrail.model.task import Status, Task
@@ -319,7 +319,7 @@ class Ledger:
 
     def clean_text(self, text: str | None) -> str | None:
         """Return a text as it may be stored."""
-        return self._scrub(text) if text else text
+        return self._scrub(storable(text)) if text else text
 
     def clean_failure(self, failure: Failure) -> Failure:
         """Return a failure as it may be stored."""
@@ -359,9 +359,11 @@ def _without_documents(tx: Transaction, work: Callable[[Transaction], T]) -> T:
 
 def free_name(tx: Transaction, kind: Kind, name: str) -> str:
     """Return the name, with -2, -3 … where another run of its kind has it."""
-    taken = {str(row[0]) for row in tx.rows("names_taken", kind=kind, prefix=name)}
-    names = chain([name], (f"{name}-{number}" for number in count(2)))
-    return next(one for one in names if one not in taken)
+    if not tx.runs("runs_by_name", name=name, kind=kind):
+        return name
+    taken = {str(row[0]) for row in tx.rows("names_taken", kind=kind, prefix=name[: MAX_RUN_ID_CHARS - 8])}
+    numbers = (f"-{number}" for number in count(2))
+    return next(one for ending in numbers if (one := name[: MAX_RUN_ID_CHARS - len(ending)] + ending) not in taken)
 
 
 def _existing(tx: Transaction, task_id: int) -> Task:
@@ -377,12 +379,10 @@ def check_tasks(drafts: Sequence[TaskDraft], known: Sequence[str] = ()) -> None:
     Raises:
         BadInput: Something is wrong; the details say what.
     """
-    for draft in drafts:
-        check_key(draft.key)
-    if not any(draft.needs for draft in drafts) and not _repeats(known, drafts):
-        return
-    needs = {draft.key: draft.needs for draft in drafts}
-    faults = check_graph([*known, *(draft.key for draft in drafts)], needs)
+    faults = [fault for draft in drafts if (fault := key_fault(draft.key))]
+    if any(draft.needs for draft in drafts) or _repeats(known, drafts):
+        needs = {draft.key: draft.needs for draft in drafts}
+        faults += check_graph([*known, *(draft.key for draft in drafts)], needs)
     if faults:
         raise BadInput("these tasks cannot be a graph", details=faults)
 
@@ -420,6 +420,15 @@ def distinct(needs: Sequence[Need]) -> Sequence[Need]:
         if need.key not in by_key or not need.optional:
             by_key[need.key] = need
     return list(by_key.values())
+
+
+def key_fault(key: str) -> str | None:
+    """Return what is wrong with a key, None when nothing is."""
+    try:
+        check_key(key)
+    except BadInput as error:
+        return error.message
+    return None
 
 
 def _repeats(known: Sequence[str], drafts: Sequence[TaskDraft]) -> bool:

@@ -94,6 +94,7 @@ class Runner:
         self._pick = self._pick_ready if plan.order is None else self._pick_next
         self._seen = (-1, -1)
         self._retried = False
+        self._n_unknown = 0
         self._cancelled = False
         self._over = False
 
@@ -106,10 +107,9 @@ class Runner:
         """
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
-        turn = self._begin()
         self._poll_handle = self._loop.call_later(_POLL_S, self._poll)
         try:
-            await self._drive(turn)
+            await self._drive(await self._commit(self._begin))
         except asyncio.CancelledError:
             await self._interrupt()
             raise
@@ -129,10 +129,12 @@ class Runner:
 
     # the loop
 
-    def _begin(self) -> Turn:
+    def _begin(self, patience_s: float | None) -> Turn:
         plan = self._plan
         named = plan.steps if plan.order is None else plan.order
-        return self._execution.begin(named, self._pick, only=plan.only, reopen=plan.only)
+        return self._execution.begin(
+            named, self._pick, only=plan.only, reopen=plan.only, patience_s=patience_s
+        )
 
     async def _drive(self, turn: Turn) -> None:
         while True:
@@ -142,19 +144,24 @@ class Runner:
                 self._launch(claim, turn.run)
             if self._plan.watch:
                 self._plan.watch(turn.run)
-            if not (self._running or self._answers or (self._alarms and turn.run.accepts_starts)):
+            if not (self._running or self._answers or self._waits_for_time(turn.run)):
                 return
             await self._woken.wait()
             self._woken.clear()
             turn = await self._advance()
 
+    def _waits_for_time(self, run: Run) -> bool:
+        """Whether a retry is still to come; somebody may have skipped the step meanwhile."""
+        if not self._alarms or not run.accepts_starts:
+            return False
+        row = self._ledger.store.read(lambda tx: tx.row("next_due", run_id=run.id))
+        return row is not None and row[0] is not None
+
     async def _advance(self) -> Turn:
-        """Commit on the loop's own thread, unless another process writes for long: then the loop must not stand still."""
         answers, self._answers = self._answers, []
-        try:
-            turn = self._execution.advance(answers, self._pick, patience_s=_INLINE_PATIENCE_S)
-        except Busy:
-            turn = await self._advance_on_thread(answers)
+        turn = await self._commit(
+            lambda patience_s: self._execution.advance(answers, self._pick, patience_s=patience_s)
+        )
         for answer in answers:
             if answer.ask.not_before is not None:
                 self._set_alarm(answer.ask.not_before)
@@ -164,9 +171,15 @@ class Runner:
             _log.warning("step %s: the answer of attempt %s came too late and is void", task.key, task.attempts)
         return turn
 
-    async def _advance_on_thread(self, answers: Sequence[Answer]) -> Turn:
-        """An interruption meanwhile must not lose what the commit claims."""
-        committing = asyncio.ensure_future(asyncio.to_thread(self._execution.advance, answers, self._pick))
+    async def _commit(self, call: Callable[[float | None], Turn]) -> Turn:
+        """Commit on the loop's own thread, unless another process writes for long: then the loop must not stand still.
+
+        An interruption meanwhile must not lose what the commit claims.
+        """
+        try:
+            return call(_INLINE_PATIENCE_S)
+        except Busy:
+            committing = asyncio.ensure_future(asyncio.to_thread(call, None))
         try:
             return await asyncio.shield(committing)
         except asyncio.CancelledError:
@@ -179,11 +192,17 @@ class Runner:
         if free <= 0:
             return []
         run_id = self._execution.run_id
-        ready = tx.tasks("ready_tasks", run_id=run_id, limit=free)
+        ready = tx.tasks("ready_tasks", run_id=run_id, limit=free + self._n_unknown)
         if self._retried:
             ready += tx.tasks("due_tasks", run_id=run_id, now=self._ledger.clock.now(), limit=free)
             ready.sort(key=lambda task: (task.priority, task.position))
-        return ready[:free]
+        known = [task for task in ready if task.key in self._plan.steps]
+        n_unknown = len(ready) - len(known)
+        if n_unknown > self._n_unknown and len(known) < free:
+            # Somebody added steps that have no code here: they are left alone, and must not hide others.
+            self._n_unknown = n_unknown
+            return self._pick_ready(tx)
+        return known[:free]
 
     def _pick_next(self, tx: Transaction) -> list[Task]:
         """The next in order, once the one before is settled."""

@@ -44,12 +44,15 @@ class Step:
         return self.function(*first, **arguments)
 
 
-def step(key: str, function: Callable[..., Any], available: Collection[str] = ()) -> Step:
+def step(
+    key: str, function: Callable[..., Any], available: Collection[str] = (), lacking: str = "needs no step of that name"
+) -> Step:
     """Return the step of a function.
 
     Args:
         available: Keys of the steps whose results it may ask for by parameter name; a key that is no identifier is
             asked for with `_` in place of what does not fit.
+        lacking: How the error says that nobody gives a result.
 
     Raises:
         BadInput: It is not callable, or asks for something that nobody gives.
@@ -64,8 +67,8 @@ def step(key: str, function: Callable[..., Any], available: Collection[str] = ()
     if missing:
         names = " and ".join(repr(name) for name in missing)
         raise BadInput(
-            f"step {key!r} has a parameter {names}, but no step of that name comes before it",
-            hint=f"register a step of that name before it, depend on it, or give {names} a default",
+            f"step {key!r} has a parameter {names}, but {lacking}",
+            hint=f"let it come after a step of that name, or give {names} a default",
         )
     wants_context = "ctx" in signature.names
     version, first = signature.code_version, signature.positional_only
@@ -75,8 +78,14 @@ def step(key: str, function: Callable[..., Any], available: Collection[str] = ()
 def _wanted(names: Collection[str], available: Collection[str]) -> dict[str, str]:
     wants = {name: name for name in names if name in available and name != "ctx"}
     if len(wants) + ("ctx" in names) < len(names):
-        by_identifier = {identifier(key): key for key in available}
-        wants.update({name: by_identifier[name] for name in names if name in by_identifier and name != "ctx"})
+        by_identifier: dict[str, str] = {}
+        for key in available:
+            name = identifier(key)
+            if name in by_identifier and name in names and name not in wants:
+                raise BadInput(f"a parameter {name!r} may mean step {by_identifier[name]!r} or step {key!r}")
+            by_identifier.setdefault(name, key)
+        found = {name: by_identifier[name] for name in names if name in by_identifier and name != "ctx"}
+        wants = {**found, **wants}
     return wants
 
 

@@ -11,6 +11,7 @@ from tasktrail.model.errors import BadInput
 
 KINDS = ("plan", "dag", "matrix", "job", "cards")
 MAX_KEY_CHARS = 200
+MAX_RUN_ID_CHARS = 128
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # for fullmatch: `$` would let a final newline through
 
 _RUN = re.compile(rf"(?:({'|'.join(KINDS)})/)?({RUN_ID.pattern})")

@@ -53,6 +53,7 @@ class SqliteStore:
         self._idle: list[tuple[apsw.Connection, _Patience]] = []
         self._patience = _Patience()
         self._opened = False
+        self._token = (0, 0)
         self._writer: apsw.Connection | None = None
         with _explained(self.where):
             self._open_writer()
@@ -103,10 +104,17 @@ class SqliteStore:
                 self._writer = None
 
     def changed_token(self) -> tuple[int, int]:
-        """Return what differs once anybody has committed, here or in another process; cheap enough to poll."""
-        with self._gate:
-            connection = self._connection()
-            return int(connection.pragma("data_version")), int(connection.total_changes())
+        """Return what differs once anybody has committed, here or in another process; cheap enough to poll.
+
+        It never waits: while a write is under way it is what it was before.
+        """
+        if self._gate.acquire(blocking=False):
+            try:
+                connection = self._connection()
+                self._token = int(connection.pragma("data_version")), int(connection.total_changes())
+            finally:
+                self._gate.release()
+        return self._token
 
     # keeping
 

@@ -29,7 +29,7 @@ _MOVED: Final = (
 )  # fmt: skip
 _moved: Final = attrgetter(*_MOVED)
 _COUNTED: Final = ("id", "status", *(f"n_{status}" for status in STATUSES), "n_unreachable", "n_stopping", "updated_at")
-_PUT: Final = tuple(name for name in RUN_FIELDS if name not in ("kind", "name", "workflow", "trace_id", "created_at"))
+_PUT: Final = tuple(name for name in RUN_FIELDS if name not in ("kind", "name", "trace_id", "created_at"))
 UNRECORDED: Final = frozenset({"worker_id", "lease_token", "lease_until", "open_attempt"})
 """Columns of a lease: they end with it and are no history."""
 _MET: Final[frozenset[Status]] = frozenset({"completed", "skipped"})
@@ -340,6 +340,7 @@ class Transaction:
             else:
                 self.execute("count_run", {name: getattr(run, name) for name in _COUNTED})
         self._deltas.clear()
+        self._moved_at.clear()
         self._read.clear()
         self._set.clear()
 

@@ -1,4 +1,4 @@
-"""What every kind of document must do, as tests: subclass `DocumentContract`, name a codec, make samples, run pytest."""
+"""What every kind of document must do, as tests: subclass `DocumentContract`, name a codec, make samples."""
 
 from __future__ import annotations
 
@@ -185,9 +185,7 @@ class DocumentContract:
         """Its change stays, ours is nowhere."""
         run = self.look(ledger, path)
         flip: Iterator[Status] = iter(["completed", "pending"] * 50)
-        _interrupt_writing(
-            monkeypatch, 100, lambda: edit(path, lambda text: self.edited(text, KEYS[0], next(flip)))
-        )
+        _interrupt_writing(monkeypatch, 100, lambda: edit(path, lambda text: self.edited(text, KEYS[0], next(flip))))
 
         with pytest.raises(Conflict, match=path.name):
             ledger.ask(tasks(ledger, run)[1].id, Ask("complete"))
@@ -304,7 +302,7 @@ class DocumentContract:
         killed = die_everywhere(__name__, "_child_completes", tmp_path, self.codec, self.kind)
 
         assert {"rename", "fsync", "COMMIT"} <= set(killed)
-        for n, step in enumerate(killed + ["the end"], 1):
+        for n, step in enumerate([*killed, "the end"], 1):
             survived = n > len(killed)
             ours = self._check_survivor(tmp_path / str(n), f"killed before step {n}: {step}")
             assert ours == "completed" or not survived
@@ -406,13 +404,14 @@ def _interrupt_writing(monkeypatch: pytest.MonkeyPatch, times: int, act: Callabl
     monkeypatch.setattr(DocumentFile, "_write_part", write_part)
 
 
-# ------------------------------------------------------------------------------------------------ dying at the n-th step
+# ----------------------------------------------------------------------------------------------- dying at the n-th step
 
 
-def die_everywhere(module: str, scene: str, folder: Path, *arguments: object) -> list[str]:
+def die_everywhere(module: str, scene: str, folder: Path, *arguments: object, only: str = "") -> list[str]:
     """Play a scene in processes that are killed before their first step, their second … until one survives.
 
     Args:
+        only: The words of the steps that count, with commas; all others are passed over. Empty counts all.
         scene: A function of the module, called with a folder of its own, `folder/<n>`, the arguments as text, and
             `arm`: what happens after that is called counts. It gives the store whose statements are steps.
 
@@ -422,9 +421,10 @@ def die_everywhere(module: str, scene: str, folder: Path, *arguments: object) ->
     script = (
         "import importlib, sys\n"
         "from tasktrail.testing.document_contract import _die_everywhere\n"
-        "_die_everywhere(getattr(importlib.import_module(sys.argv[1]), sys.argv[2]), sys.argv[3], sys.argv[4:])"
+        "scene = getattr(importlib.import_module(sys.argv[1]), sys.argv[2])\n"
+        "_die_everywhere(scene, sys.argv[3], sys.argv[4], sys.argv[5:])"
     )
-    command = [sys.executable, "-c", script, module, scene, str(folder), *map(str, arguments)]
+    command = [sys.executable, "-c", script, module, scene, str(folder), only, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)}
     found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_LONGEST_S, check=False)
     assert found.returncode == 0, found.stderr
@@ -435,7 +435,7 @@ def die_everywhere(module: str, scene: str, folder: Path, *arguments: object) ->
 Arm = Callable[[SqliteStore], None]
 
 
-def _die_everywhere(scene: Callable[..., None], folder: str, arguments: Sequence[str]) -> None:
+def _die_everywhere(scene: Callable[..., None], folder: str, only: str, arguments: Sequence[str]) -> None:
     """Fork once for each step: a child that starts from here costs milliseconds, a new process a second."""
     told: list[str] = []
     for n in count(1):
@@ -444,7 +444,7 @@ def _die_everywhere(scene: Callable[..., None], folder: str, arguments: Sequence
         reading, writing = os.pipe()
         pid = os.fork()
         if not pid:
-            _play(scene, here, arguments, n, writing)
+            _play(scene, here, arguments, _Death(n, writing, frozenset(filter(None, only.split(",")))))
         os.close(writing)
         with os.fdopen(reading) as pipe:
             step = pipe.read()
@@ -456,10 +456,10 @@ def _die_everywhere(scene: Callable[..., None], folder: str, arguments: Sequence
     print(json.dumps(told))  # noqa: T201  # to the process that asked
 
 
-def _play(scene: Callable[..., None], folder: Path, arguments: Sequence[str], n: int, pipe: int) -> None:
+def _play(scene: Callable[..., None], folder: Path, arguments: Sequence[str], death: _Death) -> None:
     code = 1
     try:
-        scene(folder, *arguments, lambda store: _arm(store, n, pipe))
+        scene(folder, *arguments, death.arm)
         code = 0
     except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
@@ -468,23 +468,37 @@ def _play(scene: Callable[..., None], folder: Path, arguments: Sequence[str], n:
         os._exit(code)
 
 
-def _arm(store: SqliteStore, n: int, pipe: int) -> None:
-    """From now on kill this process before its n-th step."""
-    steps = count(1)
+class _Death:
+    """Comes before the n-th step after it was armed, and tells the pipe which one that is.
 
-    def step(name: str) -> None:
-        if next(steps) == n:
-            os.write(pipe, name.encode())
-            os.kill(os.getpid(), signal.SIGKILL)
-            time.sleep(_LONGEST_S)  # a signal to oneself may take its time
+    Args:
+        words: Of the steps that count; empty counts all.
+    """
 
-    def traced(_cursor: object, sql: str, _bindings: object) -> bool:
-        step(" ".join(sql.split())[:60])
+    def __init__(self, n: int, pipe: int, words: frozenset[str]) -> None:
+        self._left = n
+        self._pipe = pipe
+        self._words = words
+
+    def arm(self, store: SqliteStore) -> None:
+        """From now on steps count: calls of the system that change files, and statements that change the store."""
+        for name, word in (("open", "open"), ("fsync", "fsync"), ("replace", "rename"), ("unlink", "unlink")):
+            setattr(os, name, _stepping(self._step, word, getattr(os, name)))
+        store._connection().exec_trace = self._trace
+
+    def _trace(self, _cursor: object, sql: str, _bindings: object) -> bool:
+        if not sql.startswith("SELECT"):  # to die before one that changes nothing is to die before the next
+            self._step(" ".join(sql.split())[:60])
         return True
 
-    for name, word in (("open", "open"), ("fsync", "fsync"), ("replace", "rename"), ("unlink", "unlink")):
-        setattr(os, name, _stepping(step, word, getattr(os, name)))
-    store._connection().exec_trace = traced
+    def _step(self, word: str) -> None:
+        if self._words and word not in self._words:
+            return
+        self._left -= 1
+        if not self._left:
+            os.write(self._pipe, word.encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(_LONGEST_S)  # a signal to oneself may take its time
 
 
 def _stepping(step: Callable[[str], None], word: str, function: Callable[..., R]) -> Callable[..., R]:

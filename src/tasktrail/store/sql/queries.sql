@@ -104,14 +104,6 @@ WHERE key = :key
   AND item = :item
   AND map_index = :map_index
 
--- name: tasks_by_key
--- A bare key, in all runs; the newest run first.
-SELECT {task_columns}
-FROM task
-WHERE key = :key
-ORDER BY run_id DESC, position
-LIMIT :limit
-
 -- name: tasks_of_run
 SELECT {task_columns}
 FROM task
@@ -194,6 +186,15 @@ WHERE run_id = :run_id + 0
   AND unmet = 0
 ORDER BY not_before
 LIMIT :limit + 0
+
+-- name: next_due
+-- When the first task that waits for its time may start.
+SELECT min(not_before)
+FROM task
+WHERE run_id = :run_id + 0
+  AND status = 'pending'
+  AND not_before IS NOT NULL
+  AND unmet = 0
 
 -- name: move_task
 -- The one query that sets a task's status. A claim's finish is guarded by its fence, all else by the version.
@@ -278,6 +279,7 @@ WHERE task_id IN (SELECT id FROM task WHERE run_id = :run_id)
 ORDER BY task_id, n
 
 -- name: failed_attempts_of_run
+-- Of each task in turn, the oldest first.
 SELECT {attempt_columns}
 FROM attempt
 WHERE task_id IN (SELECT id FROM task WHERE run_id = :run_id)
@@ -316,16 +318,6 @@ SELECT event.seq, event.at, event.actor, event.verb, event.from_status, event.to
 FROM event
 LEFT JOIN task ON task.id = event.task_id
 WHERE event.run_id = :run_id
-  AND event.seq > :after
-ORDER BY event.seq
-LIMIT :limit
-
--- name: events_of_task
-SELECT event.seq, event.at, event.actor, event.verb, event.from_status, event.to_status, event.attempt,
-  event.changes, event.note, task.key, task.item, task.map_index
-FROM event
-JOIN task ON task.id = event.task_id
-WHERE event.task_id = :task_id
   AND event.seq > :after
 ORDER BY event.seq
 LIMIT :limit
@@ -389,6 +381,7 @@ WHERE id = :id
 UPDATE run
 SET status = :status,
     version = version + 1,
+    workflow = :workflow,
     paused = :paused,
     cancelled_at = :cancelled_at,
     declared_status = :declared_status,
@@ -508,19 +501,6 @@ SELECT id
 FROM run
 ORDER BY id
 
--- name: counters_of_run
--- What the counters of a run's tasks must be, told from the rows alone.
-SELECT task.id, task.key, task.unmet, task.dead_needs, task.status
-FROM task
-WHERE task.run_id = :run_id
-ORDER BY task.id
-
--- name: open_attempts_of_run
-SELECT attempt.task_id, attempt.n
-FROM attempt
-WHERE attempt.ended_at IS NULL
-  AND attempt.task_id IN (SELECT id FROM task WHERE run_id = :run_id)
-
 -- name: newest_runs
 -- Public ids that a mistyped one may have meant, and of which a shell completes one.
 SELECT kind, name
@@ -560,6 +540,7 @@ ORDER BY event.seq DESC
 LIMIT :limit
 
 -- name: latest_events_of_task
+-- The newest first.
 SELECT event.seq, event.at, event.actor, event.verb, event.from_status, event.to_status, event.attempt,
   event.changes, event.note, task.key, task.item, task.map_index
 FROM event
@@ -575,11 +556,3 @@ SELECT {run_columns}
 FROM run
 WHERE worker_id IS NOT NULL
 ORDER BY id
-
--- name: store_facts
--- What the doctor tells of a SQLite file: version of the library and of the schema, journal, durability, size.
-SELECT sqlite_version(),
-  (SELECT user_version FROM pragma_user_version),
-  (SELECT journal_mode FROM pragma_journal_mode),
-  (SELECT synchronous FROM pragma_synchronous),
-  (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)
