@@ -234,9 +234,18 @@ class StatefulDAGRunner(IDAGRunner):
             ValueError: The run has no such step.
         """
         if from_step is not None:
+            self._check_code_from(from_step)
             self._ledger.take_back(self._record.row_id, from_step)
             self._record.refresh()
         return await self.execute()
+
+    def _check_code_from(self, step_id: str) -> None:
+        """Nothing is taken back that could not be done again."""
+        states = self._states()
+        if step_id not in states:
+            raise BadInput(f"DAGRun {self.run_id} has no step {step_id!r}", hint="see its steps in dag_run.steps")
+        again = dict.fromkeys(self._ledger.keys_from(self._record.row_id, step_id), cast(Status, "pending"))
+        self._check(list(self._registered), {**states, **again}, explicit=False)
 
     def _states(self) -> dict[str, Status]:
         """Where the steps stand that the store has already."""

@@ -255,6 +255,10 @@ class Ledger:
 
         return self.commit(work)
 
+    def keys_from(self, run_id: int, key: str) -> list[str]:
+        """Return what `take_back` would take back, in order."""
+        return self.store.read(lambda tx: [task.key for task in _from_task(tx, tx.run(run_id), key)])
+
     def take_back(self, run_id: int, key: str) -> Run:
         """Let a task be done again, with everything that needs it; in a run without needs, with all tasks after it.
 
