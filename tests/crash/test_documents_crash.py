@@ -18,12 +18,11 @@ from tasktrail.dag.store import ProjectRuns
 from tasktrail.engine.verification import verify
 from tasktrail.formats.run_json import RUN_JSON, STEP_WORDS
 from tasktrail.store.opening import open_store
-from tasktrail.store.sqlite import SqliteStore
-from tasktrail.testing.document_contract import assert_agree, die_everywhere
+from tasktrail.testing.document_contract import assert_agree
+from tasktrail.testing.dying import Arm, die_everywhere
 from tests import processes
 
 STEPS = ("fetch", "load", "save")
-Arm = Callable[[SqliteStore], None]
 FILES = "rename,fsync,unlink,COMMIT,BEGIN IMMEDIATE"
 
 pytestmark = [
@@ -142,8 +141,12 @@ def test_an_update_is_there_whole_or_not_at_all_and_a_change_by_hand_always(tmp_
 
 
 def delete(folder: Path, arm: Arm) -> None:
+    """A run with a history of its own is deleted."""
     store = opened(folder)
-    store.create(new_run())
+    run = new_run()
+    store.create(run)
+    run.steps["fetch"].start()
+    store.update(run)
     arm(store.ledger.store)
     store.delete("r1")
 
@@ -157,9 +160,8 @@ def test_a_deleted_run_is_there_with_its_history_or_gone(tmp_path: Path) -> None
         if found is not None:
             run = store.find("r1")
             assert run is not None
-            events = store.ledger.store.read(lambda tx: tx.rows("fold_events", run_id=run.id))  # noqa: B023
-            assert events[0][3] == "created", when
-            assert "document" not in str(events), when  # it is the run that was, not one made again from the file
+            events = store.ledger.store.read(lambda tx: tx.rows("events_of_run", run_id=run.id, after=0, limit=9))  # noqa: B023
+            assert events[1][8] == "adopted from a draft", when  # it is the run that was, none made again from its file
             assert store.delete("r1"), when
         assert check(store, when) is None
         store.ledger.store.close()

@@ -22,6 +22,7 @@ from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import StoreError, TasktrailError
 from tasktrail.store.opening import open_store
 from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.transaction import Transaction
 from tests.crash import faults
 from tests.crash.faults import Faults
 from tests.crash.processes import LONGEST_S
@@ -236,6 +237,44 @@ def test_a_commit_that_fails_is_told_to_everybody_who_shares_it(tmp_path: Path, 
         assert ledger.create_run(RunDraft("dag", "afterwards", "etl", ())).name == "afterwards"
         assert verify(store) == []
         store.close()
+
+
+def test_work_that_fails_after_it_has_written_leaves_nothing_in_the_commit_it_shares(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "tasks.db"), synchronous="normal")
+    ledger, leader_in, answered = Ledger(store, actor="tester"), threading.Event(), dict[str, str]()
+
+    def leading(tx: Transaction) -> None:
+        leader_in.set()
+        deadline = time.monotonic() + LONGEST_S
+        while len(store._group._waiting) < 4 and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def create(name: str) -> None:
+        def work(tx: Transaction) -> None:
+            params = {"name": name, "host": "here", "pid": 1, "boot_id": "b", "lock_name": "l", "at": 1}
+            tx.execute("add_worker", params).fetchall()
+            if name in "bd":
+                raise ValueError("changed my mind")
+
+        try:
+            store.write(work)
+            answered[name] = "stored"
+        except ValueError:
+            answered[name] = "error"
+
+    threads = [threading.Thread(target=store.write, args=(leading,))]
+    threads[0].start()
+    assert leader_in.wait(LONGEST_S)
+    threads += [threading.Thread(target=create, args=(name,)) for name in "abcd"]
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join(LONGEST_S)
+
+    assert answered == {"a": "stored", "b": "error", "c": "stored", "d": "error"}
+    assert {row[1] for row in store.read(lambda tx: tx.rows("unstopped_workers"))} == {"a", "c"}
+    assert ledger.create_run(RunDraft("dag", "afterwards", "etl", ())).name == "afterwards"
+    store.close()
 
 
 def read_for_ever(store: SqliteStore) -> None:

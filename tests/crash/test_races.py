@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ import pytest
 
 from tasktrail.dag import StatefulDAGRunner
 from tasktrail.dag.runner import Binding, bound
+from tasktrail.engine import execution
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
@@ -164,6 +167,29 @@ def test_a_dead_worker_is_never_taken_for_alive_by_those_who_look_at_the_same_ti
     assert seen.count(True) == 0
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES], ids=["too many open files", "another user's"])
+def test_a_lock_that_cannot_be_looked_at_is_not_taken_for_a_dead_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Whoever cannot tell must not take the work away: two would do it."""
+    folder, open_file = tmp_path / "workers", os.open
+    folder.mkdir()
+    (folder / "somebody.lock").touch()
+
+    def refusing(path: Any, *arguments: Any, **options: Any) -> int:
+        if str(path).endswith("somebody.lock"):
+            raise OSError(number, os.strerror(number), str(path))
+        return open_file(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refusing)
+    try:
+        seen = liveness.is_held(folder, "somebody.lock")
+    except OSError:
+        return
+
+    assert seen is True
+
+
 _LOOK = """
 import sys
 from pathlib import Path
@@ -183,18 +209,23 @@ def test_a_living_worker_is_seen_as_alive_by_other_processes_and_a_gone_one_is_n
     assert seen_elsewhere() == "False\n"
 
 
-def test_threads_that_execute_runs_at_once_are_one_worker(store: SqliteStore) -> None:
+def test_threads_that_execute_runs_at_once_are_one_worker(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """DESIGN §5.5: a process has one row and one lock for all its tasks."""
-    ledger, meeting = Ledger(store, actor="tester"), threading.Barrier(THREADS)
+    ledger, meeting, look = Ledger(store, actor="tester"), threading.Barrier(THREADS), execution.dead_workers
     ended: list[str] = []
+
+    def look_together(*arguments: Any) -> list[int]:
+        with contextlib.suppress(threading.BrokenBarrierError):  # they come one after another: just as well
+            meeting.wait(0.5)
+        return look(*arguments)
 
     def execute(number: int) -> None:
         with bound(Binding(ledger)):
             runner = StatefulDAGRunner(dag_run_id=f"run-{number}")
         runner.register_step("a", lambda: number)
-        meeting.wait(LONGEST_S)
         ended.append(asyncio.run(runner.execute()).status.value)
 
+    monkeypatch.setattr(execution, "dead_workers", look_together)
     threads = [threading.Thread(target=execute, args=(number,)) for number in range(THREADS)]
     for thread in threads:
         thread.start()

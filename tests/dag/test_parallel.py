@@ -32,7 +32,7 @@ def diamond(runner: ParallelStatefulDAGRunner) -> Recording:
 # --------------------------------------------------------------------------------------------------------------- needs
 
 
-@pytest.mark.requirement("BL-125", "BL-126")
+@pytest.mark.requirement("BL-125")
 async def test_a_step_starts_when_all_that_it_needs_is_done(parallel: ParallelStatefulDAGRunner) -> None:
     record = diamond(parallel)
 
@@ -42,7 +42,6 @@ async def test_a_step_starts_when_all_that_it_needs_is_done(parallel: ParallelSt
     assert run.status is DAGRunStatus.SUCCESS
 
 
-@pytest.mark.requirement("BL-126")
 def test_the_graph_can_be_asked_for(parallel: ParallelStatefulDAGRunner) -> None:
     diamond(parallel)
 
@@ -50,7 +49,6 @@ def test_the_graph_can_be_asked_for(parallel: ParallelStatefulDAGRunner) -> None
     assert parallel.validate_dependencies() is True
 
 
-@pytest.mark.requirement("BL-126")
 async def test_steps_may_be_registered_before_what_they_need(parallel: ParallelStatefulDAGRunner) -> None:
     record = Recording()
     parallel.register_step("b", record.step("b"), dependencies=["a"])
@@ -61,7 +59,6 @@ async def test_steps_may_be_registered_before_what_they_need(parallel: ParallelS
     assert record.ran == ["a", "b"]
 
 
-@pytest.mark.requirement("BL-126")
 @pytest.mark.parametrize(
     ("needs", "said"),
     [
@@ -87,7 +84,6 @@ async def test_a_graph_that_cannot_be_is_refused(
     assert ledger.store.read(lambda tx: tx.run(parallel._record.row_id)).n_tasks == 0
 
 
-@pytest.mark.requirement("BL-126")
 def test_a_need_that_is_named_twice_is_refused_or_counted_once(parallel: ParallelStatefulDAGRunner) -> None:
     record = Recording()
     parallel.register_step("a", record.step("a"))
@@ -217,7 +213,7 @@ async def test_a_critical_failure_stops_what_has_not_started_and_lets_finish_wha
     assert "Critical step 'a' failed" in run.metadata["failure_reason"]
 
 
-@pytest.mark.requirement("BL-080", "BL-126")
+@pytest.mark.requirement("BL-080")
 async def test_a_non_critical_failure_reaches_those_who_need_it_and_nobody_else(
     parallel: ParallelStatefulDAGRunner,
 ) -> None:
@@ -234,7 +230,6 @@ async def test_a_non_critical_failure_reaches_those_who_need_it_and_nobody_else(
     assert "needs" in run.steps["b"].metadata["skip_reason"]
 
 
-@pytest.mark.requirement("BL-126")
 async def test_an_optional_need_that_failed_is_met_with_none(parallel: ParallelStatefulDAGRunner) -> None:
     parallel.register_step("a", Failing(), max_retries=0, critical=False)
     parallel.register_step("b", lambda a: {"got": a}, optional_dependencies=["a"])
@@ -244,7 +239,6 @@ async def test_an_optional_need_that_failed_is_met_with_none(parallel: ParallelS
     assert (run.status, run.steps["b"].result) == (DAGRunStatus.PARTIAL_SUCCESS, {"got": None})
 
 
-@pytest.mark.requirement("BL-126")
 async def test_an_optional_need_that_cannot_be_reached_any_more_is_met_with_none(
     parallel: ParallelStatefulDAGRunner,
 ) -> None:
@@ -255,7 +249,7 @@ async def test_an_optional_need_that_cannot_be_reached_any_more_is_met_with_none
     assert (await parallel.execute()).steps["c"].result == {"got": None}
 
 
-@pytest.mark.requirement("BL-075", "BL-126")
+@pytest.mark.requirement("BL-075")
 async def test_a_resume_reaches_what_was_unreachable(new_parallel_runner: NewParallelRunner) -> None:
     record = Recording()
     first = new_parallel_runner()

@@ -54,7 +54,7 @@ async def test_from_a_step_on_all_that_come_after_it_are_done_again(runner: Stat
     assert run.metadata["resume_count"] == 1
 
 
-@pytest.mark.requirement("BL-111", "BL-126")
+@pytest.mark.requirement("BL-111")
 async def test_in_parallel_from_a_step_on_all_that_need_it_are_done_again(parallel: ParallelStatefulDAGRunner) -> None:
     record = Recording()
     for name, needs in (("a", ""), ("b", "a"), ("c", "b"), ("d", "a"), ("e", "cd")):

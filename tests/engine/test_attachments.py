@@ -1,4 +1,4 @@
-"""Run files and their runs: the contract of documents, and what a change by hand does to each column."""
+"""Run files pass the contract of documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from tasktrail.formats.run_json import RUN_JSON, STEP_WORDS
 from tasktrail.model.task import Status
-from tasktrail.testing.document_contract import DocumentContract
+from tasktrail.testing import DocumentContract
 
 WORDS = {status: word for word, status in STEP_WORDS.items() if word != "retry"}
 

@@ -15,7 +15,7 @@ from tasktrail.engine.runner import Plan, Runner
 from tasktrail.engine.steps import step
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.run import Run
-from tests.engine.executing import SOON_S, Engine, one
+from tests.engine.executing import SOON_S, Engine, one, until
 
 
 async def interrupted(
@@ -169,3 +169,30 @@ async def test_an_error_of_the_watcher_leaves_no_coroutine_behind(engine: Engine
     gc.collect()
 
     assert (await engine.execute(run_id, {"a": one})).status == "completed"
+
+
+async def test_a_cancelled_run_does_not_wait_for_ever_for_a_thread_that_hangs(
+    engine: Engine, gate: threading.Event
+) -> None:
+    began, run_id = asyncio.Event(), engine.new(TaskDraft("a"), TaskDraft("b"))
+    loop = asyncio.get_running_loop()
+
+    def hanging() -> str:
+        loop.call_soon_threadsafe(began.set)
+        gate.wait(SOON_S)
+        return "too late"
+
+    steps = {"a": step("a", hanging), "b": step("b", one)}
+    runner = Runner(engine.ledger, run_id, Plan(steps, order=["a", "b"], grace_s=0.02))
+    execution = asyncio.create_task(runner.execute())
+    await asyncio.wait_for(began.wait(), SOON_S)
+    engine.ledger.cancel_run(run_id)
+    runner.cancel()
+
+    run = await asyncio.wait_for(execution, SOON_S)
+
+    assert (run.status, run.worker_id, engine.task(run_id, "b").attempts) == ("cancelled", None, 0)
+    gate.set()
+    await until(lambda: "late" in engine.verbs(run_id))
+    assert (engine.task(run_id, "a").status, engine.task(run_id, "a").output) == ("cancelled", None)
+    assert "late" in engine.verbs(run_id)

@@ -69,7 +69,7 @@ async def test_back_off_is_waited_for_at_once() -> None:
 
 def test_what_is_public_is_there_and_nothing_else() -> None:
     assert [getattr(tasktrail.testing, name).__name__ for name in tasktrail.testing.__all__] == [
-        "FakeClock", "FixedIds", "LedgerMachine", "StoreContract",
+        "DocumentContract", "FakeClock", "FixedIds", "LedgerMachine", "StoreContract",
     ]  # fmt: skip
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = tasktrail.testing.nothing

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tasktrail.dag.interface import IDAGRunner, IDAGRunnerFactory
-    from tasktrail.dag.retries import RetryBackoffStrategy
     from tasktrail.dag.resume import DAGResumeManager
+    from tasktrail.dag.retries import RetryBackoffStrategy
     from tasktrail.dag.runner import DAGRunnerFactory, ParallelStatefulDAGRunner, StatefulDAGRunner
     from tasktrail.dag.states import (
         DAGRun,

@@ -23,10 +23,11 @@ from tasktrail.engine.runner import Plan, Runner
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, Conflict, TasktrailError
 from tasktrail.model.graph import Need
-from tasktrail.model.run import Run
 from tasktrail.model.reference import check_key, check_run_id
+from tasktrail.model.run import Run
 from tasktrail.model.task import Status
 
+_PENDING: Final[Status] = "pending"
 _TO_DO: Final = ("pending", "in_progress", "blocked", "failed")
 _EXPONENTIAL: Final = RetryBackoffStrategy.EXPONENTIAL
 
@@ -244,7 +245,7 @@ class StatefulDAGRunner(IDAGRunner):
         states = self._states()
         if step_id not in states:
             raise BadInput(f"DAGRun {self.run_id} has no step {step_id!r}", hint="see its steps in dag_run.steps")
-        again = dict.fromkeys(self._ledger.keys_from(self._record.row_id, step_id), cast(Status, "pending"))
+        again = dict.fromkeys(self._ledger.keys_from(self._record.row_id, step_id), _PENDING)
         self._check(list(self._registered), {**states, **again}, explicit=False)
 
     def _states(self) -> dict[str, Status]:
@@ -273,7 +274,7 @@ class StatefulDAGRunner(IDAGRunner):
         if faults:
             raise BadInput(faults[0], details=faults[1:])
 
-    def _graph_faults(self, order: Sequence[str], *, explicit: bool) -> list[str]:
+    def _graph_faults(self, order: Sequence[str], *, explicit: bool) -> list[str]:  # noqa: ARG002 - the parallel one's
         return []
 
     def _save(self) -> bool:
@@ -373,7 +374,9 @@ class ParallelStatefulDAGRunner(StatefulDAGRunner):
             dependencies: Ids of steps that must have succeeded.
             optional_dependencies: Ids of steps that it waits for; where one fails, its result is None.
         """
-        needs = tuple(Need(key) for key in dependencies) + tuple(Need(key, optional=True) for key in optional_dependencies)
+        needs = tuple(Need(key) for key in dependencies) + tuple(
+            Need(key, optional=True) for key in optional_dependencies
+        )
         self._register(step_id, executor, max_retries, retry_delay, retry_backoff, critical, timeout, needs)
 
     def validate_dependencies(self) -> bool:

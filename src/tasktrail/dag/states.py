@@ -440,9 +440,7 @@ def _faults(
     if not isinstance(data, Mapping):
         return [f"expected {what} to be a dictionary, got: {type(data).__name__}"]
     faults = [f"{name} is missing" for name in required if not data.get(name)]
-    for name in fields:
-        if name in data and (fault := _field_fault(name, data[name], fields[name])):
-            faults.append(fault)
+    faults += [fault for name in fields if name in data and (fault := _field_fault(name, data[name], fields[name]))]
     known = [word.value for word in words]
     if "status" in data and data["status"] not in known:
         faults.append(f"expected status to be one of {', '.join(known)}, got: {data['status']!r}")

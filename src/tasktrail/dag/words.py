@@ -1,4 +1,4 @@
-"""Document 003's words as the door's enums, both ways. The table itself lies with the run files, which speak them too."""
+"""Document 003's words as the door's enums, both ways. The table itself lies with the run files, which speak it."""
 
 from __future__ import annotations
 

@@ -40,6 +40,9 @@ class TaskEdit:
     payload: Encoded = NOTHING
 
 
+Addition = tuple[TaskDraft, TaskEdit | None]
+
+
 @dataclass(frozen=True, slots=True)
 class RunEdit:
     """What a draft says of its run.
@@ -55,7 +58,7 @@ class RunEdit:
 
     run_id: int
     tasks: Sequence[TaskEdit] = ()
-    added: Sequence[tuple[TaskDraft, TaskEdit | None]] = ()
+    added: Sequence[Addition] = ()
     declared: tuple[RunStatus, str | None] | None = None
     metadata: str | None = None
     workflow: str | None = None
@@ -83,9 +86,10 @@ def save_in(tx: Transaction, ledger: Ledger, edit: RunEdit, now: int) -> None:
     """Save a draft inside a transaction that does more. What it declares is compared with what the tasks come to."""
     mark = Mark(ledger.actor, note=f"adopted from a {edit.source}")
     _check_run(tx.run(edit.run_id), edit)
-    if edit.added:
-        ledger.add_in(tx, edit.run_id, [draft for draft, _ in edit.added], now)
-    for one in [*edit.tasks, *_said_of_added(tx, edit)]:
+    added = _not_there_yet(tx, edit)
+    if added:
+        ledger.add_in(tx, edit.run_id, [draft for draft, _ in added], now)
+    for one in [*edit.tasks, *_said_of_added(tx, edit.run_id, added)]:
         task = _loaded(tx, one)
         one.payload.keep(tx, now)
         if one.definition or one.metadata is not None:
@@ -99,14 +103,23 @@ def save_in(tx: Transaction, ledger: Ledger, edit: RunEdit, now: int) -> None:
         ledger.declare_in(tx, edit.run_id, *edit.declared, now)
 
 
-def _said_of_added(tx: Transaction, edit: RunEdit) -> list[TaskEdit]:
+def _not_there_yet(tx: Transaction, edit: RunEdit) -> list[Addition]:
+    """Another process may have added the same steps just now; they keep what it said."""
+    if not edit.added or not tx.run(edit.run_id).n_tasks:
+        return list(edit.added)
+    return [addition for addition in edit.added if _stored(tx, edit.run_id, addition[0]) is None]
+
+
+def _said_of_added(tx: Transaction, run_id: int, added: Sequence[Addition]) -> list[TaskEdit]:
     said = []
-    for draft, one in edit.added:
-        if one is not None:
-            task = tx.task("task_by_key", key=draft.key, run_id=edit.run_id, item=draft.item, map_index=draft.map_index)
-            assert task is not None
+    for draft, one in added:
+        if one is not None and (task := _stored(tx, run_id, draft)):
             said.append(replace(one, task_id=task.id, version=task.version))
     return said
+
+
+def _stored(tx: Transaction, run_id: int, draft: TaskDraft) -> Task | None:
+    return tx.task("task_by_key", key=draft.key, run_id=run_id, item=draft.item, map_index=draft.map_index)
 
 
 def _check_run(run: Run, edit: RunEdit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -62,15 +63,24 @@ class Turn:
 
 Pick = Callable[[Transaction], Sequence[Task]]
 
+_registering: Final = threading.Lock()
+_active: Final[set[str]] = set()
+"""Tokens of the executions of this process. One that the store still names and that is not here has ended badly."""
+
 _workers: Final[WeakKeyDictionary[SqliteStore, Worker]] = WeakKeyDictionary()
 
 
 def worker_of(ledger: Ledger, patience_s: float | None = None) -> Worker:
     """Return this process's worker in the ledger's store; the first call registers it and marks the dead as stopped."""
+    with _registering:
+        known = _workers.get(ledger.store)
+        if known is not None and known.pid == os.getpid():
+            return known
+        return _register(ledger, patience_s)
+
+
+def _register(ledger: Ledger, patience_s: float | None) -> Worker:
     store = ledger.store
-    known = _workers.get(store)
-    if known is not None and known.pid == os.getpid():
-        return known
     folder = store.lock_folder
     lock = liveness.LifeLock(folder) if folder else None
     dead = dead_workers(store)
@@ -169,7 +179,7 @@ class Execution:
         worker = worker_of(self.ledger, patience_s)
         seen = self._store.read(lambda tx: tx.run(self.run_id))
         owner = owner_of(self._store, seen)
-        if owner:
+        if owner and not (seen.worker_id == worker.id and seen.owner_token not in _active):
             raise Held(
                 f"run {seen.name} is being executed by {owner}",
                 hint=f"wait for it, or: tasktrail cancel {seen.name}",
@@ -185,6 +195,7 @@ class Execution:
 
         self._worker_id = worker.id
         self._documents = (seen.document_id,) if seen.document_id is not None else ()
+        _active.add(self._token)
         turn = self.ledger.commit(work, documents=self._documents, patience_s=patience_s)
         self._owned = turn.run.owner_token == self._token
         return turn
@@ -211,7 +222,7 @@ class Execution:
         now, mark = self.ledger.clock.now(), Mark(self.ledger.actor)
         if run.started_at is None and not only:
             return
-        lapses = [decide(task, _lapse(task), now) for task in tx.tasks("active_of_run", run_id=run.id)]
+        lapses = [decide(task, _lapse(), now) for task in tx.tasks("active_of_run", run_id=run.id)]
         tx.apply([(change, mark) for change in lapses])
         statuses = ["failed", *(["cancelled"] if run.cancelled_at else []), *(["skipped"] if reopen else [])]
         tasks = tx.tasks("tasks_of_run_in", run_id=run.id, statuses=json.dumps(statuses + ["pending"] * only))
@@ -222,12 +233,13 @@ class Execution:
         tx.apply([(change, mark) for change in taken if change])
 
     def end(self) -> None:
-        """Give the run back, unless its last answer did; what still runs stays in progress until somebody takes it up."""
+        """Give the run back, unless its last answer did; what still runs stays in progress until it is taken up."""
 
         def work(tx: Transaction) -> None:
             if tx.run(self.run_id).owner_token == self._token:
                 tx.set_run(self.run_id, worker_id=None, owner_token=None)
 
+        _active.discard(self._token)
         if self._owned:
             self._owned = False
             self.ledger.commit(work, documents=self._documents)
@@ -298,8 +310,8 @@ class Execution:
         return [Claim(change.after, str(mark.span_id)) for change, mark in starts if change.task.id in started]
 
 
-def _lapse(task: Task) -> Ask:
-    """What a dead owner left running goes back to pending. The loss is counted; a person who takes the run up forgives it."""
+def _lapse() -> Ask:
+    """What a dead owner left running goes back to pending. The loss is counted; who takes the run up forgives it."""
     words = "the process that executed it ended without an answer"
     return Ask("lapse", outcome="lost", failure=Failure("WorkerDied", words), reason=None)
 

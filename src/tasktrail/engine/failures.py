@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from pathlib import Path
 from typing import Final
 
 from tasktrail.engine.values import storable
@@ -11,7 +12,7 @@ from tasktrail.model.lifecycle import Failure
 
 _LONGEST_MESSAGE: Final = 4_000
 _LONGEST_STACK: Final = 16_000
-_OURS: Final = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+_OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -328,7 +328,9 @@ class Ledger:
     def clean_failure(self, failure: Failure) -> Failure:
         """Return a failure as it may be stored."""
         return Failure(
-            self._scrub(failure.type), self._scrub(failure.message), self._scrub(failure.stack) if failure.stack else None
+            self._scrub(failure.type),
+            self._scrub(failure.message),
+            self._scrub(failure.stack) if failure.stack else None,
         )
 
     def clean(self, ask: Ask) -> Ask:
@@ -340,12 +342,14 @@ class Ledger:
             reason=self.clean_text(ask.reason),
             summary=self.clean_text(ask.summary),
             failure=self.clean_failure(ask.failure) if ask.failure else None,
-            values={name: self._scrub(value) if name in TEXT_COLUMNS and isinstance(value, str) else value
-                    for name, value in ask.values.items()},
+            values={
+                name: self._scrub(value) if name in TEXT_COLUMNS and isinstance(value, str) else value
+                for name, value in ask.values.items()
+            },
         )
 
 
-class Documented(Exception):  # noqa: N818  # it is no error: the work is done again with the documents locked
+class Documented(Exception):  # it is no error: the work is done again with the documents locked
     """Work that touches documents was tried without their locks."""
 
     def __init__(self, ids: Collection[int]) -> None:

@@ -20,7 +20,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.steps import Step
 from tasktrail.engine.threads import Threads
 from tasktrail.engine.values import decode, encode
-from tasktrail.model.errors import BadInput, Busy
+from tasktrail.model.errors import BadInput, Busy, TasktrailError
 from tasktrail.model.lifecycle import Ask, Failure
 from tasktrail.model.retry import RetryPolicy, error_names_of, retry_after_of
 from tasktrail.model.run import Run
@@ -132,9 +132,7 @@ class Runner:
     def _begin(self, patience_s: float | None) -> Turn:
         plan = self._plan
         named = plan.steps if plan.order is None else plan.order
-        return self._execution.begin(
-            named, self._pick, only=plan.only, reopen=plan.only, patience_s=patience_s
-        )
+        return self._execution.begin(named, self._pick, only=plan.only, reopen=plan.only, patience_s=patience_s)
 
     async def _drive(self, turn: Turn) -> None:
         while True:
@@ -296,14 +294,19 @@ class Runner:
         """The execution is over; what an abandoned thread still says is kept and changes nothing."""
         _log.warning("step %s ended after its execution was over; its answer is void", running.step.key)
         if error is None:
-            self._execution.record_late(self._succeeded(running, value))
+            try:
+                self._execution.record_late(self._succeeded(running, value))
+            except TasktrailError as refused:
+                _log.warning("step %s: its late answer could not be kept: %s", running.step.key, refused)
 
     def _succeeded(self, running: _Running, value: object) -> Answer:
         try:
             payload = encode(value, f"the result of step {running.step.key!r}")
         except BadInput as error:
             failure = Failure(type(value).__name__, f"{error}; {error.hint}")
-            return Answer(running.claim, Ask("fail", failure=failure, outcome="error"), duration_us=_duration_us(running))
+            return Answer(
+                running.claim, Ask("fail", failure=failure, outcome="error"), duration_us=_duration_us(running)
+            )
         return Answer(running.claim, Ask("complete", output=payload.column), payload, _duration_us(running))
 
     def _failed(
@@ -327,7 +330,7 @@ class Runner:
         return Answer(running.claim, ask, duration_us=_duration_us(running))
 
     def _time_out(self, running: _Running) -> None:
-        """Its time is up: the attempt is over now. A coroutine is cancelled; a thread can only be told, and abandoned."""
+        """Its time is up: the attempt is over. A coroutine is cancelled; a thread can only be told, and abandoned."""
         seconds = (running.claim.task.timeout_ms or 0) / 1000
         words = f"step {running.step.key!r} did not end within {seconds:g} s"
         if not running.step.asynchronous:

@@ -178,7 +178,9 @@ def decide(task: Task, ask: Ask, now: int) -> Change:
     if target is None:
         raise BadInput(f"expected adopt to name a status, got: {ask.target!r}")
     if ask.verb == "start" and task.unmet and not ask.force:
-        raise UnmetNeed(f"task {task.key} waits for {task.unmet} of its needs", hint="finish what it needs, or use force")
+        raise UnmetNeed(
+            f"task {task.key} waits for {task.unmet} of its needs", hint="finish what it needs, or use force"
+        )
     values = _values(task, ask, target, now)
     opens = ask.verb in ("start", "restart")
     closes = None if task.open_attempt is None or ask.verb == "start" else ask.outcome or _CLOSES[ask.verb]

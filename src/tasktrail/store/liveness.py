@@ -14,11 +14,17 @@ if sys.platform == "win32":
 
     def _try_lock(fd: int) -> None:
         msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+
+    _try_look = _try_lock
 else:
     import fcntl
 
     def _try_lock(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _try_look(fd: int) -> None:
+        """Those who look share the lock: otherwise they would take each other for the living."""
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 _held: Final[dict[Path, int]] = {}
@@ -51,10 +57,12 @@ def is_held(folder: Path, name: str) -> bool:
         return True
     try:
         fd = os.open(path, os.O_RDWR)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:  # it cannot be looked at, which is no proof of death
+        return True
     try:
-        _try_lock(fd)
+        _try_look(fd)
     except OSError:
         return True
     finally:

@@ -15,7 +15,7 @@ def write_lock_holder(path: Path) -> str | None:
     Only /proc is asked: to open the file here would drop this process's own locks on it.
     """
     try:
-        inode = os.stat(f"{path}-shm").st_ino
+        inode = Path(f"{path}-shm").stat().st_ino
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
     except OSError:
         return None

@@ -68,4 +68,3 @@ def check(database: str, applied: Iterable[tuple[int, str]], where: str) -> None
     for number, checksum in applied:
         if known.get(number) != checksum:
             raise StoreError(f"{where}: migration {number} is not the one this Tasktrail ships")
-

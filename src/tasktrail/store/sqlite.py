@@ -231,7 +231,7 @@ class SqliteStore:
         try:
             yield connection
         finally:
-            if len(self._idle) < _READERS_KEPT:
+            if len(self._idle) < _READERS_KEPT and not connection.in_transaction:
                 self._idle.append((connection, patience))
             else:
                 connection.close()
@@ -261,16 +261,28 @@ class SqliteStore:
             try:
                 connection = self._connection()
                 self._begin(connection, max(ticket.patience_s for ticket in batch))
-            except BaseException as error:  # whatever it is belongs to the callers that wait
+            except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the callers that wait
                 _fail(batch, error)
                 return
             try:
                 self._run(connection, batch)
                 connection.execute("COMMIT")
-            except BaseException as error:  # as above
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+            except BaseException as error:  # noqa: BLE001 - as above
+                self._roll_back(connection)
                 _fail(batch, error)
+
+    def _roll_back(self, connection: apsw.Connection) -> None:
+        """A connection that cannot even roll back is given up; closing it does."""
+        if not connection.in_transaction:
+            return
+        try:
+            connection.execute("ROLLBACK")
+        except apsw.Error:
+            if self.path:
+                self._writer = None
+                connection.close()
+            else:
+                connection.execute("ROLLBACK")
 
     def _begin(self, connection: apsw.Connection, patience_s: float) -> None:
         self._patience.begin(patience_s)
@@ -357,7 +369,9 @@ def _fail(batch: Sequence[Ticket], error: BaseException) -> None:
 def _check_file(path: Path) -> None:
     """Look at the header before the database library touches the file, so that a wrong one stays as it was."""
     if path.is_dir():
-        raise NotAStore(f"{path} is a folder, not a Tasktrail store", hint=f"name a file in it: {path / 'tasktrail.db'}")
+        raise NotAStore(
+            f"{path} is a folder, not a Tasktrail store", hint=f"name a file in it: {path / 'tasktrail.db'}"
+        )
     try:
         with path.open("rb") as file:
             header = file.read(100)
@@ -366,12 +380,18 @@ def _check_file(path: Path) -> None:
         return
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    if not (_writable(path) and _writable(path.parent)):
+        raise StoreError(f"{path} cannot be written: it is read-only", hint="make file and folder writable")
     if not header:
         return
     if header[:16] != _HEADER or len(header) < 100:
         raise NotAStore(f"{path} is no Tasktrail store: it starts with {header[:16]!r}", hint="tasktrail --store FILE")
     if int.from_bytes(header[68:72], "big") not in (0, APPLICATION_ID):
         raise _foreign(str(path))
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _create(path: Path) -> None:

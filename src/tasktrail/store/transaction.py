@@ -283,7 +283,7 @@ class Transaction:
     # needs: every change of a need's met-ness moves the counters of those who need it, both ways
 
     def _propagate(self, changes: Iterable[tuple[Change, int]]) -> None:
-        """Collect what the changes do to those who need their tasks, then write it: on the way a sum may be negative."""
+        """Collect what the changes do to those who need their tasks, then write it: on the way sums may be negative."""
         met_now: list[int] = []
         shifts: dict[int, list[int]] = {}
         for change, dead_needs in changes:
@@ -367,7 +367,6 @@ class Transaction:
         at = run.updated_at
         self.record_run(run.id, "roll_up", at, "tasktrail", from_status=run.status, to_status=status)
         return run.having({"status": status, "finished_at": at if status in OVER else None})
-
 
 
 def _changes_text(task: Task, values: Mapping[str, Value]) -> str | None:
