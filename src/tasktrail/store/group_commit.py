@@ -12,7 +12,7 @@ _LARGEST_BATCH: Final = 256
 class Ticket:
     """One caller's work, its result or error, and the lock it waits on while somebody else leads."""
 
-    __slots__ = ("error", "leads", "passed_on", "patience_s", "result", "wake", "work")
+    __slots__ = ("error", "leads", "patience_s", "result", "wake", "work")
 
     def __init__(self, work: Callable[[Any], Any], patience_s: float) -> None:
         self.work = work
@@ -21,7 +21,6 @@ class Ticket:
         self.error: BaseException | None = None
         self.wake: threading.Lock | None = None
         self.leads = False
-        self.passed_on = False
 
     def outcome(self) -> Any:
         """Return the result, or raise what the work or the commit raised."""
@@ -51,27 +50,19 @@ class GroupCommit:
         """Run the ticket's work; return its result once it is committed."""
         if self._leader == threading.get_ident():
             raise RuntimeError("a transaction was asked for inside a transaction of the same thread")
-        leads = False
-        try:
-            with self._lock:
-                if not self._led:
-                    leads = self._led = True
-                else:
-                    self._queue(ticket)
+        with self._lock:
+            leads = not self._led
             if leads:
-                self._lead([ticket], ticket)
+                self._led = True
             else:
-                self._follow(ticket)
-        except BaseException:
-            if leads and not ticket.passed_on:  # interrupted between taking the lead and leading
-                self._leader, ticket.passed_on = None, self._pass_on()
-            raise
+                ticket.wake = threading.Lock()
+                ticket.wake.acquire()
+                self._waiting.append(ticket)
+        if leads:
+            self._lead([ticket], ticket)
+        else:
+            self._follow(ticket)
         return ticket.outcome()
-
-    def _queue(self, ticket: Ticket) -> None:
-        ticket.wake = threading.Lock()
-        ticket.wake.acquire()
-        self._waiting.append(ticket)
 
     def _follow(self, ticket: Ticket) -> None:
         assert ticket.wake is not None
@@ -95,22 +86,21 @@ class GroupCommit:
             self._commit(batch)
         finally:
             self._leader = None
-            own.passed_on = self._pass_on()
+            self._pass_on()
             for ticket in batch:
                 if ticket is not own and ticket.wake is not None:
                     ticket.wake.release()
 
-    def _pass_on(self) -> bool:
+    def _pass_on(self) -> None:
         """Let the first who waits lead, or leave the place free."""
         with self._lock:
-            if self._waiting:
-                heir = self._waiting[0]
-                heir.leads = True
-                assert heir.wake is not None
-                heir.wake.release()
-            else:
+            if not self._waiting:
                 self._led = False
-        return True
+                return
+            heir = self._waiting[0]
+            heir.leads = True
+            assert heir.wake is not None
+            heir.wake.release()
 
     def _give_up(self, ticket: Ticket) -> None:
         """A caller was interrupted while it waited: its work is withdrawn unless it is being committed just now."""
