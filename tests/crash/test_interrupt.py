@@ -183,7 +183,7 @@ def interrupted_at_line(store: SqliteStore, n: int) -> str | None:
     return where[0] if where else None
 
 
-@pytest.mark.xfail(reason="an interrupt between the lines that take the lead of a commit blocks later writes", strict=True)
+@pytest.mark.xfail(reason="an interrupt between two lines of taking a commit's lead blocks later writes", strict=True)
 def test_an_interrupt_at_any_line_of_a_write_leaves_a_store_that_can_be_used(tmp_path: Path) -> None:
     """Otherwise the next write waits for ever: of the program that cleans up, or of a notebook that goes on."""
     hanging: list[str] = []

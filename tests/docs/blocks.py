@@ -65,12 +65,18 @@ def blocks_of(page: Path) -> list[Block]:
 def run_page(page: Path) -> None:
     """Run all blocks of a page, in order, in the current folder; the first that fails ends it."""
     module = ModuleType(f"page_{page.stem}")
+    known, path = set(sys.modules), list(sys.path)
     sys.modules[module.__name__] = module  # dataclasses and pydantic look their module up by its name
+    sys.path.insert(0, str(Path.cwd()))  # as when a person types the page into an interpreter
     try:
         for block in blocks_of(page):
             run_block(block, module)
     finally:
-        del sys.modules[module.__name__]
+        sys.path[:] = path
+        for name in set(sys.modules) - known:
+            if getattr(sys.modules[name], "__file__", None) == str(Path.cwd() / f"{name}.py"):
+                del sys.modules[name]
+        sys.modules.pop(module.__name__, None)
 
 
 def run_block(block: Block, module: ModuleType) -> None:
