@@ -293,8 +293,8 @@ class Execution:
         done = tx.apply(changes)
         if len(done) == len(changes):
             return []
-        accepted = {change.task.id for change in done}
-        refused = [change for change, _ in changes if change.task.id not in accepted]
+        accepted = {id(change) for change in done}  # not by task: a late answer may come with the good one
+        refused = [change for change, _ in changes if id(change) not in accepted]
         for change in refused:
             details = {"task_id": change.task.id, "attempt": change.task.open_attempt}
             tx.record_run(self.run_id, "late", now, self.ledger.actor, changes=event_of_late_answer(change), **details)
