@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from tasktrail.model.errors import StoreError
-from tasktrail.store.group_commit import _LARGEST_BATCH, GroupCommit, Ticket
+from tasktrail.store.group_commit import _LARGEST_BATCH, Batch, GroupCommit, Ticket
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Transaction
 
@@ -26,7 +26,7 @@ class Desk:
         self.inside, self.go = threading.Event(), threading.Event()
         self.group = GroupCommit(self.commit)
 
-    def commit(self, batch: Sequence[Ticket]) -> None:
+    def commit(self, batch: Batch) -> None:
         self.leaders.append(threading.get_ident())
         if not self.batches:
             self.batches.append([])
@@ -34,7 +34,7 @@ class Desk:
             assert self.go.wait(60)
             self.batches.pop()
         self.batches.append([])
-        for ticket in batch:
+        for ticket in batch.tickets:
             try:
                 ticket.result = ticket.work(None)
             except Exception as error:
@@ -131,7 +131,7 @@ class InterruptedWake:
         self.acquired = 0
         self.interrupt = threading.Event()
 
-    def acquire(self) -> bool:
+    def acquire(self, timeout: float = -1) -> bool:
         self.acquired += 1
         if self.acquired == 1:
             return self.lock.acquire()

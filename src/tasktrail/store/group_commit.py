@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 _LARGEST_BATCH: Final = 256
+_LONGEST_WAIT_S: Final = 0.5
+"""Who was not told anything for so long looks for itself: whoever had to tell it may have been interrupted."""
 
 
 class Ticket:
     """One caller's work, its result or error, and the lock it waits on while somebody else leads."""
 
-    __slots__ = ("error", "leads", "patience_s", "result", "wake", "work")
+    __slots__ = ("batch", "error", "patience_s", "result", "wake", "withdrawn", "work")
 
     def __init__(self, work: Callable[[Any], Any], patience_s: float) -> None:
         self.work = work
         self.patience_s = patience_s
         self.result: Any = None
         self.error: BaseException | None = None
+        self.batch: Batch | None = None
         self.wake: threading.Lock | None = None
-        self.leads = False
+        self.withdrawn = False
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is to be done for it any more."""
+        return self.withdrawn or (self.batch is not None and self.batch.done)
 
     def outcome(self) -> Any:
         """Return the result, or raise what the work or the commit raised."""
@@ -29,83 +39,107 @@ class Ticket:
         return self.result
 
 
+class Batch:
+    """The tickets of one commit. That it is done is one assignment, so no interruption can leave it half done."""
+
+    __slots__ = ("done", "tickets")
+
+    def __init__(self, tickets: list[Ticket]) -> None:
+        self.tickets = tickets
+        self.done = False
+
+
 class GroupCommit:
     """Runs work in as few commits as the callers' concurrency allows.
 
     An uncontended caller commits on its own thread, no hop. A caller that comes while a commit runs waits; when it
     ends, the first of those who wait leads the next commit for all of them.
 
+    A thread may be interrupted (KeyboardInterrupt) between any two lines here. Therefore the turn is only ever taken
+    by a `with`, and nobody waits without end for being told.
+
     Args:
-        commit: Runs the tickets in one transaction and sets result or error of each; never raises.
+        commit: Runs the tickets in one transaction and sets result or error of each. It raises only what interrupts
+            its thread; then all is rolled back, or the batch is marked as done.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Ticket]], None]) -> None:
+    def __init__(self, commit: Callable[[Batch], None]) -> None:
         self._commit = commit
-        self._lock = threading.Lock()
-        self._waiting: list[Ticket] = []
-        self._led = False
+        self._turn = threading.Lock()
+        self._waiting: deque[Ticket] = deque()
         self._leader: int | None = None
 
     def submit(self, ticket: Ticket) -> Any:
         """Run the ticket's work; return its result once it is committed."""
         if self._leader == threading.get_ident():
             raise RuntimeError("a transaction was asked for inside a transaction of the same thread")
-        with self._lock:
-            leads = not self._led
-            if leads:
-                self._led = True
-            else:
-                ticket.wake = threading.Lock()
-                ticket.wake.acquire()
-                self._waiting.append(ticket)
-        if leads:
-            self._lead([ticket], ticket)
-        else:
-            self._follow(ticket)
+        try:
+            if self._turn.locked() or self._waiting:
+                self._wait(ticket)
+            while not ticket.done:
+                with self._turn:
+                    if not ticket.done:
+                        self._lead(ticket)
+                self._pass_on()
+        except BaseException:
+            self._withdraw(ticket)
+            raise
         return ticket.outcome()
 
-    def _follow(self, ticket: Ticket) -> None:
-        assert ticket.wake is not None
-        try:
-            ticket.wake.acquire()
-        except BaseException:
-            self._give_up(ticket)
-            raise
-        if ticket.leads:
-            self._lead(self._take(), ticket)
+    def _wait(self, ticket: Ticket) -> None:
+        """Sleep until the ticket is done or its caller is to lead."""
+        ticket.wake = threading.Lock()
+        ticket.wake.acquire()
+        self._waiting.append(ticket)
+        if self._turn.locked() or not self._is_first(ticket):
+            ticket.wake.acquire(timeout=_LONGEST_WAIT_S)
 
-    def _take(self) -> list[Ticket]:
-        with self._lock:
-            batch = self._waiting[:_LARGEST_BATCH]
-            del self._waiting[:_LARGEST_BATCH]
-        return batch
-
-    def _lead(self, batch: list[Ticket], own: Ticket) -> None:
-        self._leader = threading.get_ident()
+    def _is_first(self, ticket: Ticket) -> bool:
+        """Whether it is to lead by itself: who led until just now may have looked for an heir before it came."""
         try:
+            return self._waiting[0] is ticket
+        except IndexError:  # somebody leads it already
+            return False
+
+    def _lead(self, own: Ticket) -> None:
+        batch = Batch(self._take(own))
+        try:
+            self._leader = threading.get_ident()
+            for ticket in batch.tickets:
+                ticket.batch = batch
             self._commit(batch)
+            batch.done = True
         finally:
             self._leader = None
-            self._pass_on()
-            for ticket in batch:
-                if ticket is not own and ticket.wake is not None:
-                    ticket.wake.release()
+            for ticket in batch.tickets:
+                if ticket is not own:
+                    self._tell(ticket)
+
+    def _take(self, own: Ticket) -> list[Ticket]:
+        """Return those who wait, in the order they came; the leader's own ticket among them, wherever it was."""
+        tickets: list[Ticket] = []
+        while self._waiting and len(tickets) < _LARGEST_BATCH:
+            ticket = self._waiting.popleft()
+            if not ticket.done:
+                tickets.append(ticket)
+        return tickets if own in tickets else [own, *tickets]
 
     def _pass_on(self) -> None:
-        """Let the first who waits lead, or leave the place free."""
-        with self._lock:
-            if not self._waiting:
-                self._led = False
-                return
-            heir = self._waiting[0]
-            heir.leads = True
-            assert heir.wake is not None
-            heir.wake.release()
+        """Let the first who waits lead; whoever comes from now on sees that the turn is free."""
+        with contextlib.suppress(IndexError):  # somebody took it just now
+            if self._waiting:
+                self._tell(self._waiting[0])
 
-    def _give_up(self, ticket: Ticket) -> None:
-        """A caller was interrupted while it waited: its work is withdrawn unless it is being committed just now."""
-        with self._lock:
-            if ticket in self._waiting:
-                self._waiting.remove(ticket)
-        if ticket.leads:
-            self._pass_on()
+    def _tell(self, ticket: Ticket) -> None:
+        if ticket.wake is not None:
+            with contextlib.suppress(RuntimeError):  # it was told already
+                ticket.wake.release()
+
+    def _withdraw(self, ticket: Ticket) -> None:
+        """A caller was interrupted: its work is not done, unless it is being committed just now."""
+        ticket.withdrawn = True
+        if self._leader == threading.get_ident():
+            self._leader = None
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(ticket)
+        self._pass_on()

@@ -15,7 +15,7 @@ import apsw
 
 from tasktrail.model.errors import Busy, NotAStore, StoreError
 from tasktrail.store import locks, migrate
-from tasktrail.store.group_commit import GroupCommit, Ticket
+from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.queries import queries
 from tasktrail.store.transaction import Params, Rows, Transaction
 
@@ -255,25 +255,27 @@ class SqliteStore:
 
     # committing
 
-    def _commit(self, batch: Sequence[Ticket]) -> None:
+    def _commit(self, batch: Batch) -> None:
         """Run all tickets in one transaction, each behind a savepoint of its own; errors go to whose they are."""
         with self._gate:
+            connection, ending = None, False
             try:
                 connection = self._connection()
-                self._begin(connection, max(ticket.patience_s for ticket in batch))
-            except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the callers that wait
-                _fail(batch, error)
-                return
-            try:
-                self._run(connection, batch)
+                self._begin(connection, max(ticket.patience_s for ticket in batch.tickets))
+                self._run(connection, batch.tickets)
+                ending = True
                 connection.execute("COMMIT")
-            except BaseException as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - whatever it is belongs to the callers that wait
                 self._roll_back(connection)
-                _fail(batch, error)
+                _fail(batch.tickets, error)
+            except BaseException:  # this thread is interrupted: what the others asked for is done by one of them
+                batch.done = ending and connection is not None and not connection.in_transaction
+                self._roll_back(connection)
+                raise
 
-    def _roll_back(self, connection: apsw.Connection) -> None:
+    def _roll_back(self, connection: apsw.Connection | None) -> None:
         """A connection that cannot even roll back is given up; closing it does."""
-        if not connection.in_transaction:
+        if connection is None or not connection.in_transaction:
             return
         try:
             connection.execute("ROLLBACK")
@@ -356,14 +358,10 @@ _left_behind: Final[list[apsw.Connection | None]] = []
 """Connections of a parent process: never closed here, which would break the parent's locks."""
 
 
-def _fail(batch: Sequence[Ticket], error: BaseException) -> None:
-    """The first ticket is the leader's own: an interruption was meant for it alone."""
-    shared = error
-    if not isinstance(error, Exception):
-        shared = StoreError("the commit was interrupted; nothing was changed", hint="run it again")
-    for ticket in batch:
+def _fail(tickets: Sequence[Ticket], error: Exception) -> None:
+    for ticket in tickets:
         if ticket.error is None:
-            ticket.error = error if ticket is batch[0] else shared
+            ticket.error = error
 
 
 def _check_file(path: Path) -> None:
