@@ -462,8 +462,8 @@ def _is_ours(folder: Path, name: str) -> bool:
     In a folder like /tmp, where everybody may put files, only our own count: a stranger's would take our records.
     """
     try:
+        owner = (folder / name.partition("/")[0]).lstat().st_uid  # first: most folders have none
         is_everybodys = folder.stat().st_mode & _EVERYBODYS == _EVERYBODYS and hasattr(os, "geteuid")
-        owner = (folder / Path(name).parts[0]).lstat().st_uid
         return (folder / name).is_file() and (not is_everybodys or owner == os.geteuid())
     except OSError:
         return False

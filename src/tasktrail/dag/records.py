@@ -253,6 +253,15 @@ class Record:
         Args:
             declare: Whether a status assigned to the run is declared; an execution ends that anyway.
         """
+        edit = self.edit(added, declare=declare)
+        if edit is None:
+            return None
+        run = save(self.ledger, edit)
+        self.refresh(run)
+        return run
+
+    def edit(self, added: Sequence[TaskDraft] = (), *, declare: bool = True) -> RunEdit | None:
+        """Return what `save` would store."""
         new = {draft.key for draft in added}
         made = self.draft.steps.made
         edits = [edit for key, step in made.items() if key not in new and (edit := self._edit(key, step))]
@@ -262,9 +271,7 @@ class Record:
         changed = json_text(metadata, "the metadata of the run") if metadata != self._said[2] else None
         if not edits and not added and declared is None and changed is None:
             return None
-        run = save(self.ledger, RunEdit(self.row_id, edits, beside, declared, changed, loaded=self._run))
-        self.refresh(run)
-        return run
+        return RunEdit(self.row_id, edits, beside, declared, changed, loaded=self._run)
 
     def save_expected(self) -> Run | None:
         """Store what was assigned, and the steps that were added to the draft."""

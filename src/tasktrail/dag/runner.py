@@ -16,6 +16,7 @@ from tasktrail.dag.registration import Steps, registered
 from tasktrail.dag.retries import RetryBackoffStrategy
 from tasktrail.dag.states import DAGRun, DAGRunStatus, DAGStepState, DAGStepStatus
 from tasktrail.dag.store import DAGRunStore, runs_of
+from tasktrail.engine.drafts import RunEdit
 from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.project import open_project
@@ -204,16 +205,18 @@ class StatefulDAGRunner(IDAGRunner):
         states = self._states()
         self._check(order, states, explicit=explicit)
         plan = self._plan(order, states, explicit=explicit)
-        if self._save():
+        if self._assigned():
+            self._save()
             plan = self._plan(order, self._states(), explicit=explicit)
+        plan.edit = self._edit()
         run = self._ledger.store.read(lambda tx: tx.run(self._record.row_id))
-        if not run.n_tasks:
+        if not (run.n_tasks or plan.edit):
             run = self._ledger.declare_run(run.id, "completed")
-        if run.status == "completed" and step_order is None:
+        if run.status == "completed" and step_order is None and not plan.edit:
             return self._record.refresh(run)
         self._runner = Runner(self._ledger, run.id, plan)
         try:
-            await self._runner.execute()
+            run = await self._runner.execute()
         except TasktrailError:
             raise
         except Exception as error:
@@ -223,7 +226,7 @@ class StatefulDAGRunner(IDAGRunner):
             self._runner = None
             self._registered.settle()
             self._put_in_index()
-        return self._record.refresh()
+        return self._record.refresh(run)
 
     async def retry(self, from_step: str | None = None) -> DAGRun:
         """Execute failed and unfinished steps again, as further attempts of the same history.
@@ -277,13 +280,20 @@ class StatefulDAGRunner(IDAGRunner):
     def _graph_faults(self, order: Sequence[str], *, explicit: bool) -> list[str]:  # noqa: ARG002 - the parallel one's
         return []
 
-    def _save(self) -> bool:
-        """Store what was assigned to the draft, and steps that are new; True when anything but new steps was."""
+    def _assigned(self) -> bool:
+        """Whether something was assigned to the draft's steps, which may change what is to be executed."""
         steps = self._record.draft.steps
         new = steps.expected()
-        assigned = any(key not in new or _is_moved(step) for key, step in steps.made.items())
-        self._record.save([self._draft(key) for key in new], declare=False)
-        return assigned
+        return any(key not in new or _is_moved(step) for key, step in steps.made.items())
+
+    def _save(self) -> None:
+        self._record.save(self._new_steps(), declare=False)
+
+    def _edit(self) -> RunEdit | None:
+        return self._record.edit(self._new_steps(), declare=False)
+
+    def _new_steps(self) -> list[TaskDraft]:
+        return [self._draft(key) for key in self._record.draft.steps.expected()]
 
     def _put_in_index(self) -> None:
         if self._store is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from weakref import WeakKeyDictionary, finalize
 
+from tasktrail.engine.drafts import RunEdit, save_in
 from tasktrail.engine.ledger import Ledger, event_of_late_answer
 from tasktrail.engine.values import NOTHING, Encoded
 from tasktrail.model.errors import Held
@@ -160,6 +161,7 @@ class Execution:
         *,
         only: bool = False,
         reopen: bool = False,
+        edit: RunEdit | None = None,
         patience_s: float | None = None,
     ) -> Turn:
         """Own the run, make everything named startable again with a fresh budget, and claim what comes first.
@@ -172,6 +174,7 @@ class Execution:
             pick: See `advance`.
             only: Skip the pending tasks that are not named.
             reopen: Reopen named tasks that an earlier order had left out.
+            edit: What is to be stored of the run before that.
 
         Raises:
             Held: A living process executes it.
@@ -189,6 +192,9 @@ class Execution:
             run = tx.run(self.run_id)
             if run.worker_id not in (None, seen.worker_id) or run.owner_token != seen.owner_token:
                 raise Held(f"run {run.name} was taken up by somebody else just now", hint="run it again")
+            if edit is not None:
+                save_in(tx, self.ledger, edit, self.ledger.clock.now())
+                run = tx.run(self.run_id)
             self._take_up(tx, run, named, only=only, reopen=reopen)
             self._own(tx, run, worker.id)
             return self._turn(tx, pick, (), self.ledger.clock.now())
@@ -282,7 +288,8 @@ class Execution:
         return Turn(tx.settled(self.run_id), claims, late)
 
     def _cleaned(self, answer: Answer) -> Answer:
-        return replace(answer, ask=self.ledger.clean(answer.ask), note=self.ledger.clean_text(answer.note))
+        ask, note = self.ledger.clean(answer.ask), self.ledger.clean_text(answer.note)
+        return answer if ask is answer.ask and note is answer.note else replace(answer, ask=ask, note=note)
 
     def _hand_in(self, tx: Transaction, answers: Sequence[Answer], now: int) -> list[Task]:
         changes: list[tuple[Change, Mark]] = []

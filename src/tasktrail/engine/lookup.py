@@ -352,7 +352,7 @@ def history(ledger: Ledger, found: Found, *, limit: int = 100, cursor: str | Non
 
 def events_after(ledger: Ledger, run: Run, seq: int, limit: int = 1000) -> list[Event]:
     """Return what happened in a run after an event, oldest first."""
-    rows = ledger.store.read(lambda tx: tx.rows("events_of_run", run_id=run.id, after=seq, limit=limit))
+    rows = ledger.store.read(lambda tx: tx.rows("newer_events_of_run", run_id=run.id, after=seq, limit=limit))
     return [_event(row) for row in rows]
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from tasktrail.engine.context import StepContext
+from tasktrail.engine.drafts import RunEdit
 from tasktrail.engine.execution import Answer, Claim, Execution, Turn
 from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
@@ -23,7 +24,7 @@ from tasktrail.engine.values import decode, encode
 from tasktrail.model.errors import BadInput, Busy, TasktrailError
 from tasktrail.model.lifecycle import Ask, Failure
 from tasktrail.model.retry import RetryPolicy, error_names_of, retry_after_of
-from tasktrail.model.run import Run
+from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import FINAL, Task
 from tasktrail.store.transaction import Transaction
 
@@ -59,6 +60,7 @@ class Plan:
         steps: The code of every task, by key.
         order: Keys in the order in which they go one after another; None when needs alone decide.
         only: Whether tasks that are not in `order` are skipped.
+        edit: What a draft says of the run, tasks that it does not have yet among it; stored with the first claim.
         max_parallel: How many steps run at the same time when needs decide.
         grace_s: How long steps in threads may go on after an interruption before they are abandoned.
         sleep: Waits for a retry's time; tests pass their own.
@@ -68,6 +70,7 @@ class Plan:
     steps: Mapping[str, Step]
     order: Sequence[str] | None = None
     only: bool = False
+    edit: RunEdit | None = None
     max_parallel: int = 8
     grace_s: float = 5.0
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -109,7 +112,7 @@ class Runner:
         self._woken = asyncio.Event()
         self._poll_handle = self._loop.call_later(_POLL_S, self._poll)
         try:
-            await self._drive(await self._commit(self._begin))
+            run = await self._drive(await self._commit(self._begin))
         except asyncio.CancelledError:
             await self._interrupt()
             raise
@@ -117,7 +120,7 @@ class Runner:
             self._over = True
             self._stop_everything()
             self._execution.end()
-        return self._ledger.store.read(lambda tx: tx.run(self._execution.run_id))
+        return run if run.status in OVER else self._ledger.store.read(lambda tx: tx.run(run.id))
 
     def cancel(self) -> None:
         """Stop the steps of a run that was cancelled. The ledger has cancelled their tasks already."""
@@ -132,9 +135,11 @@ class Runner:
     def _begin(self, patience_s: float | None) -> Turn:
         plan = self._plan
         named = plan.steps if plan.order is None else plan.order
-        return self._execution.begin(named, self._pick, only=plan.only, reopen=plan.only, patience_s=patience_s)
+        return self._execution.begin(
+            named, self._pick, only=plan.only, reopen=plan.only, edit=plan.edit, patience_s=patience_s
+        )
 
-    async def _drive(self, turn: Turn) -> None:
+    async def _drive(self, turn: Turn) -> Run:
         while True:
             if turn.run.cancelled_at is not None and not self._cancelled:
                 self.cancel()
@@ -143,7 +148,7 @@ class Runner:
             if self._plan.watch:
                 self._plan.watch(turn.run)
             if not (self._running or self._answers or self._waits_for_time(turn.run)):
-                return
+                return turn.run
             await self._woken.wait()
             self._woken.clear()
             turn = await self._advance()

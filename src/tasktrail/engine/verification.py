@@ -312,11 +312,11 @@ def _ending_faults(attempt: Attempt, endings: list[str]) -> Iterator[str]:
 
 
 def _task(row: Row) -> Task:
-    return Task(*row)  # type: ignore[arg-type]  # the query's columns are the fields
+    return Task._make(row)
 
 
 def _attempt(row: Row) -> Attempt:
-    return Attempt(*row)  # type: ignore[arg-type]  # as above
+    return Attempt._make(row)
 
 
 def _needs(edges: Iterable[Row], statuses: Mapping[str, Status]) -> tuple[dict[str, list[Need]], list[Finding]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
-from typing import Final
+from typing import Final, NamedTuple
 
 from tasktrail.model.errors import BadInput
 from tasktrail.model.task import Outcome
@@ -12,8 +11,7 @@ from tasktrail.model.task import Outcome
 _TRACEPARENT = r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}"
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One row of `attempt`. The order of the fields is the order of the columns in the query `attempt_columns`.
 
     `n` counts from 1 within the task; `retry_of` is the id of the attempt before it. Error, message and stack are
@@ -40,7 +38,7 @@ class Attempt:
     code_version: str | None
 
 
-ATTEMPT_FIELDS: Final[tuple[str, ...]] = tuple(field.name for field in fields(Attempt))
+ATTEMPT_FIELDS: Final[tuple[str, ...]] = Attempt._fields
 
 
 def traceparent(trace_id: str, span_id: str) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from operator import attrgetter
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from tasktrail.model.task import Status
 
@@ -19,8 +17,7 @@ STOPPING_KINDS: Final[frozenset[Kind]] = frozenset({"dag", "job"})
 """In runs of these kinds a critical task that stands failed stops the run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """One row of `run`. The order of the fields is the order of the columns in the query `run_columns`.
 
     `n_*` count its tasks per status; `n_unreachable` are pending tasks that wait for something that cannot happen;
@@ -86,16 +83,15 @@ class Run:
         return not (self.paused or self.stopped or self.cancelled_at is not None)
 
     def having(self, values: Mapping[str, object]) -> Run:
-        """Return the run with other values; faster than `dataclasses.replace`, which every commit would feel."""
-        fields_now = list(_all_fields(self))
+        """Return the run with other values."""
+        fields_now = list[object](self)
         for name, value in values.items():
             fields_now[_PLACES[name]] = value
-        return Run(*fields_now)
+        return Run._make(fields_now)
 
 
-RUN_FIELDS: Final[tuple[str, ...]] = tuple(field.name for field in fields(Run))
+RUN_FIELDS: Final[tuple[str, ...]] = Run._fields
 _PLACES: Final = {name: place for place, name in enumerate(RUN_FIELDS)}
-_all_fields: Final = attrgetter(*RUN_FIELDS)
 
 
 def roll_up(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from operator import attrgetter
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 Status = Literal["pending", "in_progress", "completed", "failed", "blocked", "skipped", "cancelled"]
 Outcome = Literal["ok", "error", "timeout", "lost", "released", "superseded", "cancelled"]
@@ -17,9 +15,10 @@ FINAL: Final[frozenset[Status]] = frozenset({"completed", "failed", "skipped", "
 WAITING: Final[frozenset[Status]] = frozenset({"pending", "blocked"})
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One row of `task`. The order of the fields is the order of the columns in the query `task_columns`.
+
+    A named tuple, since every step makes several from rows: 0.2 microseconds each; a frozen dataclass takes 3.3.
 
     Times (`*_at`, `not_before`) are microseconds UTC; `lease_until` is on the boot clock. `output` is JSON text
     or `@` and the hash of a payload. `open_attempt` is the number of the attempt that is running, None when none is.
@@ -62,12 +61,12 @@ class Task:
 
     def moved(self, status: Status, values: Mapping[str, Value]) -> Task:
         """Return the task as it stands after a change of `status` and `values`."""
-        fields_now = list(_all_fields(self))
+        fields_now: list[Value] = list(self)
         for name, value in values.items():
             fields_now[_PLACES[name]] = value
         fields_now[_PLACES["status"]] = status
-        fields_now[_PLACES["version"]] += 1
-        return Task(*fields_now)
+        fields_now[_PLACES["version"]] = self.version + 1
+        return Task._make(fields_now)
 
     @property
     def unreachable(self) -> bool:
@@ -90,6 +89,5 @@ class Task:
         return self.status == "pending" and self.attempts == 0
 
 
-FIELDS: Final[tuple[str, ...]] = tuple(field.name for field in fields(Task))
+FIELDS: Final[tuple[str, ...]] = Task._fields
 _PLACES: Final = {name: place for place, name in enumerate(FIELDS)}
-_all_fields: Final = attrgetter(*FIELDS)

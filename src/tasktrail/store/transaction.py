@@ -11,25 +11,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring
-from operator import attrgetter
 from typing import Final, Protocol, cast
 
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.errors import NotFound
 from tasktrail.model.lifecycle import Change
-from tasktrail.model.run import OVER, RUN_FIELDS, Kind, Run, roll_up
+from tasktrail.model.run import OVER, Kind, Run, roll_up
 from tasktrail.model.task import STATUSES, Status, Task, Value
 
 Params = Mapping[str, object]
 Row = tuple[object, ...]
 
-_MOVED: Final = (
-    "not_before", "attempts", "tries", "losses", "fence", "open_attempt", "last_outcome", "worker_id",
-    "lease_token", "lease_until", "output", "summary", "error_type", "error", "reason", "started_at", "completed_at",
-)  # fmt: skip
-_moved: Final = attrgetter(*_MOVED)
-_COUNTED: Final = ("id", "status", *(f"n_{status}" for status in STATUSES), "n_unreachable", "n_stopping", "updated_at")
-_PUT: Final = tuple(name for name in RUN_FIELDS if name not in ("kind", "name", "trace_id", "created_at"))
 UNRECORDED: Final = frozenset({"worker_id", "lease_token", "lease_until", "open_attempt"})
 """Columns of a lease: they end with it and are no history."""
 _MET: Final[frozenset[Status]] = frozenset({"completed", "skipped"})
@@ -99,19 +91,19 @@ class Transaction:
     def task(self, name: str, /, **params: object) -> Task | None:
         """Return the first task of a query, None when there is none."""
         row = self.execute(name, params).fetchone()
-        return Task(*row) if row else None  # type: ignore[arg-type]  # the query's columns are the fields
+        return Task._make(row) if row else None
 
     def tasks(self, name: str, /, **params: object) -> list[Task]:
         """Return the tasks of a query."""
-        return [Task(*row) for row in self.execute(name, params)]  # type: ignore[arg-type]
+        return [Task._make(row) for row in self.execute(name, params)]
 
     def attempts(self, name: str, /, **params: object) -> list[Attempt]:
         """Return the attempts of a query."""
-        return [Attempt(*row) for row in self.execute(name, params)]  # type: ignore[arg-type]
+        return [Attempt._make(row) for row in self.execute(name, params)]
 
     def runs(self, name: str, /, **params: object) -> list[Run]:
         """Return the runs of a query, as they were before this transaction."""
-        return [Run(*row) for row in self.execute(name, params)]  # type: ignore[arg-type]
+        return [Run._make(row) for row in self.execute(name, params)]
 
     def run(self, run_id: int) -> Run:
         """Return a run; once read or written in this transaction, as it stands now.
@@ -130,7 +122,7 @@ class Transaction:
             row = self.execute("run_by_id", {"id": run_id}).fetchone()
             if row is None:
                 raise NotFound("the run does not exist any more", hint="tasktrail list-runs")
-            known = self._read[run_id] = Run(*row)  # type: ignore[arg-type]  # the query's columns are the fields
+            known = self._read[run_id] = Run._make(row)
         return known
 
     def accepts_starts(self, run_id: int) -> bool:
@@ -210,10 +202,9 @@ class Transaction:
         None: the guard did not hold.
         """
         task, values = change.task, change.values
-        params: dict[str, object] = dict(zip(_MOVED, _moved(task), strict=True))
+        params: dict[str, object] = task._asdict()
         params.update(values)
         params.update(
-            id=task.id,
             status=change.status,
             was_fence=task.fence,
             was_status=task.status,
@@ -336,9 +327,9 @@ class Transaction:
         for run_id, deltas in self._deltas.items():
             run = self._settled[run_id] = self._settle_one(self._read[run_id], deltas, self._moved_at.get(run_id))
             if run_id in self._set or run.finished_at != self._read[run_id].finished_at:
-                self.execute("put_run", {name: getattr(run, name) for name in _PUT})
+                self.execute("put_run", run._asdict())
             else:
-                self.execute("count_run", {name: getattr(run, name) for name in _COUNTED})
+                self.execute("count_run", run._asdict())
         self._deltas.clear()
         self._moved_at.clear()
         self._read.clear()

@@ -20,6 +20,11 @@ max_retries, retry, timeout_ms, output, summary, error_type, error, reason, crea
 id, task_id, n, fence, worker_id, actor, trace_id, span_id, retry_of, started_at, ended_at, duration_us,
 outcome, error_type, error, stack, output, code_version
 
+-- name: event_columns
+-- An event with the task it is about; none for the run itself.
+event.seq, event.at, event.actor, event.verb, event.from_status, event.to_status, event.attempt,
+event.changes, event.note, task.key, task.item, task.map_index
+
 -- name: run_by_id
 SELECT {run_columns}
 FROM run
@@ -135,11 +140,11 @@ WHERE run_id = :run_id
 ORDER BY position
 
 -- name: active_of_run
--- The plus keeps the run's index out: few tasks of the whole store are in progress, a run may have 100,000.
 SELECT {task_columns}
 FROM task
-WHERE status = 'in_progress'
-  AND +run_id = :run_id
+WHERE run_id = :run_id + 0
+  AND status = 'in_progress'
+ORDER BY priority, position
 
 -- name: needs_of_run
 -- In the order of the tasks and of their needs.
@@ -165,13 +170,15 @@ WHERE run_id = :run_id
 ORDER BY position
 
 -- name: ready_tasks
--- What the owner of a run may start now: the most urgent first, ties by position.
+-- What the owner of a run may start now: the most urgent first, ties by position. The index `task_live` serves only a
+-- query that repeats its condition word by word.
 SELECT {task_columns}
 FROM task
 WHERE run_id = :run_id + 0
   AND status = 'pending'
   AND unmet = 0
   AND not_before IS NULL
+  AND (status = 'in_progress' OR (status = 'pending' AND unmet = 0 AND not_before IS NULL))
 ORDER BY priority, position
 LIMIT :limit + 0
 
@@ -312,12 +319,21 @@ INSERT INTO event (at, actor, run_id, task_id, verb, from_status, to_status, att
 VALUES (:at, :actor, :run_id, :task_id, :verb, :from_status, :to_status, :attempt, :changes, :note)
 
 -- name: events_of_run
--- With the task each is about; none for the run itself.
-SELECT event.seq, event.at, event.actor, event.verb, event.from_status, event.to_status, event.attempt,
-  event.changes, event.note, task.key, task.item, task.map_index
+-- The oldest first.
+SELECT {event_columns}
 FROM event
 LEFT JOIN task ON task.id = event.task_id
 WHERE event.run_id = :run_id
+  AND event.seq > :after
+ORDER BY event.seq
+LIMIT :limit
+
+-- name: newer_events_of_run
+-- For those who follow a run: the plus keeps the index out, since the log's end is short and a run's history is not.
+SELECT {event_columns}
+FROM event
+LEFT JOIN task ON task.id = event.task_id
+WHERE +event.run_id = :run_id
   AND event.seq > :after
 ORDER BY event.seq
 LIMIT :limit
@@ -530,8 +546,7 @@ LIMIT :limit
 
 -- name: latest_events_of_run
 -- The newest first, for people; readers of the log go forward.
-SELECT event.seq, event.at, event.actor, event.verb, event.from_status, event.to_status, event.attempt,
-  event.changes, event.note, task.key, task.item, task.map_index
+SELECT {event_columns}
 FROM event
 LEFT JOIN task ON task.id = event.task_id
 WHERE event.run_id = :id
@@ -541,11 +556,11 @@ LIMIT :limit
 
 -- name: latest_events_of_task
 -- The newest first.
-SELECT event.seq, event.at, event.actor, event.verb, event.from_status, event.to_status, event.attempt,
-  event.changes, event.note, task.key, task.item, task.map_index
+SELECT {event_columns}
 FROM event
 JOIN task ON task.id = event.task_id
-WHERE event.task_id = :id
+WHERE event.run_id = (SELECT run_id FROM task WHERE id = :id)
+  AND event.task_id = :id
   AND (:before IS NULL OR event.seq < :before)
 ORDER BY event.seq DESC
 LIMIT :limit

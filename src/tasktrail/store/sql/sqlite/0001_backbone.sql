@@ -155,10 +155,10 @@ CREATE TABLE task (
   CHECK (open_attempt IS NULL OR status = 'in_progress')
 ) STRICT;
 CREATE INDEX task_position ON task (run_id, position);
-CREATE INDEX task_ready ON task (run_id, priority, position)
-  WHERE status = 'pending' AND unmet = 0 AND not_before IS NULL;
+-- Few tasks are in motion, so those in progress and those that may start lie on one page: every step writes it.
+CREATE INDEX task_live ON task (run_id, status, priority, position)
+  WHERE status = 'in_progress' OR (status = 'pending' AND unmet = 0 AND not_before IS NULL);
 CREATE INDEX task_due ON task (run_id, not_before) WHERE status = 'pending' AND not_before IS NOT NULL;
-CREATE INDEX task_active ON task (worker_id) WHERE status = 'in_progress';
 
 -- The edge "this task needs that one".
 CREATE TABLE need (
@@ -211,8 +211,7 @@ CREATE TABLE event (
   changes     TEXT,                             -- data: JSON {column: [old, new]}, each value as its column stores it
   note        TEXT                              -- text:
 ) STRICT;
-CREATE INDEX event_run ON event (run_id, seq);
-CREATE INDEX event_task ON event (task_id, seq) WHERE task_id IS NOT NULL;
+CREATE INDEX event_task ON event (run_id, task_id); -- of each task in order, since seq is the row id
 CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event BEGIN
   SELECT RAISE (ABORT, 'events are never changed');
 END;
