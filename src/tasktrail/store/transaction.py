@@ -337,6 +337,7 @@ class Transaction:
 
     def _settle_one(self, run: Run, deltas: Mapping[str, int], moved_at: int | None) -> Run:
         values: dict[str, Value] = {name: getattr(run, name) + delta for name, delta in deltas.items() if delta}
+        values["version"] = run.version + 1
         if moved_at is not None:
             values["updated_at"] = moved_at
             if run.started_at is None:

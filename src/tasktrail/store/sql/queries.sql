@@ -379,7 +379,7 @@ WHERE id = :id
 -- What a step that ends or begins does to its run, from values read in the same transaction.
 UPDATE run
 SET status = :status,
-    version = version + 1,
+    version = :version,
     n_pending = :n_pending,
     n_in_progress = :n_in_progress,
     n_completed = :n_completed,
@@ -396,7 +396,7 @@ WHERE id = :id
 -- The same for whatever else a run is; values read in the same transaction.
 UPDATE run
 SET status = :status,
-    version = version + 1,
+    version = :version,
     workflow = :workflow,
     paused = :paused,
     cancelled_at = :cancelled_at,
