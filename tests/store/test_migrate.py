@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+import os
 from pathlib import Path
 
 import apsw
@@ -139,15 +140,25 @@ def test_an_older_program_refuses_what_a_newer_one_wrote(tmp_path: Path, monkeyp
     assert path.read_bytes() == before
 
 
+@pytest.mark.platform_only("the other processes know the later program by being forked from this one")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_several_that_upgrade_at_once_upgrade_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes, not threads: closing a file here would drop the locks of every store object of this process."""
     path = tmp_path / "old.db"
     a_store(path)
     know(monkeypatch, NEXT)
+    forked = multiprocessing.get_context("fork")
+    at_once = forked.Barrier(4)
 
-    with ThreadPoolExecutor(4) as threads:
-        stores = list(threads.map(lambda _: SqliteStore(path), range(4)))
+    def upgrade() -> None:
+        at_once.wait(60)
+        SqliteStore(path).close()
 
-    assert len(stores) == 4
-    for store in stores:
-        store.close()
+    processes = [forked.Process(target=upgrade) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+
+    assert [process.exitcode for process in processes] == [0] * 4
     assert version(path) == NEXT.number

@@ -207,11 +207,19 @@ class SqliteStore:
         connection.pragma("user_version", migrate.latest(_SQLITE))
 
     def _copy_before_upgrade(self, connection: apsw.Connection, version: int) -> None:
+        """Several processes may do so at once: each copies under a name of its own, and all copies are alike."""
         assert self.path is not None
         copy = self.path.with_name(f"{self.path.name}.before-version-{migrate.latest(_SQLITE)}-from-{version}")
-        if not copy.exists():
-            connection.execute("VACUUM INTO ?", (str(copy),))
-            copy.chmod(0o600)
+        part = copy.with_name(f".{copy.name}.{os.getpid()}.part")
+        if copy.exists():
+            return
+        try:
+            connection.execute("VACUUM INTO ?", (str(part),))
+            if int(connection.pragma("user_version")) == version:  # else somebody upgraded it meanwhile, and has a copy
+                part.chmod(0o600)
+                part.replace(copy)
+        finally:
+            part.unlink(missing_ok=True)
 
     # connections
 
