@@ -1,0 +1,100 @@
+"""A workflow: steps and what they need, as a value that a file, decorators or a runner end in, and that is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
+
+from tasktrail.model.graph import Need
+from tasktrail.model.retry import RetryPolicy
+
+ParamType = Literal["string", "integer", "number", "boolean", "list", "object"]
+Effect = Literal["at_least_once", "at_most_once"]
+OnFailure = Literal["stop", "continue"]
+
+PARAM_TYPES: Final[tuple[ParamType, ...]] = get_args(ParamType)
+EFFECTS: Final[tuple[Effect, ...]] = get_args(Effect)
+STEP_ID: Final = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
+RESERVED: Final = frozenset({"params", "item", "index", "run", "env", "ctx"})
+"""Words that mean something else where a step's id may stand, so no step is called so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A value that whoever begins a run may give.
+
+    Args:
+        required: Whether it must be given; else it is `default`.
+    """
+
+    type: ParamType = "string"
+    default: object = None
+    required: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One step: exactly one of `run`, `call` and `manual` says what is done.
+
+    Args:
+        run: An argument list, its parts may hold `{paths}`; one text is a line for a shell, with no substitution.
+        call: `module:function`.
+        manual: What a person is asked to do.
+        for_each: A list of JSON values, or the path of one (`fetch.items`); the step is done once for each.
+        when: A condition; where it is false the step is skipped.
+        timeout_ms: For one attempt; None means no limit.
+        limits: By the name of a limit, how many tasks that name it may run at the same time.
+        env: Environment variables for a command; the values may hold `{paths}`.
+        executor: `thread`, `process`, `async` or one that is installed; None lets the function decide.
+        effect: What a step that was running when its process died is: done again, or blocked until a person says.
+        cache_s: Seconds for which a result of the same inputs is used again; None never.
+        deadline_ms: After the start of the run; a step that has not started by then fails.
+    """
+
+    id: str
+    run: tuple[str, ...] | str | None = None
+    call: str | None = None
+    manual: str | None = None
+    title: str | None = None
+    needs: tuple[Need, ...] = ()
+    for_each: tuple[object, ...] | str | None = None
+    when: str | None = None
+    retry: RetryPolicy = RetryPolicy(max_retries=0)  # noqa: RUF009 - a frozen value
+    timeout_ms: int | None = None
+    critical: bool = True
+    priority: int = 3
+    queue: str | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    executor: str | None = None
+    effect: Effect = "at_least_once"
+    cache_s: int | None = None
+    deadline_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """What is executed, without a run of it.
+
+    Args:
+        name: The dag_id of its runs.
+        version: What its author calls this state of it.
+        on_failure: Whether a step's final failure stops the run where the step does not say.
+        max_parallel: How many steps run at the same time; None is the setting `run.max_parallel`.
+    """
+
+    name: str
+    steps: tuple[StepSpec, ...]
+    version: str = ""
+    description: str = ""
+    params: Mapping[str, Param] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    on_failure: OnFailure = "stop"
+    max_parallel: int | None = None
+
+    @property
+    def by_id(self) -> dict[str, StepSpec]:
+        """The steps by their ids, in order."""
+        return {step.id: step for step in self.steps}
