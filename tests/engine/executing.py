@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.runner import Plan, Runner
+from tasktrail.engine.plan import Plan
+from tasktrail.engine.runner import Runner
 from tasktrail.engine.steps import step
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.draft import RunDraft, TaskDraft

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tasktrail.engine.runner import Plan, Runner
+from tasktrail.engine.plan import Plan
+from tasktrail.engine.runner import Runner
 from tasktrail.engine.steps import step
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.run import Run

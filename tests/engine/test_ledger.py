@@ -54,7 +54,7 @@ def task(ledger: Ledger, run: Run, key: str) -> Task:
 
 def first_ready(run: Run) -> Callable[[Transaction], list[Task]]:
     """What an execution starts next."""
-    return lambda tx: tx.tasks("ready_tasks", run_id=run.id, limit=1)
+    return lambda tx: tx.tasks("ready_tasks", run_id=run.id, without=None, limit=1)
 
 
 def nothing(_: Transaction) -> list[Task]:

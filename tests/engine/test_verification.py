@@ -269,7 +269,7 @@ def test_a_run_that_was_executed_interrupted_and_taken_up_again_is_proven() -> N
     asks = [Ask("complete", output="1"), Ask("release"), Ask("complete"), Ask("retry", outcome="timeout"), Ask("fail")]
 
     def ready(tx: Transaction) -> list[Task]:
-        return tx.tasks("ready_tasks", run_id=run.id, limit=1)
+        return tx.tasks("ready_tasks", run_id=run.id, without=None, limit=1)
 
     execution = Execution(ledger, run.id)
     turn = execution.begin([draft.key for draft in drafts], ready)

@@ -9,7 +9,8 @@ import pytest
 import tasktrail.testing
 from tasktrail.engine.ids import Ids
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.runner import Plan, Runner
+from tasktrail.engine.plan import Plan
+from tasktrail.engine.runner import Runner
 from tasktrail.engine.steps import step
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.retry import RetryPolicy

@@ -19,8 +19,9 @@ from tasktrail.dag.store import DAGRunStore, runs_of
 from tasktrail.engine.drafts import RunEdit
 from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.plan import Plan
 from tasktrail.engine.project import open_project
-from tasktrail.engine.runner import Plan, Runner
+from tasktrail.engine.runner import Runner
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, Conflict, TasktrailError
 from tasktrail.model.graph import Need

@@ -153,7 +153,8 @@ class Ledger:
         assert last is not None
         run_id = int(str(last[0])) + 1
         params: dict[str, object] = {"id": run_id, "kind": draft.kind, "name": draft.name, "workflow": draft.workflow}
-        params.update(target=draft.target, trace_id=draft.trace_id or self.ids.trace_id(), metadata=draft.metadata)
+        params.update(target=draft.target, definition_id=draft.definition_id, metadata=draft.metadata)
+        params["trace_id"] = draft.trace_id or self.ids.trace_id()
         n_needs = sum(len(distinct(task.needs)) for task in draft.tasks)
         params.update(n_pending=len(draft.tasks), n_needs=n_needs, document_id=None, at=now)
         tx.execute("add_run", params)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import json
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from tasktrail.engine.context import StepContext
-from tasktrail.engine.drafts import RunEdit
 from tasktrail.engine.execution import Answer, Claim, Execution, Turn
 from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.plan import Plan, Verdict
 from tasktrail.engine.steps import Step
 from tasktrail.engine.threads import Threads
 from tasktrail.engine.values import decode, encode
@@ -52,31 +53,6 @@ class _Running:
     """Its attempt is over already; whatever it still says is late."""
 
 
-@dataclass(slots=True)
-class Plan:
-    """What the runner goes by.
-
-    Args:
-        steps: The code of every task, by key.
-        order: Keys in the order in which they go one after another; None when needs alone decide.
-        only: Whether tasks that are not in `order` are skipped.
-        edit: What a draft says of the run, tasks that it does not have yet among it; stored with the first claim.
-        max_parallel: How many steps run at the same time when needs decide.
-        grace_s: How long steps in threads may go on after an interruption before they are abandoned.
-        sleep: Waits for a retry's time; tests pass their own.
-        watch: Told of the run after every commit.
-    """
-
-    steps: Mapping[str, Step]
-    order: Sequence[str] | None = None
-    only: bool = False
-    edit: RunEdit | None = None
-    max_parallel: int = 8
-    grace_s: float = 5.0
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    watch: Callable[[Run], None] | None = None
-
-
 class Runner:
     """One execution of one run. Make a new one for the next.
 
@@ -97,7 +73,7 @@ class Runner:
         self._pick = self._pick_ready if plan.order is None else self._pick_next
         self._seen = (-1, -1)
         self._retried = False
-        self._n_unknown = 0
+        self._held: set[str] = set()
         self._cancelled = False
         self._over = False
 
@@ -147,7 +123,7 @@ class Runner:
                 self._launch(claim, turn.run)
             if self._plan.watch:
                 self._plan.watch(turn.run)
-            if not (self._running or self._answers or self._waits_for_time(turn.run)):
+            if not (self._running or self._answers or self._waits_for_time(turn.run) or self._waits(turn.run)):
                 return turn.run
             await self._woken.wait()
             self._woken.clear()
@@ -159,6 +135,14 @@ class Runner:
             return False
         row = self._ledger.store.read(lambda tx: tx.row("next_due", run_id=run.id))
         return row is not None and row[0] is not None
+
+    def _waits(self, run: Run) -> bool:
+        """Whether somebody else may still let the run go on: a person, or whoever holds a limit."""
+        return (
+            self._plan.waits
+            and run.accepts_starts
+            and (run.n_blocked > 0 or bool(self._held & self._plan.steps.keys()))
+        )
 
     async def _advance(self) -> Turn:
         answers, self._answers = self._answers, []
@@ -191,21 +175,30 @@ class Runner:
             raise
 
     def _pick_ready(self, tx: Transaction) -> list[Task]:
+        """What may start now, the most urgent first. What is held must not hide others, so it is left out.
+
+        Somebody may have added steps that have no code here: they are left alone.
+        """
         free = self._plan.max_parallel - len(self._running)
         if free <= 0:
             return []
-        run_id = self._execution.run_id
-        ready = tx.tasks("ready_tasks", run_id=run_id, limit=free + self._n_unknown)
+        self._held.clear()
+        while True:
+            ready = self._ready(tx, free)
+            judge = self._plan.gate(tx) if self._plan.gate else _start
+            verdicts = [judge(task) if task.key in self._plan.steps else "hold" for task in ready]
+            if verdicts.count("start") == len(ready):
+                return ready
+            self._held.update(task.key for task, said in zip(ready, verdicts, strict=True) if said == "hold")
+
+    def _ready(self, tx: Transaction, free: int) -> list[Task]:
+        without = json.dumps(sorted(self._held)) if self._held else None
+        of_run: dict[str, object] = {"run_id": self._execution.run_id, "without": without, "limit": free}
+        ready = tx.tasks("ready_tasks", **of_run)
         if self._retried:
-            ready += tx.tasks("due_tasks", run_id=run_id, now=self._ledger.clock.now(), limit=free)
+            ready += tx.tasks("due_tasks", **of_run, now=self._ledger.clock.now())
             ready.sort(key=lambda task: (task.priority, task.position))
-        known = [task for task in ready if task.key in self._plan.steps]
-        n_unknown = len(ready) - len(known)
-        if n_unknown > self._n_unknown and len(known) < free:
-            # Somebody added steps that have no code here: they are left alone, and must not hide others.
-            self._n_unknown = n_unknown
-            return self._pick_ready(tx)
-        return known[:free]
+        return ready[:free]
 
     def _pick_next(self, tx: Transaction) -> list[Task]:
         """The next in order, once the one before is settled."""
@@ -360,6 +353,8 @@ class Runner:
 
     def _wanted(self, task: Task, step: Step) -> dict[str, object]:
         def work(tx: Transaction) -> dict[str, object]:
+            if self._plan.values:
+                return self._plan.values(tx, task, step.wants.values())
             found = {}
             for key in step.wants.values():
                 needed = tx.task("task_by_key", key=key, run_id=task.run_id, item="", map_index=-1)
@@ -463,3 +458,7 @@ class Runner:
 
 def _duration_us(running: _Running) -> int:
     return (time.perf_counter_ns() - running.began_ns) // 1000
+
+
+def _start(_: Task) -> Verdict:
+    return "start"

@@ -39,6 +39,7 @@ class RunDraft:
     Args:
         workflow: The name of what is executed (the dag_id); runs of one workflow share it.
         target: `module:attribute` from which the code can be found again; None when only the creator has it.
+        definition_id: Row id of the workflow as it is now, which the run goes by; None when only code says it.
         trace_id: 32 hexadecimal digits (W3C); None lets the ledger draw one.
     """
 
@@ -47,5 +48,6 @@ class RunDraft:
     workflow: str
     tasks: tuple[TaskDraft, ...] = ()
     target: str | None = None
+    definition_id: int | None = None
     trace_id: str | None = None
     metadata: str | None = None

@@ -48,6 +48,7 @@ class Run(NamedTuple):
     worker_id: int | None
     owner_token: str | None
     target: str | None
+    definition_id: int | None
     trace_id: str
     resumes: int
     resumed_at: int | None

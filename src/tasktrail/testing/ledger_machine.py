@@ -142,7 +142,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return self.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=self.run_id))
 
     def _ready(self) -> list[Task]:
-        return self.store.read(lambda tx: tx.tasks("ready_tasks", run_id=self.run_id, limit=100))
+        return self.store.read(lambda tx: tx.tasks("ready_tasks", run_id=self.run_id, without=None, limit=100))
 
 
 @st.composite

@@ -103,7 +103,10 @@ class StoreContract(NeedsContract):
 
         def keys(query: str) -> list[str]:
             return [
-                task.key for task in store.read(lambda tx: tx.tasks(query, run_id=run.id, now=clock.now(), limit=9))
+                task.key
+                for task in store.read(
+                    lambda tx: tx.tasks(query, run_id=run.id, now=clock.now(), without=None, limit=9)
+                )
             ]
 
         assert (keys("ready_tasks"), keys("due_tasks")) == (["p1", "p1b", "p2", "p3"], [])

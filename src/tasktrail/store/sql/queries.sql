@@ -6,7 +6,7 @@
 -- The columns of the value Run, in its order.
 id, kind, name, workflow, status, version, paused, cancelled_at, declared_status, declared_at, declared_error,
 n_pending, n_in_progress, n_completed, n_failed, n_blocked, n_skipped, n_cancelled, n_unreachable, n_stopping, n_needs,
-worker_id, owner_token, target, trace_id, resumes, resumed_at, document_id, metadata,
+worker_id, owner_token, target, definition_id, trace_id, resumes, resumed_at, document_id, metadata,
 created_at, started_at, finished_at, updated_at
 
 -- name: task_columns
@@ -80,9 +80,11 @@ WHERE run_id = :run_id
 
 -- name: add_run
 INSERT INTO run (
-  id, kind, name, workflow, target, trace_id, metadata, n_pending, n_needs, document_id, created_at, updated_at)
+  id, kind, name, workflow, target, definition_id, trace_id, metadata, n_pending, n_needs, document_id,
+  created_at, updated_at)
 VALUES (
-  :id, :kind, :name, :workflow, :target, :trace_id, :metadata, :n_pending, :n_needs, :document_id, :at, :at)
+  :id, :kind, :name, :workflow, :target, :definition_id, :trace_id, :metadata, :n_pending, :n_needs, :document_id,
+  :at, :at)
 
 -- name: add_task
 INSERT INTO task (
@@ -96,9 +98,53 @@ VALUES (
 INSERT INTO need (task_id, position, needed_key, needed_id, optional)
 VALUES (:task_id, :position, :needed_key, :needed_id, :optional)
 
+-- name: add_definition
+-- Once per content: the version is the hash of the specification.
+INSERT INTO definition (kind, name, version, spec, spec_hash, created_at)
+VALUES (:kind, :name, :hash, :spec, :hash, :at)
+ON CONFLICT (kind, name, version) DO NOTHING
+
+-- name: definition_by_hash
+SELECT id, spec
+FROM definition
+WHERE kind = :kind
+  AND name = :name
+  AND version = :hash
+
+-- name: definition_by_id
+SELECT name, spec, spec_hash
+FROM definition
+WHERE id = :id
+
 -- name: task_by_id
 SELECT {task_columns}
 FROM task
+WHERE id = :id
+
+-- name: mapped_tasks
+-- What a step was expanded to, in order, with the item of each.
+SELECT id, map_index, metadata
+FROM task
+WHERE key = :key
+  AND run_id = :run_id
+  AND item = ''
+  AND map_index >= 0
+ORDER BY map_index
+
+-- name: mapped_outputs
+SELECT output
+FROM task
+WHERE key = :key
+  AND run_id = :run_id
+  AND item = ''
+  AND map_index >= 0
+  AND status <> 'skipped'
+ORDER BY map_index
+
+-- name: set_metadata
+-- Of a task that is being expanded; the event has what it was.
+UPDATE task
+SET metadata = :metadata
 WHERE id = :id
 
 -- name: task_by_key
@@ -179,6 +225,7 @@ WHERE run_id = :run_id + 0
   AND unmet = 0
   AND not_before IS NULL
   AND (status = 'in_progress' OR (status = 'pending' AND unmet = 0 AND not_before IS NULL))
+  AND (:without IS NULL OR key NOT IN (SELECT value FROM json_each(:without)))
 ORDER BY priority, position
 LIMIT :limit + 0
 
@@ -191,6 +238,7 @@ WHERE run_id = :run_id + 0
   AND not_before IS NOT NULL
   AND not_before <= :now + 0
   AND unmet = 0
+  AND (:without IS NULL OR key NOT IN (SELECT value FROM json_each(:without)))
 ORDER BY not_before
 LIMIT :limit + 0
 
@@ -416,6 +464,7 @@ SET status = :status,
     worker_id = :worker_id,
     owner_token = :owner_token,
     target = :target,
+    definition_id = :definition_id,
     resumes = :resumes,
     resumed_at = :resumed_at,
     document_id = :document_id,

@@ -82,7 +82,8 @@ CREATE TABLE run (
   n_needs         INTEGER NOT NULL DEFAULT 0,   -- rows of need; 0 lets a finish skip the look-up
   worker_id       INTEGER REFERENCES worker (id), -- who executes it now
   owner_token     TEXT,                         -- of that execution
-  target          TEXT,                         -- data: module:attribute where its code is found
+  target          TEXT,                         -- data: module:attribute or file where its code is found
+  definition_id   INTEGER REFERENCES definition (id), -- the persisted plan: its workflow as it was when it began
   trace_id        TEXT    NOT NULL,             -- 32 hex digits, W3C
   resumes         INTEGER NOT NULL DEFAULT 0,
   resumed_at      INTEGER,
