@@ -93,7 +93,7 @@ def save_in(tx: Transaction, ledger: Ledger, edit: RunEdit, now: int) -> None:
         task = _loaded(tx, one)
         one.payload.keep(tx, now)
         if one.definition or one.metadata is not None:
-            task = _define(tx, ledger, task, one, now)
+            task = define(tx, ledger, task, one, now)
         if one.status is not None:
             ask = ledger.clean(Ask("adopt", target=one.status, values=one.values))
             tx.apply([(decide(task, ask, now), mark)])
@@ -150,7 +150,8 @@ def _loaded(tx: Transaction, edit: TaskEdit) -> Task:
     return task
 
 
-def _define(tx: Transaction, ledger: Ledger, task: Task, edit: TaskEdit, now: int) -> Task:
+def define(tx: Transaction, ledger: Ledger, task: Task, edit: TaskEdit, now: int) -> Task:
+    """Change what a task is, not where it stands; return it as it then is."""
     params: dict[str, Any] = {name: edit.definition.get(name, getattr(task, name)) for name in _DEFINITION}
     tx.execute("edit_task", {**params, "id": task.id, "was_version": task.version, "metadata": edit.metadata})
     changes = {name: [getattr(task, name), value] for name, value in edit.definition.items()}

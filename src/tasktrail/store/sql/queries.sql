@@ -141,11 +141,21 @@ WHERE key = :key
   AND status <> 'skipped'
 ORDER BY map_index
 
--- name: set_metadata
--- Of a task that is being expanded; the event has what it was.
-UPDATE task
-SET metadata = :metadata
-WHERE id = :id
+-- name: free_slots
+-- A limit is counted from what is in progress: slots of tasks that ended, however they did, are nobody's.
+DELETE FROM slot
+WHERE name = :name
+  AND task_id NOT IN (SELECT id FROM task WHERE id = slot.task_id AND status = 'in_progress')
+
+-- name: slots_taken
+SELECT count(*)
+FROM slot
+WHERE name = :name
+
+-- name: take_slot
+INSERT INTO slot (name, task_id)
+VALUES (:name, :task_id)
+ON CONFLICT DO NOTHING
 
 -- name: task_by_key
 SELECT {task_columns}

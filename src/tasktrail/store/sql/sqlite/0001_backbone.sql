@@ -172,6 +172,13 @@ CREATE TABLE need (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX need_needed ON need (needed_id);
 
+-- That a task in progress counts against a limit.
+CREATE TABLE slot (
+  name    TEXT    NOT NULL,                     -- data: of the limit
+  task_id INTEGER NOT NULL REFERENCES task (id) ON DELETE CASCADE,
+  PRIMARY KEY (name, task_id)
+) STRICT, WITHOUT ROWID;
+
 -- One execution of a task: a span.
 CREATE TABLE attempt (
   id           INTEGER PRIMARY KEY,

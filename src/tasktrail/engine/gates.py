@@ -1,0 +1,167 @@
+"""What a workflow asks of a step before it starts: its condition, its list, a person, its deadline, its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from tasktrail.engine.expansion import Expansion, item_of
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.plan import Judge, Verdict
+from tasktrail.engine.values import Encoded, decode
+from tasktrail.model.condition import Condition
+from tasktrail.model.errors import BadInput
+from tasktrail.model.lifecycle import Ask, Failure, decide
+from tasktrail.model.path import Lookup, Template, look_up
+from tasktrail.model.run import Run
+from tasktrail.model.task import Task
+from tasktrail.model.workflow import StepSpec, Workflow
+from tasktrail.store.transaction import Mark, Transaction
+
+_PARTS_ASK: Final = frozenset({"item", "index"})
+
+
+class Values:
+    """Finds what paths of a workflow mean: results of steps, params, and the item that a part stands for."""
+
+    def __init__(self, tx: Transaction, task: Task, params: Mapping[str, object]) -> None:
+        self._tx, self._task, self._params = tx, task, params
+        self._results: dict[str, object] = {}
+
+    def root(self, name: str) -> object:
+        """Return what the first word of a path, or a parameter of a function, means.
+
+        Raises:
+            KeyError: Nothing is called so.
+        """
+        if name == "params":
+            return self._params
+        if name == "item":
+            return self._item
+        if name == "index":
+            return self._task.map_index if self._task.map_index >= 0 else None
+        if name == "run":
+            return {"id": self._run.name, "workflow": self._run.workflow}
+        return self._result(name)
+
+    @property
+    def lookup(self) -> Lookup:
+        """What templates and conditions ask."""
+        return look_up(self.root)
+
+    def named(self, name: str) -> object:
+        """Return what a function's parameter is filled with: a param of the workflow stands there by its own name."""
+        return self._params[name] if name in self._params else self.root(name)
+
+    def _result(self, key: str) -> object:
+        if key not in self._results:
+            task = self._tx.task("task_by_key", key=key, run_id=self._task.run_id, item="", map_index=-1)
+            if task is None:
+                raise KeyError(key)
+            self._results[key] = decode(task.output, self._tx)
+        return self._results[key]
+
+    @cached_property
+    def _item(self) -> object:
+        row = self._tx.row("details_of_task", id=self._task.id)
+        return item_of(str(row[2]) if row and row[2] is not None else None)
+
+    @cached_property
+    def _run(self) -> Run:
+        return self._tx.run(self._task.run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """Judges the tasks of one run by its workflow."""
+
+    ledger: Ledger
+    workflow: Workflow
+    params: Mapping[str, object]
+
+    def __call__(self, tx: Transaction) -> Judge:
+        """Return the judge of one transaction."""
+        return _Judge(tx, self, self.workflow.by_id)
+
+
+class _Judge:
+    def __init__(self, tx: Transaction, gates: Gates, specs: Mapping[str, StepSpec]) -> None:
+        self._tx, self._gates, self._specs = tx, gates, specs
+        self._ledger = gates.ledger
+        self._now = gates.ledger.clock.now()
+        self._taken: dict[str, int] = {}
+
+    def __call__(self, task: Task) -> Verdict:
+        spec, values = self._specs[task.key], Values(self._tx, task, self._gates.params)
+        try:
+            return self._judge(task, spec, values)
+        except BadInput as error:
+            failure = Failure("BadInput", str(error))
+            return self._move(task, Ask("fail", failure=failure, reason=None))
+
+    def _judge(self, task: Task, spec: StepSpec, values: Values) -> Verdict:
+        if self._is_too_late(task, spec):
+            return self._fail(task, "DeadlineExceeded", f"step {task.key} did not start before its deadline")
+        if spec.when is not None and not self._holds(task, spec, values):
+            return self._move(task, Ask("skip", reason=f"when: {spec.when}"))
+        if spec.for_each is not None and task.map_index < 0:
+            return self._expand(task, spec, values)
+        if spec.manual is not None:
+            return self._move(task, Ask("block", reason=str(Template.parse(spec.manual).fill(values.lookup))))
+        return self._start(task, spec)
+
+    def _is_too_late(self, task: Task, spec: StepSpec) -> bool:
+        began = self._tx.run(task.run_id).started_at
+        if spec.deadline_ms is None or began is None:
+            return False
+        return self._now > began + spec.deadline_ms * 1000
+
+    def _holds(self, task: Task, spec: StepSpec, values: Values) -> bool:
+        """A condition about the item is asked of each part, any other of the step before it is expanded."""
+        condition = Condition.parse(str(spec.when))
+        of_parts = any(path.partition(".")[0] in _PARTS_ASK for path in condition.paths)
+        if spec.for_each is not None and of_parts != (task.map_index >= 0):
+            return True
+        return condition.holds(values.lookup)
+
+    def _expand(self, task: Task, spec: StepSpec, values: Values) -> Verdict:
+        items = spec.for_each
+        if isinstance(items, str):
+            items = values.lookup(items)
+            if not isinstance(items, list):
+                kind = type(items).__name__
+                raise BadInput(f"expected for_each of step {task.key} to find a list at {spec.for_each}, got: {kind}")
+        assert items is not None
+        expansion = Expansion(self._tx, self._ledger, task, items, self._now)
+        if items and not expansion.is_done:
+            expansion.expand()
+            return "moved"
+        return self._complete(task, expansion.results())
+
+    def _start(self, task: Task, spec: StepSpec) -> Verdict:
+        """Who starts takes a place of each limit; all are taken or none."""
+        for name, most in spec.limits.items():
+            if name not in self._taken:
+                self._tx.execute("free_slots", {"name": name})
+                row = self._tx.row("slots_taken", name=name)
+                self._taken[name] = int(str(row[0])) if row else 0
+            if self._taken[name] >= most:
+                return "hold"
+        for name in spec.limits:
+            self._taken[name] += 1
+            self._tx.execute("take_slot", {"name": name, "task_id": task.id})
+        return "start"
+
+    def _fail(self, task: Task, kind: str, words: str) -> Verdict:
+        return self._move(task, Ask("fail", failure=Failure(kind, words)))
+
+    def _complete(self, task: Task, output: Encoded) -> Verdict:
+        output.keep(self._tx, self._now)
+        return self._move(task, Ask("complete", output=output.column))
+
+    def _move(self, task: Task, ask: Ask) -> Verdict:
+        change = decide(task, self._ledger.clean(ask), self._now)
+        self._tx.apply([(change, Mark(self._ledger.actor))])
+        return "moved"
