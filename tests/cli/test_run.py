@@ -308,3 +308,97 @@ def test_steps_keep_their_parameters_context_and_code_version(call: Call):
     run = ledger.store.read(lambda tx: tx.runs("runs_by_name", name="k", kind="dag"))[0]
     attempts = ledger.store.read(lambda tx: tx.attempts("attempts_of_run", run_id=run.id))
     assert len([attempt for attempt in attempts if attempt.code_version]) == 4, "all but the object with __call__"
+
+
+# --------------------------------------------------------------------------------------------------------- max-parallel
+
+WIDE = """
+import asyncio, os
+from tasktrail.dag import ParallelStatefulDAGRunner, StatefulDAGRunner
+
+NEEDS = [f"s{number}" for number in range(10)]
+at_once = most = 0
+
+async def step():
+    global at_once, most
+    at_once += 1
+    most = max(most, at_once)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    at_once -= 1
+
+def fill(runner, **needs):
+    for name in NEEDS:
+        runner.register_step(name, step)
+    runner.register_step("last", lambda: most, **needs)
+    return runner
+
+def free(): return fill(ParallelStatefulDAGRunner("wide"), dependencies=NEEDS)
+def said(): return fill(ParallelStatefulDAGRunner("wide", max_concurrent_steps=3), dependencies=NEEDS)
+def serial(): return fill(StatefulDAGRunner("narrow"))
+"""
+
+
+@pytest.mark.requirement("BL-125")
+@pytest.mark.parametrize(
+    ("target", "setting", "flag", "most"),
+    [
+        ("wide:free", None, None, 5),
+        ("wide:free", "2", None, 2),
+        ("wide:free", "2", "7", 7),
+        ("wide:said", "2", None, 3),
+        ("wide:said", "2", "4", 4),
+    ],
+)
+def test_how_many_steps_run_at_once_is_said_by_flag_code_and_setting_in_this_order(
+    call: Call, monkeypatch: pytest.MonkeyPatch, target: str, setting: str | None, flag: str | None, most: int
+):
+    Path("wide.py").write_text(WIDE)
+    monkeypatch.setenv("TASKTRAIL_MAX_PARALLEL", setting or "")
+
+    answer = call("run", "dag", target, "--output-dir", "out", *(["--max-parallel", flag] if flag else []))
+
+    assert answer.code == 0
+    assert json.loads(Path("out/last/result.json").read_text()) == most
+    assert "no effect" not in answer.err
+
+
+def test_where_steps_go_one_after_another_the_flag_is_said_to_have_no_effect(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+):
+    Path("wide.py").write_text(WIDE)
+    words = "--max-parallel has no effect: this runner is no ParallelStatefulDAGRunner\n"
+
+    assert words in call("run", "dag", "wide:serial", "--max-parallel", "4").err
+    monkeypatch.setenv("TASKTRAIL_MAX_PARALLEL", "4")
+    assert words not in call("run", "dag", "wide:serial").err, "a setting is for all runners"
+
+
+def test_a_limit_that_is_none_is_refused_before_anything_is_executed(call: Call):
+    Path("wide.py").write_text(WIDE)
+
+    answer = call("run", "dag", "wide:free", "--max-parallel", "0")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert "flag --max-parallel: expected run.max_parallel to be a whole number, 1 or more, got: 0" in answer.err
+
+
+@pytest.mark.requirement("BL-106")
+def test_a_runner_that_keeps_its_run_in_a_store_of_its_own_is_shown_from_there(call: Call):
+    Path("elsewhere").mkdir()
+    Path("elsewhere/tasktrail.toml").write_text("")
+    Path("apart.py").write_text(
+        "from tasktrail.dag import DAGRunStore, StatefulDAGRunner\n"
+        "def build():\n"
+        "    runner = StatefulDAGRunner('apart', DAGRunStore('elsewhere/runs'))\n"
+        "    runner.register_step('only', lambda: print('here') or 7)\n"
+        "    return runner\n"
+    )
+
+    answer = call("run", "dag", "apart:build", "--run-id", "one", "--output-dir", "out")
+
+    assert answer.code == 0
+    assert answer.out.startswith("DAG Run: one (apart)\nStatus: SUCCESS\n")
+    assert "only | here\n" in answer.err
+    assert json.loads(Path("out/only/result.json").read_text()) == 7
+    assert call("-C", "elsewhere", "status", "one").code == 0

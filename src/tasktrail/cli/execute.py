@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import signal
 import sys
@@ -20,7 +19,7 @@ from tasktrail.cli.progress import EVERY_S, Follower, View, view_for
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import local
 from tasktrail.dag.interface import IDAGRunner
-from tasktrail.dag.runner import Binding, bound
+from tasktrail.dag.runner import Binding, ParallelStatefulDAGRunner, StatefulDAGRunner, bound
 from tasktrail.dag.states import DAGRun
 from tasktrail.engine.capture import Capture
 from tasktrail.engine.ledger import Ledger
@@ -31,6 +30,8 @@ from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import OVER, Run
 from tasktrail.store.transaction import Transaction
 
+_MAX_PARALLEL: Final = "run.max_parallel"
+_NOT_PARALLEL: Final = "--max-parallel has no effect: this runner is no ParallelStatefulDAGRunner"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _STOPPING: Final = "stopping; what steps still finish is kept (Ctrl-C again: leave at once)"
 _LEFT: Final = "\x1b[?25h\nleft at once; what was acknowledged is kept\n"
@@ -95,7 +96,7 @@ class _Stage:
             BadInput: The code names another run than the command.
         """
         stored = self.order.target.stored(self.session.config.store.root)
-        with bound(Binding(self.ledger, self.order.run_id, stored, self._watch)):
+        with bound(self._binding(stored)):
             runner = targets.load(self.order.target)
         name = runner.dag_run.run_id
         if self.order.run_id not in (None, name):
@@ -103,9 +104,20 @@ class _Stage:
                 f"{stored} names its run itself: {name}, not {self.order.run_id}",
                 hint="leave --run-id out, or make the runner without a run id",
             )
-        # A runner that was given a store of its own keeps its run there.
-        self.ledger = getattr(runner, "_ledger", self.ledger)
+        if isinstance(runner, StatefulDAGRunner):
+            self.ledger = runner.ledger  # a runner that was given a store of its own keeps its run there
         return runner
+
+    def _binding(self, stored: str) -> Binding:
+        flag = _MAX_PARALLEL in self.session.flags
+        return Binding(
+            self.ledger,
+            self.order.run_id,
+            stored,
+            watch=self._watch,
+            around=self.capture.around,
+            max_parallel=self.session.config.run_max_parallel if flag else None,
+        )
 
     def run_of(self, runner: IDAGRunner) -> Run:
         """Return the run as it stands."""
@@ -118,7 +130,8 @@ class _Stage:
         if folder:
             self.capture.keep = partial(self._keep, folder)
         self._say("", _beginning(run))
-        _wrap_executors(runner, self.capture)
+        if _MAX_PARALLEL in self.session.flags and not isinstance(runner, ParallelStatefulDAGRunner):
+            self._say("", _NOT_PARALLEL)
         try:
             with self._shown(run):
                 return asyncio.run(self._drive(runner))
@@ -211,13 +224,6 @@ def _beginning(run: Run) -> str:
     if run.started_at is None:
         return f"run {run.name}"
     return f"going on with run {run.name}: {done} of {run.n_tasks} steps are done"
-
-
-def _wrap_executors(runner: IDAGRunner, capture: Capture) -> None:
-    """Tell each step's output apart; a runner of somebody else's making has its steps elsewhere and is left alone."""
-    registered = getattr(runner, "_registered", {})
-    for key, one in registered.items():
-        registered[key] = dataclasses.replace(one, executor=capture.around(key, one.executor))
 
 
 def _put_results(ledger: Ledger, run: Run, folder: OutputFolder) -> None:

@@ -37,6 +37,9 @@ def dag_command(
     StatefulDAGRunner, another runner, or a function that returns one. A run that was interrupted or killed goes on
     when it is executed again: nothing that is finished is repeated.
 
+    How many steps a ParallelStatefulDAGRunner executes at once: --max-parallel, else what its code says, else the
+    setting run.max_parallel.
+
     \b
     tasktrail run dag flow:runner --run-id nightly
     tasktrail run dag --status nightly
