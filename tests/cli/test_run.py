@@ -85,6 +85,81 @@ def test_retry_of_an_unknown_run_ends_with_3(call: Call):
     assert call("run", "dag", "--retry", "nope").code == 3
 
 
+@pytest.mark.requirement("BL-104", "BL-111")
+@pytest.mark.parametrize("target", ["flow:etl", "./flow.py:etl"])
+def test_retry_from_a_step_does_it_and_all_that_follow_again(flow: Path, call: Call, target: str):
+    Path("mended").touch()
+    call("run", "dag", target, "--run-id", "fine")
+
+    answer = call("run", "dag", "--retry", "fine", "--from", "process")
+
+    assert answer.code == 0
+    assert answer.err.startswith("run fine: from process on, 2 of 3 steps are done again\n")
+    tasks = {task["key"]: task["attempts"] for task in call("status", "fine", "--json").data["tasks"]}
+    assert tasks == {"fetch_data": 1, "process": 2, "save": 2}
+
+
+@pytest.mark.requirement("BL-104")
+def test_retry_from_a_step_in_a_graph_leaves_alone_what_does_not_need_it(flow: Path, call: Call):
+    Path("mended").touch()
+    Path("fan.py").write_text(
+        "from tasktrail.dag import ParallelStatefulDAGRunner\n"
+        "def build():\n"
+        "    runner = ParallelStatefulDAGRunner('fan')\n"
+        "    for key, needs in (('a', ''), ('b', 'a'), ('c', 'a'), ('d', 'b')):\n"
+        "        runner.register_step(key, lambda: 1, dependencies=list(needs))\n"
+        "    return runner\n"
+    )
+    call("run", "dag", "fan:build", "--run-id", "fan")
+
+    assert call("run", "dag", "--retry", "fan", "--from", "b").code == 0
+    tasks = {task["key"]: task["attempts"] for task in call("status", "fan", "--json").data["tasks"]}
+    assert tasks == {"a": 1, "b": 2, "c": 1, "d": 2}
+
+
+def test_retry_from_an_unknown_step_names_what_was_meant_and_takes_nothing_back(failed: str, call: Call):
+    answer = call("run", "dag", "--retry", failed, "--from", "proces")
+
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err == (
+        "error: run my-dag-123 has no task proces; did you mean process?\n"
+        "hint: tasktrail run dag --retry my-dag-123 --from process\n"
+    )
+    assert call("run", "dag", "--retry", failed, "--from", "zzz").err == (
+        "error: run my-dag-123 has no task zzz\nhint: tasktrail run dag --status my-dag-123\n"
+    )
+    assert call("status", failed, "--json").data["tasks"][0]["attempts"] == 1
+
+
+def test_retry_from_a_step_whose_code_is_not_there_any_more_takes_nothing_back(failed: str, flow: Path, call: Call):
+    flow.write_text(flow.read_text().replace('register_step("save"', 'register_step("store"'))
+
+    answer = call("run", "dag", "--retry", failed, "--from", "fetch_data")
+
+    assert answer.code == 2
+    assert "Step save not registered" in answer.err
+    assert call("status", failed, "--json").data["tasks"][0]["status"] == "completed"
+
+
+def test_a_runner_of_somebody_elses_making_cannot_go_back_to_a_step(failed: str, flow: Path, call: Call):
+    flow.write_text(
+        "from tasktrail.dag import IDAGRunner, StatefulDAGRunner\n"
+        "class Own(IDAGRunner):\n"
+        "    def __init__(self, inner): self.inner = inner\n"
+        "    dag_run = property(lambda self: self.inner.dag_run)\n"
+        "    def register_step(self, *arguments, **options): self.inner.register_step(*arguments, **options)\n"
+        "    async def execute(self, step_order=None): return await self.inner.execute(step_order)\n"
+        "    async def cancel(self): await self.inner.cancel()\n"
+        "    def get_status(self): return self.inner.get_status()\n"
+        "def etl(): return Own(StatefulDAGRunner('etl'))\n"
+    )
+
+    answer = call("run", "dag", "--retry", failed, "--from", "process")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert "--from needs a StatefulDAGRunner; the runner of run my-dag-123 is of the class Own" in answer.err
+
+
 def test_resume_goes_on_and_resume_of_what_is_completed_changes_nothing(failed: str, call: Call):
     Path("mended").touch()
 
@@ -386,7 +461,7 @@ def test_a_limit_that_is_none_is_refused_before_anything_is_executed(call: Call)
 @pytest.mark.requirement("BL-106")
 def test_a_runner_that_keeps_its_run_in_a_store_of_its_own_is_shown_from_there(call: Call):
     Path("elsewhere").mkdir()
-    Path("elsewhere/tasktrail.toml").write_text("")
+    Path("elsewhere/tasktrail.toml").write_text('[store]\nurl = "own.db"\n')
     Path("apart.py").write_text(
         "from tasktrail.dag import DAGRunStore, StatefulDAGRunner\n"
         "def build():\n"

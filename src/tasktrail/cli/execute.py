@@ -7,11 +7,11 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from tasktrail.cli import errors, status, targets
 from tasktrail.cli.folders import OutputFolder
@@ -44,11 +44,13 @@ class Order:
     Args:
         run_id: Public id of the run that is created or gone on with; None lets the code name it, or draws one.
         output_dir: Where each step's result and output go; None keeps no files.
+        from_step: The step that is done again with all that follow; None goes on with what is not finished.
     """
 
     target: targets.Target
     run_id: str | None = None
     output_dir: Path | None = None
+    from_step: str | None = None
 
 
 def execute(session: Session, order: Order) -> int:
@@ -129,12 +131,13 @@ class _Stage:
         folder = OutputFolder(self.order.output_dir, run.name) if self.order.output_dir else None
         if folder:
             self.capture.keep = partial(self._keep, folder)
-        self._say("", _beginning(run))
+        work = self._work(runner)
+        self._say("", self._beginning(run))
         if _MAX_PARALLEL in self.session.flags and not isinstance(runner, ParallelStatefulDAGRunner):
             self._say("", _NOT_PARALLEL)
         try:
             with self._shown(run):
-                return asyncio.run(self._drive(runner))
+                return asyncio.run(self._drive(work))
         finally:
             if folder:
                 self.capture.finish()
@@ -170,8 +173,25 @@ class _Stage:
         if self._follower is not None:
             self._follower.watch(run)
 
-    async def _drive(self, runner: IDAGRunner) -> bool:
-        work = asyncio.ensure_future(runner.execute())
+    def _work(self, runner: IDAGRunner) -> Callable[[], Coroutine[Any, Any, DAGRun]]:
+        if self.order.from_step is None:
+            return runner.execute
+        if not isinstance(runner, StatefulDAGRunner):
+            words = f"the runner of run {self.order.run_id} is of the class {type(runner).__name__}"
+            raise BadInput(f"--from needs a StatefulDAGRunner; {words}", hint="leave --from out")
+        return partial(runner.retry, self.order.from_step)
+
+    def _beginning(self, run: Run) -> str:
+        done = run.n_completed + run.n_skipped
+        if self.order.from_step is not None:
+            n_again = len(self.ledger.keys_from(run.id, self.order.from_step))
+            return f"run {run.name}: from {self.order.from_step} on, {n_again} of {run.n_tasks} steps are done again"
+        if run.started_at is None:
+            return f"run {run.name}"
+        return f"going on with run {run.name}: {done} of {run.n_tasks} steps are done"
+
+    async def _drive(self, execute: Callable[[], Coroutine[Any, Any, DAGRun]]) -> bool:
+        work = asyncio.ensure_future(execute())
         ticker = asyncio.create_task(self._tick())
         try:
             with self._stoppable(work):
@@ -217,13 +237,6 @@ def _leave(stderr: TextIO) -> None:
     with contextlib.suppress(OSError, ValueError):
         os.write(stderr.fileno(), _LEFT.encode() if stderr.isatty() else _LEFT.partition("\n")[2].encode())
     os._exit(errors.INTERRUPTED)
-
-
-def _beginning(run: Run) -> str:
-    done = run.n_completed + run.n_skipped
-    if run.started_at is None:
-        return f"run {run.name}"
-    return f"going on with run {run.name}: {done} of {run.n_tasks} steps are done"
 
 
 def _put_results(ledger: Ledger, run: Run, folder: OutputFolder) -> None:

@@ -10,7 +10,7 @@ import click
 from tasktrail.cli.arguments import OUTPUT_DIR, RUN, SessionCommand
 from tasktrail.cli.documents import emit, run_record
 from tasktrail.cli.session import Session, tell
-from tasktrail.engine.lookup import find_run, owners
+from tasktrail.engine.lookup import check_step, find_run, owners
 from tasktrail.model.errors import NotFound, TasktrailError, WrongState
 from tasktrail.model.run import OVER, Run
 
@@ -44,7 +44,19 @@ def retry(session: Session, reference: str, output_dir: Path | None) -> int:
     return _execute_again(session, run, output_dir)
 
 
-def _execute_again(session: Session, run: Run, output_dir: Path | None) -> int:
+def retry_from(session: Session, reference: str, step: str, output_dir: Path | None) -> int:
+    """Execute a step of a run again, finished or not, and everything that comes after it or needs it.
+
+    Raises:
+        NotFound: The run has no such step.
+    """
+    ledger = session.ledger()
+    run = find_run(ledger, reference, "dag")
+    check_step(ledger, run, step, "tasktrail run dag --retry {run} --from {step}")
+    return _execute_again(session, run, output_dir, from_step=step)
+
+
+def _execute_again(session: Session, run: Run, output_dir: Path | None, from_step: str | None = None) -> int:
     """The code is found where the run's first execution found it.
 
     Raises:
@@ -65,7 +77,7 @@ def _execute_again(session: Session, run: Run, output_dir: Path | None) -> int:
         locate(target)
     except NotFound as error:
         raise NotFound(f"the code of run {run.name} is gone: {error.message}", hint=elsewhere) from None
-    return execute(session, Order(target, run.name, output_dir))
+    return execute(session, Order(target, run.name, output_dir, from_step))
 
 
 @click.command("cancel", cls=SessionCommand)
