@@ -25,7 +25,7 @@ def commands() -> str:
 
 def all_commands() -> Iterator[tuple[click.Command, click.Context]]:
     """Yield every command that can be called, those below a group too, in the order of the help."""
-    with click.Context(root, info_name="tasktrail") as context:
+    with click.Context(root, info_name="tasktrail", **root.context_settings) as context:
         for name in COMMANDS:
             found = root.get_command(context, name)
             if found is None:
@@ -68,7 +68,7 @@ def _option(option: click.Option, context: click.Context) -> list[str]:
 
 def global_options() -> str:
     """Return the options that every command takes."""
-    with click.Context(root, info_name="tasktrail") as context:
+    with click.Context(root, info_name="tasktrail", **root.context_settings) as context:
         options = [option for option in root.get_params(context) if isinstance(option, click.Option)]
         return table(["option", "meaning"], [_option(option, context) for option in options if not option.hidden])
 
