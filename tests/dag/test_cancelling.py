@@ -129,12 +129,14 @@ async def test_cancel_twice_is_cancel_once(runner: StatefulDAGRunner, ledger: Le
     assert verbs(ledger, runner) == before
 
 
-async def test_finished_steps_stay_finished_when_the_run_is_cancelled_afterwards(runner: StatefulDAGRunner) -> None:
+async def test_a_run_that_is_over_is_not_called_off_any_more(runner: StatefulDAGRunner, ledger: Ledger) -> None:
     runner.register_step("fetch", Failing(0))
     await runner.execute()
+    before = verbs(ledger, runner)
 
     await runner.cancel()
 
+    assert verbs(ledger, runner) == before
     assert (words(runner), runner.dag_run.steps["fetch"].result) == (["success"], "ok")
 
 

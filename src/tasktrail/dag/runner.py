@@ -21,7 +21,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.project import open_project
 from tasktrail.engine.runner import Plan, Runner
 from tasktrail.model.draft import RunDraft, TaskDraft
-from tasktrail.model.errors import BadInput, Conflict, TasktrailError
+from tasktrail.model.errors import BadInput, Conflict, TasktrailError, WrongState
 from tasktrail.model.graph import Need
 from tasktrail.model.reference import check_key, check_run_id
 from tasktrail.model.run import Run
@@ -326,13 +326,14 @@ class StatefulDAGRunner(IDAGRunner):
             self._record.refresh(run)
 
     async def cancel(self) -> None:
-        """Call the run off: what is not finished is cancelled, what runs is told to stop."""
+        """Call the run off: what is not finished is cancelled, what runs is told to stop. One that is over stays so."""
         if self._runner is None:
             self._save()
-        run = self._ledger.cancel_run(self._record.row_id, "cancelled by its runner")
+        with contextlib.suppress(WrongState):  # it came to its end just before: nothing is left to call off
+            self._ledger.cancel_run(self._record.row_id, "cancelled by its runner")
         if self._runner is not None:
             self._runner.cancel()
-        self._record.refresh(run)
+        self._record.refresh()
 
     def get_status(self) -> dict[str, Any]:
         """Return ids, status, summary, and of each step its status, retries, error and seconds."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Final, Literal, get_args
 
+from tasktrail.model.errors import WrongState
 from tasktrail.model.task import Status
 
 Kind = Literal["plan", "dag", "matrix", "job", "cards"]
@@ -96,6 +97,19 @@ class Run:
 RUN_FIELDS: Final[tuple[str, ...]] = tuple(field.name for field in fields(Run))
 _PLACES: Final = {name: place for place, name in enumerate(RUN_FIELDS)}
 _all_fields: Final = attrgetter(*RUN_FIELDS)
+
+
+def check_cancel(run: Run) -> None:
+    """Refuse to cancel a run that came to its end by itself; one that is cancelled may be cancelled again.
+
+    Raises:
+        WrongState: It is over.
+    """
+    if run.status in OVER and run.cancelled_at is None:
+        raise WrongState(
+            f"run {run.name} is {run.status}; cancel needs a run that is not over",
+            hint=f"tasktrail run dag --status {run.name}",
+        )
 
 
 def roll_up(
