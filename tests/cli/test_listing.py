@@ -169,3 +169,9 @@ def test_text_was_scrubbed_before_it_was_stored_and_data_is_shown_as_it_is(call:
     assert all("password=inresult" in one for one in shown)
     assert not any("inerror" in one for one in shown)
     assert Path("out/data/result.json").read_text() == '"password=inresult"\n'
+
+
+def test_history_is_silent_about_what_did_not_change(ledger: Ledger, call: Call):
+    ledger.create_run(RunDraft("dag", "empty", "etl"))
+
+    assert "→" not in call("history", "empty").out

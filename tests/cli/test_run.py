@@ -77,7 +77,10 @@ def test_retry_of_what_did_not_fail_is_refused(flow: Path, call: Call):
     answer = call("run", "dag", "--retry", "fine")
 
     assert (answer.code, answer.out) == (4, "")
-    assert "run fine is completed; retry needs a step that failed" in answer.err
+    assert answer.err == (
+        "error: run fine is completed; retry needs a step that failed\n"
+        "hint: tasktrail run dag --retry fine --from STEP\n"
+    )
 
 
 @pytest.mark.requirement("BL-109")
@@ -125,6 +128,7 @@ def test_retry_from_an_unknown_step_names_what_was_meant_and_takes_nothing_back(
         "error: run my-dag-123 has no task proces; did you mean process?\n"
         "hint: tasktrail run dag --retry my-dag-123 --from process\n"
     )
+    assert "no task fet; did you mean fetch_data?" in call("run", "dag", "--retry", failed, "--from", "fet").err
     assert call("run", "dag", "--retry", failed, "--from", "zzz").err == (
         "error: run my-dag-123 has no task zzz\nhint: tasktrail run dag --status my-dag-123\n"
     )

@@ -39,7 +39,8 @@ def retry(session: Session, reference: str, output_dir: Path | None) -> int:
     """
     run = find_run(session.ledger(), reference, "dag")
     if not run.n_failed and run.declared_status != "failed":
-        hint = "tasktrail list-runs --status failed" if run.status == "completed" else f"tasktrail resume {run.name}"
+        again = f"tasktrail run dag --retry {run.name} --from STEP"
+        hint = again if run.status == "completed" else f"tasktrail resume {run.name}"
         raise WrongState(f"run {run.name} is {run.status}; retry needs a step that failed", hint=hint)
     return _execute_again(session, run, output_dir)
 

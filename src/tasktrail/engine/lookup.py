@@ -270,7 +270,7 @@ def _no_task(tx: Transaction, reading: Reference, text: str) -> TasktrailError:
 def _no_key(run: Run, key: str, keys: Sequence[str], hint: str) -> NotFound:
     from difflib import get_close_matches
 
-    close = get_close_matches(key, keys)
+    close = get_close_matches(key, keys) or [one for one in keys if one.startswith(key)][:3]
     return NotFound(
         f"run {run.name} has no task {key}" + (f"; did you mean {' or '.join(close)}?" if close else ""),
         hint=hint.format(run=run.name, step=close[0]) if close else _run_hint(run.name),
