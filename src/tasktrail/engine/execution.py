@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,6 +18,7 @@ from tasktrail.model.lifecycle import Ask, Change, Failure, decide, fresh_budget
 from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import Task
 from tasktrail.store import liveness
+from tasktrail.store.forking import ForkLock
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Mark, Row, Transaction
 
@@ -64,7 +64,7 @@ class Turn:
 
 Pick = Callable[[Transaction], Sequence[Task]]
 
-_registering: Final = threading.Lock()
+_registering: Final = ForkLock()
 _active: Final[set[str]] = set()
 """Tokens of the executions of this process. One that the store still names and that is not here has ended badly."""
 
@@ -73,7 +73,7 @@ _workers: Final[WeakKeyDictionary[SqliteStore, Worker]] = WeakKeyDictionary()
 
 def worker_of(ledger: Ledger, patience_s: float | None = None) -> Worker:
     """Return this process's worker in the ledger's store; the first call registers it and marks the dead as stopped."""
-    with _registering:
+    with _registering.held():
         known = _workers.get(ledger.store)
         if known is not None and known.pid == os.getpid():
             return known

@@ -16,7 +16,7 @@ from tasktrail.model.errors import BadInput, Conflict, Held, NotFound
 from tasktrail.model.graph import Need, check_graph, dead_needs, downstream, unmet
 from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, Verb, decide
 from tasktrail.model.reference import MAX_RUN_ID_CHARS, check_key, check_run_id
-from tasktrail.model.run import Kind, Run, RunStatus
+from tasktrail.model.run import Kind, Run, RunStatus, check_cancel
 from tasktrail.model.scrub import scrub_text
 from tasktrail.model.task import Status, Task
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
@@ -239,12 +239,13 @@ class Ledger:
         raise Conflict("the task is being changed by others all the time", hint="run it again")
 
     def cancel_run(self, run_id: int, reason: str | None = None) -> Run:
-        """Cancel what is not finished; a running step's answer will come too late. Repeating it changes nothing."""
+        """Cancel what is not finished of a run that is not over; late answers change nothing, nor does repeating it."""
         reason = self.clean_text(reason)
 
         def work(tx: Transaction) -> Run:
             now = self.clock.now()
             mark = Mark(self.actor)
+            check_cancel(tx.run(run_id))
             tasks = tx.tasks("tasks_of_run_in", run_id=run_id, statuses=json.dumps(_CANCELLED_WITH_RUN))
             if tx.run(run_id).cancelled_at is None:
                 tx.record_run(run_id, "cancel", now, self.actor, note=reason)
