@@ -132,7 +132,7 @@ class _Stage:
         if folder:
             self.capture.keep = partial(self._keep, folder)
         work = self._work(runner)
-        self._say("", self._beginning(run))
+        self._say("", self._beginning(runner, run))
         if _MAX_PARALLEL in self.session.flags and not isinstance(runner, ParallelStatefulDAGRunner):
             self._say("", _NOT_PARALLEL)
         try:
@@ -181,10 +181,10 @@ class _Stage:
             raise BadInput(f"--from needs a StatefulDAGRunner; {words}", hint="leave --from out")
         return partial(runner.retry, self.order.from_step)
 
-    def _beginning(self, run: Run) -> str:
+    def _beginning(self, runner: IDAGRunner, run: Run) -> str:
         done = run.n_completed + run.n_skipped
         if self.order.from_step is not None:
-            n_again = len(self.ledger.keys_from(run.id, self.order.from_step))
+            n_again = len(runner.steps_from(self.order.from_step)) if isinstance(runner, StatefulDAGRunner) else 0
             return f"run {run.name}: from {self.order.from_step} on, {n_again} of {run.n_tasks} steps are done again"
         if run.started_at is None:
             return f"run {run.name}"

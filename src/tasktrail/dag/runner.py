@@ -17,6 +17,7 @@ from tasktrail.dag.retries import RetryBackoffStrategy
 from tasktrail.dag.states import DAGRun, DAGRunStatus, DAGStepState, DAGStepStatus
 from tasktrail.dag.store import DAGRunStore, runs_of
 from tasktrail.engine.drafts import RunEdit
+from tasktrail.engine.execution import check_free
 from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.project import open_project
@@ -259,19 +260,25 @@ class StatefulDAGRunner(IDAGRunner):
 
         Raises:
             ValueError: The run has no such step.
+            Held: Somebody executes the run.
         """
         if from_step is not None:
             self._check_code_from(from_step)
-            self._ledger.take_back(self._record.row_id, from_step)
+            check_free(self._ledger.store, self._ledger.store.read(lambda tx: tx.run(self._record.row_id)))
+            self._ledger.take_back(self._record.row_id, from_step, in_order=self._sequential)
             self._record.refresh()
         return await self.execute()
+
+    def steps_from(self, step_id: str) -> list[str]:
+        """Return what `retry` from this step would do again, in order."""
+        return self._ledger.keys_from(self._record.row_id, step_id, in_order=self._sequential)
 
     def _check_code_from(self, step_id: str) -> None:
         """Nothing is taken back that could not be done again."""
         states = self._states()
         if step_id not in states:
             raise BadInput(f"DAGRun {self.run_id} has no step {step_id!r}", hint="see its steps in dag_run.steps")
-        again = dict.fromkeys(self._ledger.keys_from(self._record.row_id, step_id), _PENDING)
+        again = dict.fromkeys(self.steps_from(step_id), _PENDING)
         self._check(list(self._registered), {**states, **again}, explicit=False)
 
     def _states(self) -> dict[str, Status]:
