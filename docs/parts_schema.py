@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.resources import files
 
 from docs.markdown import code, codes, fence, table
+from tasktrail.store.queries import SQL_FOLDER
 
-_SQL = files("tasktrail.store") / "sql"
 _TABLE = re.compile(r"(?P<comment>(?:^-- .*\n)*)^CREATE TABLE (?P<name>\w+) \(\n(?P<body>(?:^ .*\n)*)^\)", re.MULTILINE)
 _COLUMN = re.compile(r"(?P<name>[a-z]\w*)\s+(?P<type>INTEGER|TEXT|REAL|BLOB)\b(?P<rest>.*)", re.DOTALL)
 _REFERENCE = re.compile(r"REFERENCES (\w+) \((\w+)\)")
@@ -56,7 +55,7 @@ class Table:
 
 def schema() -> list[Table]:
     """Return all tables, in the order of the SQL."""
-    text = (_SQL / "sqlite" / "0001_backbone.sql").read_text(encoding="utf-8")
+    text = (SQL_FOLDER / "sqlite" / "0001_backbone.sql").read_text(encoding="utf-8")
     return [_table(found) for found in _TABLE.finditer(text)]
 
 
@@ -101,7 +100,7 @@ def _section(one: Table, used: bool) -> str:
 
 def _filled() -> frozenset[str]:
     """The tables that a query inserts into; the store itself notes its migrations."""
-    queries = (_SQL / "queries.sql").read_text(encoding="utf-8")
+    queries = (SQL_FOLDER / "queries.sql").read_text(encoding="utf-8")
     return frozenset(re.findall(r"INSERT (?:OR \w+ )?INTO (\w+)", queries)) | {"migration"}
 
 

@@ -63,14 +63,14 @@ def test_every_setting_has_a_default_and_a_typed_name(project: Path) -> None:
     found = load(environ={"USER": "ann"})
     assert {setting.name.replace(".", "_") for setting in SETTINGS} <= {field.name for field in fields(Config)}
     assert (found.color, found.log_format, found.log_level) == ("auto", "text", "warning")
-    assert (found.run_max_parallel, found.store_synchronous, found.store_busy_timeout_s) == (8, "full", 30)
+    assert (found.run_max_parallel, found.store_synchronous, found.store_busy_timeout_s) == (5, "full", 30)
     assert set(origins(found).values()) == {"default"}
 
 
 def test_flag_goes_before_environment_before_project_before_user_before_default(project: Path, tmp_path: Path) -> None:
-    environ = home_with(tmp_path, "run.max_parallel = 5")
-    assert load(environ={}).run_max_parallel == 8
-    assert load(environ=environ).run_max_parallel == 5
+    environ = home_with(tmp_path, "run.max_parallel = 6")
+    assert load(environ={}).run_max_parallel == 5
+    assert load(environ=environ).run_max_parallel == 6
     write(project / "tasktrail.toml", "[run]\nmax_parallel = 4")
     assert load(environ=environ).run_max_parallel == 4
     environ["TASKTRAIL_MAX_PARALLEL"] = "3"

@@ -75,6 +75,8 @@ def test_a_message_cannot_pass_for_a_line_of_ours_or_steer_the_terminal(capsys: 
         (["run", "dag"], "give one of TARGET, --status and --retry, got: none"),
         (["run", "dag", "a:b", "--status", "c"], "got: TARGET, --status"),
         (["run", "dag", "--status", "c", "--run-id", "d"], "--run-id goes with TARGET"),
+        (["run", "dag", "a:b", "--from", "c"], "--from goes with --retry"),
+        (["run", "dag", "--status", "c", "--from", "d"], "--from goes with --retry"),
         (["-C", "not-there", "list-runs"], "cannot work in not-there"),
         (["list-runs", "--color", "blue"], "blue is not one of auto, always, never"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -149,3 +150,28 @@ def test_a_plan_is_not_resumed_by_code(ledger: Ledger, call: Call):
     ledger.create_run(RunDraft("plan", "A", "launch", (TaskDraft("a"),)))
 
     assert "run A is of kind plan: people and agents do its tasks" in call("resume", "A").err
+
+
+@pytest.mark.requirement("BL-106")
+def test_text_was_scrubbed_before_it_was_stored_and_data_is_shown_as_it_is(call: Call):
+    Path("secret.py").write_text(
+        "from tasktrail.dag import StatefulDAGRunner\n"
+        "def build():\n"
+        "    runner = StatefulDAGRunner('secret')\n"
+        "    runner.register_step('data', lambda: 'password=inresult')\n"
+        "    runner.register_step('text', lambda: {}['password=inerror'], max_retries=0)\n"
+        "    return runner\n"
+    )
+    call("run", "dag", "secret:build", "--run-id", "one", "--output-dir", "out")
+
+    shown = [call("history", "one").out, call("history", "one", "--json").out]
+
+    assert all("password=inresult" in one for one in shown)
+    assert not any("inerror" in one for one in shown)
+    assert Path("out/data/result.json").read_text() == '"password=inresult"\n'
+
+
+def test_history_is_silent_about_what_did_not_change(ledger: Ledger, call: Call):
+    ledger.create_run(RunDraft("dag", "empty", "etl"))
+
+    assert "→" not in call("history", "empty").out

@@ -77,12 +77,91 @@ def test_retry_of_what_did_not_fail_is_refused(flow: Path, call: Call):
     answer = call("run", "dag", "--retry", "fine")
 
     assert (answer.code, answer.out) == (4, "")
-    assert "run fine is completed; retry needs a step that failed" in answer.err
+    assert answer.err == (
+        "error: run fine is completed; retry needs a step that failed\n"
+        "hint: tasktrail run dag --retry fine --from STEP\n"
+    )
 
 
 @pytest.mark.requirement("BL-109")
 def test_retry_of_an_unknown_run_ends_with_3(call: Call):
     assert call("run", "dag", "--retry", "nope").code == 3
+
+
+@pytest.mark.requirement("BL-104", "BL-111")
+@pytest.mark.parametrize("target", ["flow:etl", "./flow.py:etl"])
+def test_retry_from_a_step_does_it_and_all_that_follow_again(flow: Path, call: Call, target: str):
+    Path("mended").touch()
+    call("run", "dag", target, "--run-id", "fine")
+
+    answer = call("run", "dag", "--retry", "fine", "--from", "process")
+
+    assert answer.code == 0
+    assert answer.err.startswith("run fine: from process on, 2 of 3 steps are done again\n")
+    tasks = {task["key"]: task["attempts"] for task in call("status", "fine", "--json").data["tasks"]}
+    assert tasks == {"fetch_data": 1, "process": 2, "save": 2}
+
+
+@pytest.mark.requirement("BL-104")
+def test_retry_from_a_step_in_a_graph_leaves_alone_what_does_not_need_it(flow: Path, call: Call):
+    Path("mended").touch()
+    Path("fan.py").write_text(
+        "from tasktrail.dag import ParallelStatefulDAGRunner\n"
+        "def build():\n"
+        "    runner = ParallelStatefulDAGRunner('fan')\n"
+        "    for key, needs in (('a', ''), ('b', 'a'), ('c', 'a'), ('d', 'b')):\n"
+        "        runner.register_step(key, lambda: 1, dependencies=list(needs))\n"
+        "    return runner\n"
+    )
+    call("run", "dag", "fan:build", "--run-id", "fan")
+
+    assert call("run", "dag", "--retry", "fan", "--from", "b").code == 0
+    tasks = {task["key"]: task["attempts"] for task in call("status", "fan", "--json").data["tasks"]}
+    assert tasks == {"a": 1, "b": 2, "c": 1, "d": 2}
+
+
+def test_retry_from_an_unknown_step_names_what_was_meant_and_takes_nothing_back(failed: str, call: Call):
+    answer = call("run", "dag", "--retry", failed, "--from", "proces")
+
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err == (
+        "error: run my-dag-123 has no task proces; did you mean process?\n"
+        "hint: tasktrail run dag --retry my-dag-123 --from process\n"
+    )
+    assert "no task fet; did you mean fetch_data?" in call("run", "dag", "--retry", failed, "--from", "fet").err
+    assert call("run", "dag", "--retry", failed, "--from", "zzz").err == (
+        "error: run my-dag-123 has no task zzz\nhint: tasktrail run dag --status my-dag-123\n"
+    )
+    assert call("status", failed, "--json").data["tasks"][0]["attempts"] == 1
+
+
+def test_retry_from_a_step_whose_code_is_not_there_any_more_takes_nothing_back(failed: str, flow: Path, call: Call):
+    flow.write_text(flow.read_text().replace('register_step("save"', 'register_step("store"'))
+
+    answer = call("run", "dag", "--retry", failed, "--from", "fetch_data")
+
+    assert answer.code == 2
+    assert "Step save not registered" in answer.err
+    assert call("status", failed, "--json").data["tasks"][0]["status"] == "completed"
+
+
+def test_a_runner_of_somebody_elses_making_cannot_go_back_to_a_step(failed: str, flow: Path, call: Call):
+    flow.write_text(
+        "from tasktrail.dag import IDAGRunner, StatefulDAGRunner\n"
+        "class Own(IDAGRunner):\n"
+        "    def __init__(self, inner): self.inner = inner\n"
+        "    dag_run = property(lambda self: self.inner.dag_run)\n"
+        "    def register_step(self, *arguments, **options): self.inner.register_step(*arguments, **options)\n"
+        "    async def execute(self, step_order=None): return await self.inner.execute(step_order)\n"
+        "    async def cancel(self): await self.inner.cancel()\n"
+        "    def get_status(self): return self.inner.get_status()\n"
+        "def etl(): return Own(StatefulDAGRunner('etl'))\n"
+    )
+
+    answer = call("run", "dag", "--retry", failed, "--from", "process")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert "--from needs a StatefulDAGRunner; the runner of run my-dag-123 is of the class Own" in answer.err
 
 
 def test_resume_goes_on_and_resume_of_what_is_completed_changes_nothing(failed: str, call: Call):
@@ -308,3 +387,97 @@ def test_steps_keep_their_parameters_context_and_code_version(call: Call):
     run = ledger.store.read(lambda tx: tx.runs("runs_by_name", name="k", kind="dag"))[0]
     attempts = ledger.store.read(lambda tx: tx.attempts("attempts_of_run", run_id=run.id))
     assert len([attempt for attempt in attempts if attempt.code_version]) == 4, "all but the object with __call__"
+
+
+# --------------------------------------------------------------------------------------------------------- max-parallel
+
+WIDE = """
+import asyncio, os
+from tasktrail.dag import ParallelStatefulDAGRunner, StatefulDAGRunner
+
+NEEDS = [f"s{number}" for number in range(10)]
+at_once = most = 0
+
+async def step():
+    global at_once, most
+    at_once += 1
+    most = max(most, at_once)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    at_once -= 1
+
+def fill(runner, **needs):
+    for name in NEEDS:
+        runner.register_step(name, step)
+    runner.register_step("last", lambda: most, **needs)
+    return runner
+
+def free(): return fill(ParallelStatefulDAGRunner("wide"), dependencies=NEEDS)
+def said(): return fill(ParallelStatefulDAGRunner("wide", max_concurrent_steps=3), dependencies=NEEDS)
+def serial(): return fill(StatefulDAGRunner("narrow"))
+"""
+
+
+@pytest.mark.requirement("BL-125")
+@pytest.mark.parametrize(
+    ("target", "setting", "flag", "most"),
+    [
+        ("wide:free", None, None, 5),
+        ("wide:free", "2", None, 2),
+        ("wide:free", "2", "7", 7),
+        ("wide:said", "2", None, 3),
+        ("wide:said", "2", "4", 4),
+    ],
+)
+def test_how_many_steps_run_at_once_is_said_by_flag_code_and_setting_in_this_order(
+    call: Call, monkeypatch: pytest.MonkeyPatch, target: str, setting: str | None, flag: str | None, most: int
+):
+    Path("wide.py").write_text(WIDE)
+    monkeypatch.setenv("TASKTRAIL_MAX_PARALLEL", setting or "")
+
+    answer = call("run", "dag", target, "--output-dir", "out", *(["--max-parallel", flag] if flag else []))
+
+    assert answer.code == 0
+    assert json.loads(Path("out/last/result.json").read_text()) == most
+    assert "no effect" not in answer.err
+
+
+def test_where_steps_go_one_after_another_the_flag_is_said_to_have_no_effect(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+):
+    Path("wide.py").write_text(WIDE)
+    words = "--max-parallel has no effect: this runner is no ParallelStatefulDAGRunner\n"
+
+    assert words in call("run", "dag", "wide:serial", "--max-parallel", "4").err
+    monkeypatch.setenv("TASKTRAIL_MAX_PARALLEL", "4")
+    assert words not in call("run", "dag", "wide:serial").err, "a setting is for all runners"
+
+
+def test_a_limit_that_is_none_is_refused_before_anything_is_executed(call: Call):
+    Path("wide.py").write_text(WIDE)
+
+    answer = call("run", "dag", "wide:free", "--max-parallel", "0")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert "flag --max-parallel: expected run.max_parallel to be a whole number, 1 or more, got: 0" in answer.err
+
+
+@pytest.mark.requirement("BL-106")
+def test_a_runner_that_keeps_its_run_in_a_store_of_its_own_is_shown_from_there(call: Call):
+    Path("elsewhere").mkdir()
+    Path("elsewhere/tasktrail.toml").write_text('[store]\nurl = "own.db"\n')
+    Path("apart.py").write_text(
+        "from tasktrail.dag import DAGRunStore, StatefulDAGRunner\n"
+        "def build():\n"
+        "    runner = StatefulDAGRunner('apart', DAGRunStore('elsewhere/runs'))\n"
+        "    runner.register_step('only', lambda: print('here') or 7)\n"
+        "    return runner\n"
+    )
+
+    answer = call("run", "dag", "apart:build", "--run-id", "one", "--output-dir", "out")
+
+    assert answer.code == 0
+    assert answer.out.startswith("DAG Run: one (apart)\nStatus: SUCCESS\n")
+    assert "only | here\n" in answer.err
+    assert json.loads(Path("out/only/result.json").read_text()) == 7
+    assert call("-C", "elsewhere", "status", "one").code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -188,10 +189,27 @@ def test_json_speaks_of_runs_and_tasks_in_our_words_and_utc(failed: str, call: C
     assert [(one["id"], one["status"], one["never_started"]) for one in answer.data["tasks"]] == [
         ("my-dag-123:fetch_data", "completed", False),
         ("my-dag-123:process", "failed", False),
-        ("my-dag-123:save", "skipped", True),
+        ("my-dag-123:save", "pending", True),
     ]
     assert answer.data["tasks"][1]["error"] == "no answer, password=[SECRET]"
     assert answer.data["started_at"].endswith("Z")
+
+
+def test_the_counts_of_a_run_are_those_of_the_statuses_of_its_tasks(failed: str, flow: Path, call: Call):
+    call("run", "dag", "flow:partial", "--run-id", "mixed")
+
+    for run in (failed, "mixed"):
+        data = call("status", run, "--json").data
+        statuses = [task["status"] for task in data["tasks"]]
+        assert data["counts"] == {status: statuses.count(status) for status in data["counts"]}
+        assert data["n_tasks"] == len(statuses)
+
+
+def test_a_step_that_may_still_start_is_not_called_never_started(ledger: Ledger, call: Call):
+    run = make_run(ledger, "open", TaskDraft("a"), TaskDraft("b"))
+    ask(ledger, run, "a", Ask("start"))
+
+    assert [task["never_started"] for task in call("status", "open", "--json").data["tasks"]] == [False, False]
 
 
 def test_ids_of_any_kind_are_harmless(ledger: Ledger, call: Call):

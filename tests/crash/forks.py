@@ -1,19 +1,25 @@
 """A process that forks while it uses a store: `python forks.py STORE KIND`; it prints `fine`, or fails.
 
 `idle`: the store is open. `worker`: it executes runs as well. `children`: eight children write at the same time.
+`opening` and `registering`: another thread is just then opening a store, or making this process known as a worker.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+import threading
 
 from tasktrail.dag import StatefulDAGRunner
 from tasktrail.dag.runner import Binding, bound
+from tasktrail.engine import execution
 from tasktrail.engine.execution import owner_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.store import opening as store_opening
+from tasktrail.store.forking import ForkLock
 from tasktrail.store.opening import open_store
 
 
@@ -90,6 +96,43 @@ def children(ledger: Ledger) -> None:
     assert len(found) == 1 + 9 * 20
 
 
+def opening(ledger: Ledger) -> None:
+    """The thread is not in the child, so the child must not wait for it."""
+    fork_while_held(ledger, store_opening._lock)
+
+
+def registering(ledger: Ledger) -> None:
+    """Likewise."""
+    fork_while_held(ledger, execution._registering)
+
+
+def fork_while_held(ledger: Ledger, lock: ForkLock) -> None:
+    """Fork while a thread holds a lock; parent and child both go on."""
+    held, enough = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock.held():
+            held.set()
+            enough.wait()
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    held.wait()
+    pid = in_child(open_and_execute, str(ledger.store.path))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    enough.set()
+    thread.join()
+    open_and_execute(str(ledger.store.path), "parent")
+
+
+def open_and_execute(path: str, name: str = "child") -> None:
+    """In a child: one that waits for ever ends by the alarm."""
+    signal.alarm(10)
+    execute(Ledger(open_store(path), actor="forks"), name)
+    signal.alarm(0)
+
+
 if __name__ == "__main__":
-    {"idle": idle, "worker": worker, "children": children}[sys.argv[2]](Ledger(open_store(sys.argv[1]), actor="forks"))
+    kinds = (idle, worker, children, opening, registering)
+    {kind.__name__: kind for kind in kinds}[sys.argv[2]](Ledger(open_store(sys.argv[1]), actor="forks"))
     print("fine")

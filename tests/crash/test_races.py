@@ -119,7 +119,7 @@ def test_of_eight_processes_that_want_the_same_run_one_works_and_the_others_are_
     assert len(by_name) + len(at_once) == PROCESSES - 1
 
 
-@pytest.mark.parametrize("kind", ["idle", "worker", "children"])
+@pytest.mark.parametrize("kind", ["idle", "worker", "children", "opening", "registering"])
 def test_a_forked_child_opens_anew_and_harms_nobody(store: SqliteStore, tmp_path: Path, kind: str) -> None:
     with child("forks.py", tmp_path / "forked.db", kind, cwd=tmp_path) as process:
         out, errors = process.communicate(timeout=LONGEST_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,12 +38,23 @@ def ledger(tmp_path: Path, clock: FakeClock) -> Iterator[Ledger]:
     store.close()
 
 
-def make(kind: type[R], ledger: Ledger, clock: FakeClock, *ids: str, **options: object) -> R:
-    """Make a runner on this store and this clock."""
+class Watched(FakeClock):
+    """Calls a function before each wait, then lets the time pass at once."""
+
+    def __init__(self, before: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self._before = before
+
+    async def sleep(self, seconds: float) -> None:
+        """Call the function, then let the time pass."""
+        await self._before()
+        await super().sleep(seconds)
+
+
+def make(kind: type[R], ledger: Ledger, *ids: str, **options: object) -> R:
+    """Make a runner on this store and its clock."""
     with bound(Binding(ledger)):
-        runner = kind(*ids, **options)  # type: ignore[arg-type]  # whatever the test wants to give
-    runner._sleep = clock.sleep
-    return runner
+        return kind(*ids, **options)  # type: ignore[arg-type]  # whatever the test wants to give
 
 
 def _ids(given: tuple[str, ...], options: dict[str, object]) -> tuple[str, ...]:
@@ -51,15 +62,15 @@ def _ids(given: tuple[str, ...], options: dict[str, object]) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def new_runner(ledger: Ledger, clock: FakeClock) -> NewRunner:
+def new_runner(ledger: Ledger) -> NewRunner:
     """Makes a sequential runner; without an id it is for a new run of `etl`."""
-    return lambda *ids, **options: make(StatefulDAGRunner, ledger, clock, *_ids(ids, options), **options)
+    return lambda *ids, **options: make(StatefulDAGRunner, ledger, *_ids(ids, options), **options)
 
 
 @pytest.fixture
-def new_parallel_runner(ledger: Ledger, clock: FakeClock) -> NewParallelRunner:
+def new_parallel_runner(ledger: Ledger) -> NewParallelRunner:
     """Makes a parallel runner; without an id it is for a new run of `etl`."""
-    return lambda *ids, **options: make(ParallelStatefulDAGRunner, ledger, clock, *_ids(ids, options), **options)
+    return lambda *ids, **options: make(ParallelStatefulDAGRunner, ledger, *_ids(ids, options), **options)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tasktrail.dag import DAGRunStatus, DAGStepStatus, ParallelStatefulDAGRunner
 from tasktrail.dag.runner import Binding, bound
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.errors import Held
+from tasktrail.store.clock import SystemClock
 from tests.crash.processes import environment
 from tests.dag.conftest import NewRunner
 from tests.dag.executors import Failing, Recording
@@ -46,6 +47,18 @@ class Waiting:
         except asyncio.CancelledError:
             self.was_cancelled = True
             raise
+
+
+class Sleeping(SystemClock):
+    """The machine's clock; it says when somebody has begun to wait."""
+
+    def __init__(self) -> None:
+        self.slept = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        self.slept.set()
+        await super().sleep(seconds)
 
 
 def words(runner: StatefulDAGRunner) -> list[str]:
@@ -116,12 +129,14 @@ async def test_cancel_twice_is_cancel_once(runner: StatefulDAGRunner, ledger: Le
     assert verbs(ledger, runner) == before
 
 
-async def test_finished_steps_stay_finished_when_the_run_is_cancelled_afterwards(runner: StatefulDAGRunner) -> None:
+async def test_a_run_that_is_over_is_not_called_off_any_more(runner: StatefulDAGRunner, ledger: Ledger) -> None:
     runner.register_step("fetch", Failing(0))
     await runner.execute()
+    before = verbs(ledger, runner)
 
     await runner.cancel()
 
+    assert verbs(ledger, runner) == before
     assert (words(runner), runner.dag_run.steps["fetch"].result) == (["success"], "ok")
 
 
@@ -134,7 +149,7 @@ async def test_a_cancelled_run_can_go_on(runner: StatefulDAGRunner) -> None:
     await waiting.began.wait()
     await runner.cancel()
     await asyncio.wait_for(execution, SOON_S)
-    with bound(Binding(runner._ledger)):
+    with bound(Binding(runner.ledger)):
         again = StatefulDAGRunner(run_id=runner.run_id)
     again.register_step("a", record.step("a"))
     again.register_step("b", record.step("b"))
@@ -230,18 +245,12 @@ async def test_a_cancel_by_another_runner_of_the_same_process_is_noticed(new_run
 
 async def test_a_cancel_during_a_back_off_is_noticed(ledger: Ledger) -> None:
     """Nothing runs then, but the execution must not wait for an hour to see that there is nothing to do."""
-    with bound(Binding(Ledger(ledger.store, actor="tester"))):
+    clock = Sleeping()
+    with bound(Binding(Ledger(ledger.store, actor="tester", clock=clock))):
         runner = StatefulDAGRunner("etl")
-    slept = asyncio.Event()
-
-    async def sleep(seconds: float) -> None:
-        slept.set()
-        await asyncio.sleep(seconds)
-
-    runner._sleep = sleep
     runner.register_step("a", Failing(), retry_delay=3600)
     execution = asyncio.create_task(runner.execute())
-    await slept.wait()
+    await clock.slept.wait()
 
     await asyncio.to_thread(cancel_elsewhere, ledger.store.path, runner._record.row_id)
     done, _ = await asyncio.wait([execution], timeout=SOON_S)
@@ -252,19 +261,13 @@ async def test_a_cancel_during_a_back_off_is_noticed(ledger: Ledger) -> None:
 
 
 async def test_a_step_that_was_skipped_during_its_back_off_lets_the_next_one_start(ledger: Ledger) -> None:
-    with bound(Binding(Ledger(ledger.store, actor="tester"))):
+    clock, record = Sleeping(), Recording()
+    with bound(Binding(Ledger(ledger.store, actor="tester", clock=clock))):
         runner = StatefulDAGRunner("etl")
-    slept, record = asyncio.Event(), Recording()
-
-    async def sleep(seconds: float) -> None:
-        slept.set()
-        await asyncio.sleep(seconds)
-
-    runner._sleep = sleep
     runner.register_step("a", Failing(), retry_delay=3600)
     runner.register_step("b", record.step("b"))
     execution = asyncio.create_task(runner.execute())
-    await slept.wait()
+    await clock.slept.wait()
     task = ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=runner._record.row_id))[0]
 
     await asyncio.to_thread(skip_elsewhere, ledger.store.path, task.id)

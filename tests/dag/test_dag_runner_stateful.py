@@ -16,7 +16,7 @@ from tasktrail.dag.runner import Binding, bound
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.run import Run
 from tasktrail.testing import FakeClock
-from tests.dag.conftest import NewRunner
+from tests.dag.conftest import NewRunner, Watched
 from tests.dag.executors import Failing, Recording
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -281,19 +281,16 @@ async def test_delays_are_kept_to_50_ms_by_the_real_clock(ledger: Ledger) -> Non
     assert times[2] - times[1] == pytest.approx(0.04, abs=0.05)
 
 
-async def test_the_time_of_the_next_try_is_stored_before_anybody_sleeps(
-    new_runner: NewRunner, ledger: Ledger, clock: FakeClock
-) -> None:
+async def test_the_time_of_the_next_try_is_stored_before_anybody_sleeps(new_runner: NewRunner, ledger: Ledger) -> None:
     seen: list[tuple[object, ...]] = []
     runner = new_runner("etl")
 
-    async def sleep(seconds: float) -> None:
+    async def look() -> None:
         rows = ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=runner._record.row_id))
         seen.append((rows[0].status, rows[0].not_before, runner.get_status()["steps"]["fetch"]["status"]))
-        await clock.sleep(seconds)
 
-    runner._sleep = sleep
-    due = clock.now() + 30_000_000
+    ledger.clock = Watched(look)
+    due = ledger.clock.now() + 30_000_000
     runner.register_step("fetch", Failing(1), retry_delay=30.0)
     await runner.execute()
 

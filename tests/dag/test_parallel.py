@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasktrail.dag import DAGRunStatus, DAGStepStatus, ParallelStatefulDAGRunner
+from tasktrail.dag import DAGRunStatus, DAGRunStore, DAGStepStatus, ParallelStatefulDAGRunner
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.draft import TaskDraft
-from tests.dag.conftest import NewParallelRunner
+from tests.dag.conftest import NewParallelRunner, NewRunner, Watched
 from tests.dag.executors import Concurrency, Failing, Recording
 from tests.engine.executing import until
 
@@ -150,6 +151,32 @@ async def test_five_at_once_unless_said(parallel: ParallelStatefulDAGRunner) -> 
     assert count.most == 5
 
 
+@pytest.mark.parametrize(
+    ("toml", "environment", "limit"), [("", "", 5), ("3", "", 3), ("3", "7", 7)], ids=["default", "file", "environment"]
+)
+def test_a_limit_that_the_code_does_not_name_is_the_setting(
+    new_parallel_runner: NewParallelRunner, monkeypatch: pytest.MonkeyPatch, toml: str, environment: str, limit: int
+) -> None:
+    Path("tasktrail.toml").write_text(f"[run]\nmax_parallel = {toml}\n" if toml else "")
+    monkeypatch.setenv("TASKTRAIL_MAX_PARALLEL", environment)
+
+    assert new_parallel_runner().max_concurrent_steps == limit
+    assert new_parallel_runner(max_concurrent_steps=2).max_concurrent_steps == 2
+
+
+def test_with_run_files_the_setting_is_that_of_their_project(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "tasktrail.toml").write_text("[run]\nmax_parallel = 9\n")
+
+    assert ParallelStatefulDAGRunner("etl", DAGRunStore(tmp_path / "project" / "runs")).max_concurrent_steps == 9
+
+
+def test_one_after_another_is_one_at_once(new_runner: NewRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKTRAIL_MAX_PARALLEL", "7")
+
+    assert new_runner().max_concurrent_steps == 1
+
+
 @pytest.mark.parametrize("limit", [0, -1])
 def test_at_least_one_must_be_allowed(new_parallel_runner: NewParallelRunner, limit: int) -> None:
     with pytest.raises(ValueError, match="max_concurrent_steps to be at least 1"):
@@ -165,19 +192,18 @@ async def test_steps_on_threads_run_at_the_same_time(parallel: ParallelStatefulD
     assert (await parallel.execute()).status is DAGRunStatus.SUCCESS
 
 
-async def test_a_back_off_does_not_use_up_a_place(new_parallel_runner: NewParallelRunner) -> None:
-    runner, record = new_parallel_runner(max_concurrent_steps=1), Recording()
-    runner.register_step("a", Failing(1, result="a"), retry_delay=60)
-    runner.register_step("b", record.step("b"))
+async def test_a_back_off_does_not_use_up_a_place(new_parallel_runner: NewParallelRunner, ledger: Ledger) -> None:
+    record = Recording()
     slept_before: list[list[str]] = []
-    clock_sleep = runner._sleep
 
-    async def sleep(seconds: float) -> None:
+    async def look() -> None:
         await until(lambda: record.ran != [])
         slept_before.append(list(record.ran))
-        await clock_sleep(seconds)
 
-    runner._sleep = sleep
+    ledger.clock = Watched(look)
+    runner = new_parallel_runner(max_concurrent_steps=1)
+    runner.register_step("a", Failing(1, result="a"), retry_delay=60)
+    runner.register_step("b", record.step("b"))
     run = await runner.execute()
 
     assert (slept_before, run.status) == ([["b"]], DAGRunStatus.SUCCESS)

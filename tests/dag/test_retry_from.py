@@ -9,7 +9,7 @@ import pytest
 from tasktrail.dag import DAGRunStatus, ParallelStatefulDAGRunner, StatefulDAGRunner
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.errors import Held
-from tests.dag.conftest import NewRunner
+from tests.dag.conftest import NewRunner, Watched, make
 from tests.dag.executors import Failing, Recording
 
 
@@ -140,6 +140,39 @@ async def test_of_a_run_that_somebody_executes_nothing_is_taken_back(new_runner:
     assert (statuses(ledger, runner), record.ran) == (before, ["a"])
     await runner.cancel()
     await asyncio.wait_for(execution, 5)
+
+
+async def test_a_run_between_two_tries_is_executed_by_somebody_too(new_runner: NewRunner, ledger: Ledger) -> None:
+    """No step is in progress just then, but the process that waits for the next try owns the run."""
+    waits, go = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        waits.set()
+        await go.wait()
+
+    runner = make(StatefulDAGRunner, Ledger(ledger.store, actor="tester", clock=Watched(hold)), "etl")
+    registered(runner, "a")
+    runner.register_step("b", Failing(1), max_retries=1)
+    execution = asyncio.create_task(runner.execute())
+    await asyncio.wait_for(waits.wait(), 30)
+    other = new_runner(run_id=runner.run_id)
+    registered(other, "ab")
+
+    with pytest.raises(Held):
+        await other.retry("a")
+
+    assert statuses(ledger, runner) == {"a": "completed", "b": "pending"}
+    go.set()
+    assert (await asyncio.wait_for(execution, 30)).status is DAGRunStatus.SUCCESS
+
+
+async def test_in_parallel_steps_that_nobody_needs_are_done_again_alone(parallel: ParallelStatefulDAGRunner) -> None:
+    record = registered(parallel)
+    await parallel.execute()
+
+    await parallel.retry("b")
+
+    assert sorted(record.ran) == ["a", "b", "b", "c"]
 
 
 async def test_a_cancelled_run_can_be_retried_from_a_step(runner: StatefulDAGRunner) -> None:

@@ -311,8 +311,32 @@ def test_cancelling_twice_changes_nothing_more(ledger: Ledger, run: Run, clock: 
     assert events(ledger, run) == before
 
 
+@pytest.mark.parametrize("verb", ["complete", "fail"])
+def test_a_run_that_is_over_cannot_be_cancelled(ledger: Ledger, run: Run, verb: Verb) -> None:
+    for key in ("fetch", "load"):
+        ledger.ask(task(ledger, run, key).id, Ask(verb))
+    before = events(ledger, run)
+
+    with pytest.raises(WrongState, match=r"; cancel needs a run that is not over$") as refused:
+        ledger.cancel_run(run.id)
+
+    assert refused.value.hint == f"tasktrail run dag --status {run.name}"
+    assert events(ledger, run) == before
+
+
+def test_a_cancelled_run_that_ended_as_failed_may_be_cancelled_again(ledger: Ledger) -> None:
+    run = ledger.create_run(RunDraft("dag", "r", "w", (TaskDraft("a", critical=False), TaskDraft("b"))))
+    ledger.ask(task(ledger, run, "a").id, Ask("fail"))
+    first = ledger.cancel_run(run.id)
+    before = events(ledger, run)
+
+    assert (first.status, ledger.cancel_run(run.id).status) == ("failed", "failed")
+    assert events(ledger, run) == before
+
+
 @pytest.mark.parametrize(("ask_first", "verb"), [("cancel_run", "reopen"), ("fail", "retry")])
-def test_a_retry_or_reopening_lifts_the_cancellation(ledger: Ledger, run: Run, ask_first: str, verb: Verb) -> None:
+def test_a_retry_or_reopening_lifts_the_cancellation(ledger: Ledger, ask_first: str, verb: Verb) -> None:
+    run = ledger.create_run(RunDraft("dag", "r", "w", (TaskDraft("fetch", critical=False), TaskDraft("other"))))
     if ask_first == "fail":
         ledger.ask(task(ledger, run, "fetch").id, Ask("fail"))
     ledger.cancel_run(run.id)

@@ -114,6 +114,6 @@ def test_a_databases_own_query_takes_the_place_of_the_common_one(
     folder.mkdir()
     (folder / "queries.sql").write_text("-- name: cols\na, b\n\n-- name: one\nSELECT {cols} FROM t\n")
     (folder / "other.sql").write_text("-- name: one\n-- Differs because it must.\nSELECT {cols} FROM u\n")
-    monkeypatch.setattr(module, "files", lambda _: tmp_path)
+    monkeypatch.setattr(module, "SQL_FOLDER", folder)
 
     assert queries.__wrapped__("other") == {"cols": "a, b", "one": "SELECT a, b FROM u"}

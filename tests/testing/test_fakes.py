@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import doctest
+from datetime import UTC, datetime
 
 import pytest
 
 import tasktrail.testing
+from tasktrail.dag import DAGRunStore, StatefulDAGRunner
 from tasktrail.engine.ids import Ids
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
@@ -14,9 +17,9 @@ from tasktrail.engine.runner import Runner
 from tasktrail.engine.steps import step
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.retry import RetryPolicy
-from tasktrail.store.clock import Clock
+from tasktrail.store.clock import SYSTEM_CLOCK, Clock
 from tasktrail.store.sqlite import SqliteStore
-from tasktrail.testing import FakeClock, FixedIds, fakes
+from tasktrail.testing import FakeClock, FixedIds, fakes, using_clock
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:
@@ -68,9 +71,25 @@ async def test_back_off_is_waited_for_at_once() -> None:
     assert clock.now() - FakeClock().now() == 30_000_000
 
 
+@pytest.mark.requirement("BL-036")
+@pytest.mark.parametrize("files", [False, True])
+async def test_runners_that_are_made_meanwhile_live_by_the_clock(files: bool) -> None:
+    def fail() -> None:
+        raise OSError("gone")
+
+    with using_clock(FakeClock()) as clock:
+        runner = StatefulDAGRunner("etl", DAGRunStore("runs") if files else None)
+        runner.register_step("a", fail, max_retries=2, retry_delay=3600)
+    run = await asyncio.wait_for(runner.execute(), 5)
+
+    assert (run.status.value, sum(clock.sleeps)) == ("failed", 3 * 3600)
+    assert run.end_time == datetime(2026, 1, 1, 3, tzinfo=UTC)
+    assert StatefulDAGRunner("etl").ledger.clock is SYSTEM_CLOCK, "what is made afterwards lives by the machine's"
+
+
 def test_what_is_public_is_there_and_nothing_else() -> None:
     assert [getattr(tasktrail.testing, name).__name__ for name in tasktrail.testing.__all__] == [
-        "DocumentContract", "FakeClock", "FixedIds", "LedgerMachine", "StoreContract",
+        "DocumentContract", "FakeClock", "FixedIds", "LedgerMachine", "StoreContract", "using_clock",
     ]  # fmt: skip
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = tasktrail.testing.nothing

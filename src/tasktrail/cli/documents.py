@@ -63,15 +63,14 @@ def overview_record(overview: Overview) -> dict[str, Any]:
 
 
 def _task_record(task: Task, run: Run, reference: str, worked_us: int | None) -> dict[str, Any]:
-    never = task.skip_shown and run.status in OVER
     return {
         "id": task_reference(reference, task),
         "run": reference,
         "key": task.key,
         "item": task.item or None,
         "index": task.map_index if task.map_index >= 0 else None,
-        "status": "skipped" if never else task.status,
-        "never_started": never,
+        "status": task.status,
+        "never_started": task.skip_shown and run.status in OVER,
         "retrying": task.retrying,
         "unreachable": task.unreachable,
         "critical": bool(task.critical),

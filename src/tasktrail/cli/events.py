@@ -96,7 +96,7 @@ def _change(event: Event) -> str:
 def _field(name: str, old: object, new: object) -> str:
     if name == "not_before":
         return f"next try at {local(new)[11:]}" if isinstance(new, int) else ""
-    if name in ("error", "reason") and new is None:
+    if old == new or (name in ("error", "reason") and new is None):
         return ""
     if old is None or name in ("error", "reason"):
         return f"{name} {_value(new)}"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from tasktrail.cli import errors, status, targets
 from tasktrail.cli.folders import OutputFolder
@@ -20,7 +19,7 @@ from tasktrail.cli.progress import EVERY_S, Follower, View, view_for
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import local
 from tasktrail.dag.interface import IDAGRunner
-from tasktrail.dag.runner import Binding, bound
+from tasktrail.dag.runner import Binding, ParallelStatefulDAGRunner, StatefulDAGRunner, bound
 from tasktrail.dag.states import DAGRun
 from tasktrail.engine.capture import Capture
 from tasktrail.engine.ledger import Ledger
@@ -31,6 +30,8 @@ from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import OVER, Run
 from tasktrail.store.transaction import Transaction
 
+_MAX_PARALLEL: Final = "run.max_parallel"
+_NOT_PARALLEL: Final = "--max-parallel has no effect: this runner is no ParallelStatefulDAGRunner"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _STOPPING: Final = "stopping; what steps still finish is kept (Ctrl-C again: leave at once)"
 _LEFT: Final = "\x1b[?25h\nleft at once; what was acknowledged is kept\n"
@@ -43,11 +44,13 @@ class Order:
     Args:
         run_id: Public id of the run that is created or gone on with; None lets the code name it, or draws one.
         output_dir: Where each step's result and output go; None keeps no files.
+        from_step: The step that is done again with all that follow; None goes on with what is not finished.
     """
 
     target: targets.Target
     run_id: str | None = None
     output_dir: Path | None = None
+    from_step: str | None = None
 
 
 def execute(session: Session, order: Order) -> int:
@@ -95,7 +98,7 @@ class _Stage:
             BadInput: The code names another run than the command.
         """
         stored = self.order.target.stored(self.session.config.store.root)
-        with bound(Binding(self.ledger, self.order.run_id, stored, self._watch)):
+        with bound(self._binding(stored)):
             runner = targets.load(self.order.target)
         name = runner.dag_run.run_id
         if self.order.run_id not in (None, name):
@@ -103,9 +106,20 @@ class _Stage:
                 f"{stored} names its run itself: {name}, not {self.order.run_id}",
                 hint="leave --run-id out, or make the runner without a run id",
             )
-        # A runner that was given a store of its own keeps its run there.
-        self.ledger = getattr(runner, "_ledger", self.ledger)
+        if isinstance(runner, StatefulDAGRunner):
+            self.ledger = runner.ledger  # a runner that was given a store of its own keeps its run there
         return runner
+
+    def _binding(self, stored: str) -> Binding:
+        flag = _MAX_PARALLEL in self.session.flags
+        return Binding(
+            self.ledger,
+            self.order.run_id,
+            stored,
+            watch=self._watch,
+            around=self.capture.around,
+            max_parallel=self.session.config.run_max_parallel if flag else None,
+        )
 
     def run_of(self, runner: IDAGRunner) -> Run:
         """Return the run as it stands."""
@@ -117,11 +131,13 @@ class _Stage:
         folder = OutputFolder(self.order.output_dir, run.name) if self.order.output_dir else None
         if folder:
             self.capture.keep = partial(self._keep, folder)
-        self._say("", _beginning(run))
-        _wrap_executors(runner, self.capture)
+        work = self._work(runner)
+        self._say("", self._beginning(runner, run))
+        if _MAX_PARALLEL in self.session.flags and not isinstance(runner, ParallelStatefulDAGRunner):
+            self._say("", _NOT_PARALLEL)
         try:
             with self._shown(run):
-                return asyncio.run(self._drive(runner))
+                return asyncio.run(self._drive(work))
         finally:
             if folder:
                 self.capture.finish()
@@ -157,8 +173,25 @@ class _Stage:
         if self._follower is not None:
             self._follower.watch(run)
 
-    async def _drive(self, runner: IDAGRunner) -> bool:
-        work = asyncio.ensure_future(runner.execute())
+    def _work(self, runner: IDAGRunner) -> Callable[[], Coroutine[Any, Any, DAGRun]]:
+        if self.order.from_step is None:
+            return runner.execute
+        if not isinstance(runner, StatefulDAGRunner):
+            words = f"the runner of run {self.order.run_id} is of the class {type(runner).__name__}"
+            raise BadInput(f"--from needs a StatefulDAGRunner; {words}", hint="leave --from out")
+        return partial(runner.retry, self.order.from_step)
+
+    def _beginning(self, runner: IDAGRunner, run: Run) -> str:
+        done = run.n_completed + run.n_skipped
+        if self.order.from_step is not None:
+            n_again = len(runner.steps_from(self.order.from_step)) if isinstance(runner, StatefulDAGRunner) else 0
+            return f"run {run.name}: from {self.order.from_step} on, {n_again} of {run.n_tasks} steps are done again"
+        if run.started_at is None:
+            return f"run {run.name}"
+        return f"going on with run {run.name}: {done} of {run.n_tasks} steps are done"
+
+    async def _drive(self, execute: Callable[[], Coroutine[Any, Any, DAGRun]]) -> bool:
+        work = asyncio.ensure_future(execute())
         ticker = asyncio.create_task(self._tick())
         try:
             with self._stoppable(work):
@@ -204,20 +237,6 @@ def _leave(stderr: TextIO) -> None:
     with contextlib.suppress(OSError, ValueError):
         os.write(stderr.fileno(), _LEFT.encode() if stderr.isatty() else _LEFT.partition("\n")[2].encode())
     os._exit(errors.INTERRUPTED)
-
-
-def _beginning(run: Run) -> str:
-    done = run.n_completed + run.n_skipped
-    if run.started_at is None:
-        return f"run {run.name}"
-    return f"going on with run {run.name}: {done} of {run.n_tasks} steps are done"
-
-
-def _wrap_executors(runner: IDAGRunner, capture: Capture) -> None:
-    """Tell each step's output apart; a runner of somebody else's making has its steps elsewhere and is left alone."""
-    registered = getattr(runner, "_registered", {})
-    for key, one in registered.items():
-        registered[key] = dataclasses.replace(one, executor=capture.around(key, one.executor))
 
 
 def _put_results(ledger: Ledger, run: Run, folder: OutputFolder) -> None:

@@ -19,6 +19,7 @@ def run_command() -> None:
 @click.argument("target", required=False)
 @click.option("--status", "status_of", metavar="RUN", type=RUN, help="Show where a run stands; -v: in detail.")
 @click.option("--retry", "retried", metavar="RUN", type=RUN, help="Execute what failed, and what waited for it.")
+@click.option("--from", "from_step", metavar="STEP", help="With --retry: do STEP again and all that comes after it.")
 @click.option("--run-id", metavar="ID", help="The run to create, or to go on with.")
 @OUTPUT_DIR
 @click.pass_context
@@ -28,6 +29,7 @@ def dag_command(
     target: str | None,
     status_of: str | None,
     retried: str | None,
+    from_step: str | None,
     run_id: str | None,
     output_dir: Path | None,
 ) -> int:
@@ -37,20 +39,26 @@ def dag_command(
     StatefulDAGRunner, another runner, or a function that returns one. A run that was interrupted or killed goes on
     when it is executed again: nothing that is finished is repeated.
 
+    How many steps a ParallelStatefulDAGRunner executes at once: --max-parallel, else what its code says, else the
+    setting run.max_parallel.
+
     \b
     tasktrail run dag flow:runner --run-id nightly
     tasktrail run dag --status nightly
     tasktrail run dag --retry nightly
+    tasktrail run dag --retry nightly --from load
     """
     given = [name for name, value in (("TARGET", target), ("--status", status_of), ("--retry", retried)) if value]
     if len(given) != 1:
         raise click.UsageError(f"give one of TARGET, --status and --retry, got: {', '.join(given) or 'none'}", context)
     if run_id is not None and target is None:
         raise click.UsageError(f"--run-id goes with TARGET; {given[0]} names its run", context)
+    if from_step is not None and not retried:
+        raise click.UsageError("--from goes with --retry", context)
     if status_of:
         return _status(session, status_of)
     if retried:
-        return _retry(session, retried, output_dir)
+        return _retry(session, retried, from_step, output_dir)
     return _execute(session, str(target), run_id, output_dir)
 
 
@@ -63,9 +71,11 @@ def _status(session: Session, reference: str) -> int:
     return 0
 
 
-def _retry(session: Session, reference: str, output_dir: Path | None) -> int:
-    from tasktrail.cli.steering import retry
+def _retry(session: Session, reference: str, from_step: str | None, output_dir: Path | None) -> int:
+    from tasktrail.cli.steering import retry, retry_from
 
+    if from_step is not None:
+        return retry_from(session, reference, from_step, output_dir)
     return retry(session, reference, output_dir)
 
 

@@ -10,9 +10,9 @@ import click
 from tasktrail.cli.arguments import OUTPUT_DIR, RUN, SessionCommand
 from tasktrail.cli.documents import emit, run_record
 from tasktrail.cli.session import Session, tell
-from tasktrail.engine.lookup import find_run, owners
+from tasktrail.engine.lookup import check_step, find_run, owners
 from tasktrail.model.errors import NotFound, TasktrailError, WrongState
-from tasktrail.model.run import OVER, Run
+from tasktrail.model.run import Run
 
 
 @click.command("resume", cls=SessionCommand)
@@ -39,12 +39,25 @@ def retry(session: Session, reference: str, output_dir: Path | None) -> int:
     """
     run = find_run(session.ledger(), reference, "dag")
     if not run.n_failed and run.declared_status != "failed":
-        hint = "tasktrail list-runs --status failed" if run.status == "completed" else f"tasktrail resume {run.name}"
+        again = f"tasktrail run dag --retry {run.name} --from STEP"
+        hint = again if run.status == "completed" else f"tasktrail resume {run.name}"
         raise WrongState(f"run {run.name} is {run.status}; retry needs a step that failed", hint=hint)
     return _execute_again(session, run, output_dir)
 
 
-def _execute_again(session: Session, run: Run, output_dir: Path | None) -> int:
+def retry_from(session: Session, reference: str, step: str, output_dir: Path | None) -> int:
+    """Execute a step of a run again, finished or not, and everything that comes after it or needs it.
+
+    Raises:
+        NotFound: The run has no such step.
+    """
+    ledger = session.ledger()
+    run = find_run(ledger, reference, "dag")
+    check_step(ledger, run, step, "tasktrail run dag --retry {run} --from {step}")
+    return _execute_again(session, run, output_dir, from_step=step)
+
+
+def _execute_again(session: Session, run: Run, output_dir: Path | None, from_step: str | None = None) -> int:
     """The code is found where the run's first execution found it.
 
     Raises:
@@ -65,7 +78,7 @@ def _execute_again(session: Session, run: Run, output_dir: Path | None) -> int:
         locate(target)
     except NotFound as error:
         raise NotFound(f"the code of run {run.name} is gone: {error.message}", hint=elsewhere) from None
-    return execute(session, Order(target, run.name, output_dir))
+    return execute(session, Order(target, run.name, output_dir, from_step))
 
 
 @click.command("cancel", cls=SessionCommand)
@@ -74,13 +87,7 @@ def _execute_again(session: Session, run: Run, output_dir: Path | None) -> int:
 def cancel_command(session: Session, reference: str, reason: str | None) -> None:
     """Call a run off: what is not finished is cancelled, what runs is told to stop. Doing it twice changes nothing."""
     ledger = session.ledger()
-    run = find_run(ledger, reference)
-    if run.status in OVER and run.status != "cancelled":
-        raise WrongState(
-            f"run {run.name} is {run.status}; cancel needs a run that is not over",
-            hint=f"tasktrail run dag --status {run.name}",
-        )
-    after = run if run.status == "cancelled" else ledger.cancel_run(run.id, reason)
+    after = ledger.cancel_run(find_run(ledger, reference).id, reason)
     owner = owners(ledger, [after]).get(after.id)
     if session.json:
         emit("run@1", run_record(after, owner=owner))

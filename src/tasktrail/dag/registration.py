@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tasktrail.dag.retries import RetryBackoffStrategy, policy
-from tasktrail.engine.ledger import key_fault
+from tasktrail.engine.additions import key_fault
 from tasktrail.engine.steps import Step, step
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.errors import BadInput

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
+from tasktrail.config import load
 from tasktrail.dag.interface import IDAGRunner, IDAGRunnerFactory
 from tasktrail.dag.records import Record, RunNotFound, missing
 from tasktrail.dag.registration import Steps, registered
@@ -17,13 +17,14 @@ from tasktrail.dag.retries import RetryBackoffStrategy
 from tasktrail.dag.states import DAGRun, DAGRunStatus, DAGStepState, DAGStepStatus
 from tasktrail.dag.store import DAGRunStore, runs_of
 from tasktrail.engine.drafts import RunEdit
+from tasktrail.engine.execution import check_free
 from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.project import open_project
 from tasktrail.engine.runner import Runner
 from tasktrail.model.draft import RunDraft, TaskDraft
-from tasktrail.model.errors import BadInput, Conflict, TasktrailError
+from tasktrail.model.errors import BadInput, Conflict, TasktrailError, WrongState
 from tasktrail.model.graph import Need
 from tasktrail.model.reference import check_key, check_run_id
 from tasktrail.model.run import Run
@@ -36,12 +37,23 @@ _EXPONENTIAL: Final = RetryBackoffStrategy.EXPONENTIAL
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a command decides for the runner that it imports: the store, the run, where the code was found."""
+    """What a command decides for the runner that it imports.
+
+    Args:
+        ledger: Where its run lives, unless it names a store of its own.
+        run_id: Public id of its run, unless it names one.
+        target: Where its code was found; the run remembers it.
+        watch: Told of the run after every commit.
+        around: Gets a step's id and its executor, and returns what is called instead.
+        max_parallel: How many steps run at the same time, whatever the code says; None leaves it to the code.
+    """
 
     ledger: Ledger
     run_id: str | None = None
     target: str | None = None
     watch: Callable[[Run], None] | None = None
+    around: Callable[[str, Callable[..., Any]], Callable[..., Any]] | None = None
+    max_parallel: int | None = None
 
 
 _binding: Final[contextvars.ContextVar[Binding | None]] = contextvars.ContextVar("tasktrail_dag_binding", default=None)
@@ -98,11 +110,11 @@ class StatefulDAGRunner(IDAGRunner):
         self._ledger = store.ledger if store else binding.ledger if binding else open_project()
         self._target = binding.target if binding else None
         self._watch = binding.watch if binding else None
+        self._around = binding.around if binding else None
         self._retry_delay, self._retry_backoff = retry_delay, retry_backoff
         self._registered = Steps()
         self._max_parallel = 1
         self._runner: Runner | None = None
-        self._sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._record = self._open(dag_id, run_id, dag_run_id)
 
     def _open(self, dag_id: str | None, run_id: str | None, dag_run_id: str | None) -> Record:
@@ -143,6 +155,16 @@ class StatefulDAGRunner(IDAGRunner):
     def dag_id(self) -> str:
         """Name of what is executed."""
         return self._record.draft.dag_id
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where its run lives: for faces, which show a run that others execute."""
+        return self._ledger
+
+    @property
+    def max_concurrent_steps(self) -> int:
+        """How many steps run at the same time; 1 where they go one after another."""
+        return self._max_parallel
 
     # registering
 
@@ -186,6 +208,8 @@ class StatefulDAGRunner(IDAGRunner):
         delay_s = self._retry_delay if retry_delay is None else retry_delay
         backoff = retry_backoff or self._retry_backoff
         one = registered(step_id, executor, max_retries, delay_s, backoff, critical, timeout, needs)
+        if self._around is not None:
+            one = replace(one, executor=self._around(step_id, executor))
         self._registered.add(step_id, one)
         self._record.draft.steps.expect(step_id, max_retries)
 
@@ -237,19 +261,25 @@ class StatefulDAGRunner(IDAGRunner):
 
         Raises:
             ValueError: The run has no such step.
+            Held: Somebody executes the run.
         """
         if from_step is not None:
             self._check_code_from(from_step)
-            self._ledger.take_back(self._record.row_id, from_step)
+            check_free(self._ledger.store, self._ledger.store.read(lambda tx: tx.run(self._record.row_id)))
+            self._ledger.take_back(self._record.row_id, from_step, in_order=self._sequential)
             self._record.refresh()
         return await self.execute()
+
+    def steps_from(self, step_id: str) -> list[str]:
+        """Return what `retry` from this step would do again, in order."""
+        return self._ledger.keys_from(self._record.row_id, step_id, in_order=self._sequential)
 
     def _check_code_from(self, step_id: str) -> None:
         """Nothing is taken back that could not be done again."""
         states = self._states()
         if step_id not in states:
             raise BadInput(f"DAGRun {self.run_id} has no step {step_id!r}", hint="see its steps in dag_run.steps")
-        again = dict.fromkeys(self._ledger.keys_from(self._record.row_id, step_id), _PENDING)
+        again = dict.fromkeys(self.steps_from(step_id), _PENDING)
         self._check(list(self._registered), {**states, **again}, explicit=False)
 
     def _states(self) -> dict[str, Status]:
@@ -265,7 +295,7 @@ class StatefulDAGRunner(IDAGRunner):
             order=unfinished if self._sequential or explicit else None,
             only=explicit,
             max_parallel=self._max_parallel,
-            sleep=self._sleep,
+            sleep=self._ledger.clock.sleep,
             watch=self._watch,
         )
 
@@ -314,13 +344,14 @@ class StatefulDAGRunner(IDAGRunner):
             self._record.refresh(run)
 
     async def cancel(self) -> None:
-        """Call the run off: what is not finished is cancelled, what runs is told to stop."""
+        """Call the run off: what is not finished is cancelled, what runs is told to stop. One that is over stays so."""
         if self._runner is None:
             self._save()
-        run = self._ledger.cancel_run(self._record.row_id, "cancelled by its runner")
+        with contextlib.suppress(WrongState):  # it came to its end just before: nothing is left to call off
+            self._ledger.cancel_run(self._record.row_id, "cancelled by its runner")
         if self._runner is not None:
             self._runner.cancel()
-        self._record.refresh(run)
+        self._record.refresh()
 
     def get_status(self) -> dict[str, Any]:
         """Return ids, status, summary, and of each step its status, retries, error and seconds."""
@@ -348,7 +379,8 @@ class ParallelStatefulDAGRunner(StatefulDAGRunner):
     """Executes steps as soon as what they need is done, several at the same time.
 
     Args:
-        max_concurrent_steps: How many steps run at the same time.
+        max_concurrent_steps: How many steps run at the same time; None is the setting `run.max_parallel`. The flag
+            `--max-parallel` of a command that executes the runner goes above both.
     """
 
     _sequential = False
@@ -358,13 +390,15 @@ class ParallelStatefulDAGRunner(StatefulDAGRunner):
         dag_id: str | None = None,
         store: DAGRunStore | None = None,
         run_id: str | None = None,
-        max_concurrent_steps: int = 5,
+        max_concurrent_steps: int | None = None,
         **options: Any,
     ) -> None:
-        if max_concurrent_steps < 1:
+        if max_concurrent_steps is not None and max_concurrent_steps < 1:
             raise BadInput(f"expected max_concurrent_steps to be at least 1, got: {max_concurrent_steps}")
         super().__init__(dag_id, store, run_id, **options)
-        self._max_parallel = max_concurrent_steps
+        binding = _binding.get()
+        wish = binding.max_parallel if binding else None
+        self._max_parallel = wish or max_concurrent_steps or _setting(store)
 
     def register_step(
         self,
@@ -423,6 +457,10 @@ class DAGRunnerFactory(IDAGRunnerFactory):
             ValueError: There is no such run.
         """
         return StatefulDAGRunner(store=store, run_id=run_id)
+
+
+def _setting(store: DAGRunStore | None) -> int:
+    return load(store.storage_path if store else None).run_max_parallel
 
 
 def _is_moved(step: DAGStepState) -> bool:

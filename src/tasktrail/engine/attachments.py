@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
+from tasktrail.engine.additions import check_tasks
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
-from tasktrail.engine.ledger import Documented, Ledger, check_tasks, free_name
+from tasktrail.engine.ledger import Documented, Ledger, free_name
 from tasktrail.engine.values import NOTHING, encode_text, text_of
 from tasktrail.formats import codec
 from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPicture, differences

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,6 +18,7 @@ from tasktrail.model.lifecycle import Ask, Change, Failure, decide, fresh_budget
 from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import Task
 from tasktrail.store import liveness
+from tasktrail.store.forking import ForkLock
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Mark, Row, Transaction
 
@@ -64,7 +64,7 @@ class Turn:
 
 Pick = Callable[[Transaction], Sequence[Task]]
 
-_registering: Final = threading.Lock()
+_registering: Final = ForkLock()
 _active: Final[set[str]] = set()
 """Tokens of the executions of this process. One that the store still names and that is not here has ended badly."""
 
@@ -73,7 +73,7 @@ _workers: Final[WeakKeyDictionary[SqliteStore, Worker]] = WeakKeyDictionary()
 
 def worker_of(ledger: Ledger, patience_s: float | None = None) -> Worker:
     """Return this process's worker in the ledger's store; the first call registers it and marks the dead as stopped."""
-    with _registering:
+    with _registering.held():
         known = _workers.get(ledger.store)
         if known is not None and known.pid == os.getpid():
             return known
@@ -126,13 +126,26 @@ def is_alive(store: SqliteStore, row: Row) -> bool:
 
 
 def owner_of(store: SqliteStore, run: Run) -> str | None:
-    """Return who executes a run now, in words; None when nobody does."""
+    """Return who executes a run now, in words; None when nobody does, or an execution of this process ended badly."""
     if run.worker_id is None:
+        return None
+    own = _workers.get(store)
+    if own is not None and own.id == run.worker_id and own.pid == os.getpid() and run.owner_token not in _active:
         return None
     row = store.read(lambda tx: tx.row("worker_by_id", id=run.worker_id))
     if row is None or not is_alive(store, row):
         return None
     return f"process {row[3]} on {row[2]} ({row[1]})"
+
+
+def check_free(store: SqliteStore, run: Run) -> None:
+    """Refuse a run that somebody executes.
+
+    Raises:
+        Held: The message names who does.
+    """
+    if owner := owner_of(store, run):
+        raise Held(f"run {run.name} is being executed by {owner}", hint=f"wait for it, or: tasktrail cancel {run.name}")
 
 
 class Execution:
@@ -181,12 +194,7 @@ class Execution:
         """
         worker = worker_of(self.ledger, patience_s)
         seen = self._store.read(lambda tx: tx.run(self.run_id))
-        owner = owner_of(self._store, seen)
-        if owner and not (seen.worker_id == worker.id and seen.owner_token not in _active):
-            raise Held(
-                f"run {seen.name} is being executed by {owner}",
-                hint=f"wait for it, or: tasktrail cancel {seen.name}",
-            )
+        check_free(self._store, seen)
 
         def work(tx: Transaction) -> Turn:
             run = tx.run(self.run_id)

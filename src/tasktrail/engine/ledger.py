@@ -9,19 +9,20 @@ from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from tasktrail.engine.additions import check_tasks, distinct, named_by, task_row, waits_of
 from tasktrail.engine.ids import RANDOM_IDS, Ids
 from tasktrail.engine.values import NOTHING, Encoded, storable
 from tasktrail.model.draft import RunDraft, TaskDraft
-from tasktrail.model.errors import BadInput, Conflict, Held, NotFound
-from tasktrail.model.graph import Need, check_graph, dead_needs, downstream, unmet
+from tasktrail.model.errors import Conflict, Held, NotFound
+from tasktrail.model.graph import Need, downstream
 from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, Verb, decide
-from tasktrail.model.reference import MAX_RUN_ID_CHARS, check_key, check_run_id
-from tasktrail.model.run import Kind, Run, RunStatus
+from tasktrail.model.reference import MAX_RUN_ID_CHARS, check_run_id
+from tasktrail.model.run import Kind, Run, RunStatus, check_cancel
 from tasktrail.model.scrub import scrub_text
-from tasktrail.model.task import Status, Task
+from tasktrail.model.task import Task
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
 from tasktrail.store.sqlite import SqliteStore
-from tasktrail.store.transaction import Mark, Transaction, met_by
+from tasktrail.store.transaction import Mark, Transaction
 
 if TYPE_CHECKING:
     from tasktrail.engine.attachments import Attachments
@@ -139,7 +140,7 @@ class Ledger:
     def add_in(self, tx: Transaction, run_id: int, drafts: Sequence[TaskDraft], now: int) -> None:
         """Add tasks inside a transaction that does more."""
         run = tx.run(run_id)
-        existing = _named_by(tx, run, drafts)
+        existing = named_by(tx, run, drafts)
         check_tasks(drafts, known=list(existing))
         n_needs = sum(len(distinct(draft.needs)) for draft in drafts)
         tx.count(run_id, n_pending=len(drafts), n_needs=n_needs)
@@ -171,13 +172,13 @@ class Ledger:
         first, position = int(str(last[1])) + 1, int(str(place[0])) + 1
         ids = {key: task.id for key, task in existing.items()}
         ids.update({draft.key: first + offset for offset, draft in enumerate(drafts)})
-        waits = _waits(tx.run(run_id).kind, drafts, existing)
+        waits = waits_of(tx.run(run_id).kind, drafts, existing)
         if unreachable := sum(dead > 0 for _, dead in waits):
             tx.count(run_id, n_unreachable=unreachable)
         tx.execute_many(
             "add_task",
             (
-                _task_row(draft, first + offset, run_id, position + offset, waits[offset], now)
+                task_row(draft, first + offset, run_id, position + offset, waits[offset], now)
                 for offset, draft in enumerate(drafts)
             ),
         )
@@ -240,12 +241,13 @@ class Ledger:
         raise Conflict("the task is being changed by others all the time", hint="run it again")
 
     def cancel_run(self, run_id: int, reason: str | None = None) -> Run:
-        """Cancel what is not finished; a running step's answer will come too late. Repeating it changes nothing."""
+        """Cancel what is not finished of a run that is not over; late answers change nothing, nor does repeating it."""
         reason = self.clean_text(reason)
 
         def work(tx: Transaction) -> Run:
             now = self.clock.now()
             mark = Mark(self.actor)
+            check_cancel(tx.run(run_id))
             tasks = tx.tasks("tasks_of_run_in", run_id=run_id, statuses=json.dumps(_CANCELLED_WITH_RUN))
             if tx.run(run_id).cancelled_at is None:
                 tx.record_run(run_id, "cancel", now, self.actor, note=reason)
@@ -256,12 +258,15 @@ class Ledger:
 
         return self.commit(work)
 
-    def keys_from(self, run_id: int, key: str) -> list[str]:
+    def keys_from(self, run_id: int, key: str, *, in_order: bool) -> list[str]:
         """Return what `take_back` would take back, in order."""
-        return self.store.read(lambda tx: [task.key for task in _from_task(tx, tx.run(run_id), key)])
+        return self.store.read(lambda tx: [task.key for task in _from_task(tx, tx.run(run_id), key, in_order)])
 
-    def take_back(self, run_id: int, key: str) -> Run:
-        """Let a task be done again, with everything that needs it; in a run without needs, with all tasks after it.
+    def take_back(self, run_id: int, key: str, *, in_order: bool) -> Run:
+        """Let a task be done again, with everything that needs it.
+
+        Args:
+            in_order: Whether the tasks go one after another, so that all that come after it go with it.
 
         Raises:
             NotFound: The run has no such task.
@@ -270,7 +275,7 @@ class Ledger:
 
         def work(tx: Transaction) -> Run:
             now, mark = self.clock.now(), Mark(self.actor, note=f"from {key}")
-            for task in _from_task(tx, tx.run(run_id), key):
+            for task in _from_task(tx, tx.run(run_id), key, in_order):
                 check_lease(task, Ask("release"), None)
                 verb = {"completed": "reopen", "skipped": "reopen", "cancelled": "reopen", "failed": "retry"}
                 if task.status in verb:
@@ -382,66 +387,19 @@ def _existing(tx: Transaction, task_id: int) -> Task:
     return task
 
 
-def check_tasks(drafts: Sequence[TaskDraft], known: Sequence[str] = ()) -> None:
-    """Refuse tasks that cannot be a graph: every bad key, unknown need and cycle is named.
-
-    Raises:
-        BadInput: Something is wrong; the details say what.
-    """
-    faults = [fault for draft in drafts if (fault := key_fault(draft.key))]
-    if any(draft.needs for draft in drafts) or _repeats(known, drafts):
-        needs = {draft.key: draft.needs for draft in drafts}
-        faults += check_graph([*known, *(draft.key for draft in drafts)], needs)
-    if faults:
-        raise BadInput("these tasks cannot be a graph", details=faults)
-
-
-def _named_by(tx: Transaction, run: Run, drafts: Sequence[TaskDraft]) -> dict[str, Task]:
-    """Return the run's tasks that drafts share a key with, or need."""
-    if not run.n_tasks:
-        return {}
-    keys = dict.fromkeys(key for draft in drafts for key in (draft.key, *(need.key for need in draft.needs)))
-    found = (tx.task("task_by_key", key=key, run_id=run.id, item="", map_index=-1) for key in keys)
-    return {task.key: task for task in found if task}
-
-
-def _from_task(tx: Transaction, run: Run, key: str) -> list[Task]:
+def _from_task(tx: Transaction, run: Run, key: str, in_order: bool) -> list[Task]:
     """Return a task and what comes after it, in order."""
     tasks = tx.tasks("tasks_of_run", run_id=run.id)
     places = {task.key: place for place, task in enumerate(tasks)}
     if key not in places:
         raise NotFound(f"run {run.name} has no task {key!r}", hint=f"tasktrail run dag --status {run.name}")
-    if not run.n_needs:
+    if in_order:
         return tasks[places[key] :]
     needs: dict[str, list[Need]] = {}
     keys_by_id = {task.id: task.key for task in tasks}
     for row in tx.rows("needs_of_run", run_id=run.id):
         needs.setdefault(keys_by_id[cast(int, row[0])], []).append(Need(str(row[1])))
     return [tasks[places[key]], *(tasks[places[one]] for one in downstream(places, needs, key))]
-
-
-def distinct(needs: Sequence[Need]) -> Sequence[Need]:
-    """Return the needs with each task once; one that is needed and optionally needed is needed."""
-    if len(needs) < 2:
-        return needs
-    by_key: dict[str, Need] = {}
-    for need in needs:
-        if need.key not in by_key or not need.optional:
-            by_key[need.key] = need
-    return list(by_key.values())
-
-
-def key_fault(key: str) -> str | None:
-    """Return what is wrong with a key, None when nothing is."""
-    try:
-        check_key(key)
-    except BadInput as error:
-        return error.message
-    return None
-
-
-def _repeats(known: Sequence[str], drafts: Sequence[TaskDraft]) -> bool:
-    return len({*known, *(draft.key for draft in drafts)}) < len(known) + len(drafts)
 
 
 def check_lease(task: Task, ask: Ask, token: str | None) -> None:
@@ -456,42 +414,6 @@ def check_lease(task: Task, ask: Ask, token: str | None) -> None:
         raise Held(f"task {task.key} is claimed by somebody else", hint="pass the claim's token, or use --force")
     if task.lease_token is None and task.worker_id is not None:
         raise Held(f"task {task.key} is being executed by worker {task.worker_id}", hint="cancel it, or use --force")
-
-
-def _waits(kind: Kind, drafts: Sequence[TaskDraft], existing: Mapping[str, Task]) -> list[tuple[int, int]]:
-    """Return of each draft how many of its needs are unmet, and how many can no longer be met."""
-    if not existing:
-        return [(len(distinct(draft.needs)), 0) for draft in drafts]
-    # As a need, a task that is unreachable stands like one that failed.
-    statuses: dict[str, Status] = {key: "failed" if task.unreachable else task.status for key, task in existing.items()}
-    statuses.update({draft.key: "pending" for draft in drafts})
-    needs = {draft.key: distinct(draft.needs) for draft in drafts}
-    waiting, dead = unmet(statuses, needs, met_by=met_by(kind)), dead_needs(statuses, needs, met_by=met_by(kind))
-    return [(len(waiting.get(draft.key, ())), len(dead.get(draft.key, ()))) for draft in drafts]
-
-
-def _task_row(
-    draft: TaskDraft, task_id: int, run_id: int, position: int, waits: tuple[int, int], now: int
-) -> dict[str, object]:
-    return {
-        "id": task_id,
-        "run_id": run_id,
-        "key": draft.key,
-        "item": draft.item,
-        "map_index": draft.map_index,
-        "position": position,
-        "unmet": waits[0],
-        "dead_needs": waits[1],
-        "priority": draft.priority,
-        "critical": draft.critical,
-        "queue": draft.queue,
-        "max_retries": draft.max_retries,
-        "retry": draft.retry,
-        "timeout_ms": draft.timeout_ms,
-        "title": draft.title,
-        "metadata": draft.metadata,
-        "at": now,
-    }
 
 
 def event_of_late_answer(change: Change) -> str:

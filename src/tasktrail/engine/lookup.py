@@ -147,6 +147,20 @@ def find(ledger: Ledger, text: str) -> Found:
     return ledger.store.read(lambda tx: _first(tx, readings(text), text))
 
 
+def check_step(ledger: Ledger, run: Run, key: str, hint: str) -> None:
+    """Refuse a key that no task of a run has.
+
+    Args:
+        hint: What to type instead, with `{run}` and `{step}`, where a key reads alike.
+
+    Raises:
+        NotFound: The message names what was probably meant.
+    """
+    keys = ledger.store.read(lambda tx: [str(row[1]) for row in tx.rows("states_of_run", run_id=run.id)])
+    if key not in keys:
+        raise _no_key(run, key, keys, hint)
+
+
 def names_like(ledger: Ledger, prefix: str, limit: int = 50) -> list[str]:
     """Return references of runs whose ids start so, the newest first."""
     rows = ledger.store.read(lambda tx: tx.rows("newest_runs", prefix=prefix, limit=limit))
@@ -248,15 +262,18 @@ def _close_names(tx: Transaction, name: str) -> list[str]:
 
 def _no_task(tx: Transaction, reading: Reference, text: str) -> TasktrailError:
     """The run may be missing, or the task in it."""
-    from difflib import get_close_matches
-
     run = _the_run(tx, Reference(reading.run, reading.kind))
     keys = [str(row[1]) for row in tx.rows("states_of_run", run_id=run.id)]
-    close = get_close_matches(text.partition(":")[2], keys)
+    return _no_key(run, text.partition(":")[2], keys, "tasktrail history {run}:{step}")
+
+
+def _no_key(run: Run, key: str, keys: Sequence[str], hint: str) -> NotFound:
+    from difflib import get_close_matches
+
+    close = get_close_matches(key, keys) or [one for one in keys if one.startswith(key)][:3]
     return NotFound(
-        f"run {run.name} has no task {text.partition(':')[2]}"
-        + (f"; did you mean {' or '.join(close)}?" if close else ""),
-        hint=f"tasktrail history {run.name}:{close[0]}" if close else _run_hint(run.name),
+        f"run {run.name} has no task {key}" + (f"; did you mean {' or '.join(close)}?" if close else ""),
+        hint=hint.format(run=run.name, step=close[0]) if close else _run_hint(run.name),
     )
 
 

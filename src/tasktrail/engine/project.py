@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from tasktrail.config import Config, StoreLocation, find_store_for_folder, load, prepare_folder
 from tasktrail.engine.ledger import Ledger
+from tasktrail.store.clock import SYSTEM_CLOCK, Clock
 from tasktrail.store.opening import open_store
 from tasktrail.store.sqlite import SqliteStore
 
 _NO_FLAGS: Final[Mapping[str, str]] = MappingProxyType({})
+_clock: Final[ContextVar[Clock]] = ContextVar("tasktrail_clock", default=SYSTEM_CLOCK)
+
+
+@contextmanager
+def clocked(clock: Clock) -> Iterator[None]:
+    """Let the ledgers that are made meanwhile live by another clock."""
+    token = _clock.set(clock)
+    try:
+        yield
+    finally:
+        _clock.reset(token)
 
 
 def open_project(start: Path | None = None, flags: Mapping[str, str] = _NO_FLAGS, *, create: bool = True) -> Ledger:
@@ -38,7 +52,7 @@ def open_folder_project(folder: Path) -> Ledger:
 
 def ledger_of(location: StoreLocation, config: Config, *, create: bool = True) -> Ledger:
     """Return the ledger of a store's location."""
-    return Ledger(_open(location, config, create=create), actor=config.actor)
+    return Ledger(_open(location, config, create=create), actor=config.actor, clock=_clock.get())
 
 
 def _open(location: StoreLocation, config: Config, *, create: bool) -> SqliteStore:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, get_args
 
+from tasktrail.model.errors import WrongState
 from tasktrail.model.task import Status
 
 Kind = Literal["plan", "dag", "matrix", "job", "cards"]
@@ -93,6 +94,19 @@ class Run(NamedTuple):
 
 RUN_FIELDS: Final[tuple[str, ...]] = Run._fields
 _PLACES: Final = {name: place for place, name in enumerate(RUN_FIELDS)}
+
+
+def check_cancel(run: Run) -> None:
+    """Refuse to cancel a run that came to its end by itself; one that is cancelled may be cancelled again.
+
+    Raises:
+        WrongState: It is over.
+    """
+    if run.status in OVER and run.cancelled_at is None:
+        raise WrongState(
+            f"run {run.name} is {run.status}; cancel needs a run that is not over",
+            hint=f"tasktrail run dag --status {run.name}",
+        )
 
 
 def roll_up(

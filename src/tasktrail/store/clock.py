@@ -1,4 +1,4 @@
-"""Two clocks: wall time for people and schedules, boot time for leases. Passed in, so that tests own time."""
+"""Two clocks, wall time for people and schedules and boot time for leases, and waiting. Passed in: tests own time."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class Clock(Protocol):
     def boot_id(self) -> str:
         """Return what tells this boot of this machine from any other."""
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait until this clock is so much later."""
+
 
 class SystemClock:
     """The machine's clocks."""
@@ -35,6 +38,12 @@ class SystemClock:
     def boot_id(self) -> str:
         """Return the kernel's boot id, or the moment of the boot where there is none."""
         return _boot_id()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; other coroutines go on."""
+        import asyncio  # what only reads would pay for it
+
+        await asyncio.sleep(seconds)
 
 
 _BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)

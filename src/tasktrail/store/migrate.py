@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 from tasktrail.model.errors import NewerStore, StoreError
+from tasktrail.store.queries import SQL_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,8 @@ class Migration:
 @cache
 def migrations(database: str) -> tuple[Migration, ...]:
     """Return all migrations of a database in order; their numbers are 1, 2, 3 …"""
-    folder = files("tasktrail.store") / "sql" / database
-    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return tuple(_migration(name, (folder / name).read_text(encoding="utf-8")) for name in found)
+    found = sorted((SQL_FOLDER / database).glob("*.sql"))
+    return tuple(_migration(path.name, path.read_text(encoding="utf-8")) for path in found)
 
 
 def _migration(file_name: str, text: str) -> Migration:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
 from tasktrail.model.errors import BadInput
+from tasktrail.store.forking import ForkLock
 from tasktrail.store.sqlite import SqliteStore
 
 _open: Final[WeakValueDictionary[Path, SqliteStore]] = WeakValueDictionary()
-_lock: Final = threading.Lock()
+_lock: Final = ForkLock()
 
 
 def open_store(url: str, *, synchronous: str = "full", busy_s: float = 30.0) -> SqliteStore:
@@ -27,7 +27,7 @@ def open_store(url: str, *, synchronous: str = "full", busy_s: float = 30.0) -> 
     if url == "memory:":
         return SqliteStore(None, busy_s=busy_s)
     path = sqlite_path(url).resolve()
-    with _lock:
+    with _lock.held():
         store = _open.get(path)
         if store is None:
             store = _open[path] = SqliteStore(path, synchronous=synchronous, busy_s=busy_s)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from tasktrail.testing.document_contract import DocumentContract
-    from tasktrail.testing.fakes import FakeClock, FixedIds
+    from tasktrail.testing.fakes import FakeClock, FixedIds, using_clock
     from tasktrail.testing.ledger_machine import LedgerMachine
     from tasktrail.testing.store_contract import StoreContract
 
-__all__ = ["DocumentContract", "FakeClock", "FixedIds", "LedgerMachine", "StoreContract"]
+__all__ = ["DocumentContract", "FakeClock", "FixedIds", "LedgerMachine", "StoreContract", "using_clock"]
 
 _ROOMS: Final = {
     "DocumentContract": "document_contract", "FakeClock": "fakes", "FixedIds": "fakes",
-    "LedgerMachine": "ledger_machine", "StoreContract": "store_contract",
+    "LedgerMachine": "ledger_machine", "StoreContract": "store_contract", "using_clock": "fakes",
 }  # fmt: skip
 _ASSERTING: Final = ("document_contract", "ledger_machine", "needs_contract", "store_contract", "stored")
 

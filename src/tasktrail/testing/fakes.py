@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from tasktrail.store.clock import Clock
+
+C = TypeVar("C", bound="Clock")
 
 FIRST_MOMENT: Final = 1_767_225_600_000_000
 """2026-01-01 00:00 UTC in microseconds."""
@@ -55,10 +62,26 @@ class FakeClock:
         self._boot_us = 1_000_000
 
     async def sleep(self, seconds: float) -> None:
-        """Note the time and let it pass at once; others get their turn. As `Plan.sleep` it makes back-off instant."""
+        """Note the time and let it pass at once; others get their turn. So no back-off is waited for."""
         self.sleeps.append(seconds)
         self.advance(seconds)
         await asyncio.sleep(0)
+
+
+@contextmanager
+def using_clock(clock: C) -> Iterator[C]:
+    """Let what is made meanwhile live by a clock: runners and stores of runs take the time from it, and wait by it.
+
+    >>> with using_clock(FakeClock()) as clock:
+    ...     pass  # make a runner here, and execute it: its retries wait by `clock.sleep`
+
+    Args:
+        clock: Has `now`, `boot_us`, `boot_id` and `sleep`, as `FakeClock` does. Time-outs and durations do not ask it.
+    """
+    from tasktrail.engine.project import clocked
+
+    with clocked(clock):
+        yield clock
 
 
 class FixedIds:

@@ -11,9 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.model.errors import WrongState
 from tasktrail.model.graph import MET_BY, Need, dead_needs, ready, unmet
 from tasktrail.model.lifecycle import RULES, Ask, Change, decide
-from tasktrail.model.run import STOPPING_KINDS, Kind, Run, roll_up
+from tasktrail.model.run import OVER, STOPPING_KINDS, Kind, Run, roll_up
 from tasktrail.model.task import STATUSES, WAITING, Status, Task
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Mark, Transaction
@@ -109,8 +110,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def cancel_run(self) -> None:
-        """Cancel what is not finished."""
-        self.ledger.cancel_run(self.run_id)
+        """Cancel what is not finished; a run that came to its end by itself refuses."""
+        run = self._run()
+        refused = False
+        try:
+            self.ledger.cancel_run(self.run_id)
+        except WrongState:
+            refused = True
+        assert refused == (run.status in OVER and run.cancelled_at is None)
 
     @invariant()
     @precondition(lambda self: self.run_id > 0)
