@@ -7,8 +7,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -18,9 +18,9 @@ from tasktrail.cli.folders import OutputFolder
 from tasktrail.cli.progress import EVERY_S, Follower, View, view_for
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import local
+from tasktrail.cli.workflow_files import WorkflowFile
 from tasktrail.dag.interface import IDAGRunner
 from tasktrail.dag.runner import Binding, ParallelStatefulDAGRunner, StatefulDAGRunner, bound
-from tasktrail.dag.states import DAGRun
 from tasktrail.engine.capture import Capture
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import find_run
@@ -45,28 +45,52 @@ class Order:
         run_id: Public id of the run that is created or gone on with; None lets the code name it, or draws one.
         output_dir: Where each step's result and output go; None keeps no files.
         from_step: The step that is done again with all that follow; None goes on with what is not finished.
+        params: Of a workflow, as texts by name.
+        waits: Whether to wait for steps that a person must complete.
+        accepts: Whether a run goes on by the workflow as it is now where that differs from what it began with.
     """
 
-    target: targets.Target
+    target: targets.Target | WorkflowFile
     run_id: str | None = None
     output_dir: Path | None = None
     from_step: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    waits: bool = True
+    accepts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run whose code is there.
+
+    Args:
+        ledger: Where it lives.
+        again: How many finished steps are done again.
+        says: What its beginning should say beside that.
+    """
+
+    ledger: Ledger
+    run: Run
+    execute: Callable[[], Coroutine[Any, Any, object]]
+    again: int = 0
+    says: str | None = None
 
 
 def execute(session: Session, order: Order) -> int:
     """Execute a run as far as it goes, print where it then stands, and return the exit code."""
     if order.run_id is not None:
         check_run_id(order.run_id)
-    targets.locate(order.target)  # before a store is made for what is not there
+    order.target.locate()  # before a store is made for what is not there
     ledger = session.ledger(create=True)
     session.log()
     stage = _Stage(session, ledger, order, sys.stderr)
     with stage.capture.installed():
-        runner = stage.load()
-        interrupted = stage.execute(runner)
+        prepared = stage.prepare()
+        interrupted = stage.execute(prepared)
     if interrupted:
         tell("interrupted")
-    run = status.show(session, stage.ledger, stage.run_of(runner))
+    run = status.show(session, prepared.ledger, find_run(prepared.ledger, prepared.run.name, "dag"))
+    tell_what_waits(prepared.ledger, run)
     return errors.INTERRUPTED if interrupted else _exit_code(run)
 
 
@@ -91,24 +115,52 @@ class _Stage:
         self._view: View | None = None
         self._follower: Follower | None = None
 
-    def load(self) -> IDAGRunner:
-        """Import the code; runners that it makes take our store and run id.
+    def prepare(self) -> Prepared:
+        """Import the code, and find or begin the run."""
+        if isinstance(self.order.target, WorkflowFile):
+            self.ledger, prepared = self.ledger, self._of_file(self.order.target)
+        else:
+            prepared = self._of_runner(self.order.target)
+            self.ledger = prepared.ledger
+        return prepared
+
+    def _of_file(self, file: WorkflowFile) -> Prepared:
+        order, flag = self.order, _MAX_PARALLEL in self.session.flags
+        opened = file.open(
+            self.ledger,
+            order.run_id,
+            order.params,
+            root=self.session.config.store.root,
+            around=self.capture.around,
+            accepts=order.accepts,
+        )
+        opened.max_parallel = self.session.config.run_max_parallel if flag else opened.workflow.max_parallel
+        opened.max_parallel = opened.max_parallel or self.session.config.run_max_parallel
+        opened.waits, opened.watch = order.waits, self._watch
+        again = opened.take_back(order.from_step) if order.from_step is not None else 0
+        return Prepared(self.ledger, opened.run, opened.execute, again)
+
+    def _of_runner(self, target: targets.Target) -> Prepared:
+        """Runners that the code makes take our store and run id.
 
         Raises:
             BadInput: The code names another run than the command.
         """
-        stored = self.order.target.stored(self.session.config.store.root)
+        stored = target.stored(self.session.config.store.root)
         with bound(self._binding(stored)):
-            runner = targets.load(self.order.target)
+            runner = targets.load(target)
         name = runner.dag_run.run_id
         if self.order.run_id not in (None, name):
             raise BadInput(
                 f"{stored} names its run itself: {name}, not {self.order.run_id}",
                 hint="leave --run-id out, or make the runner without a run id",
             )
-        if isinstance(runner, StatefulDAGRunner):
-            self.ledger = runner.ledger  # a runner that was given a store of its own keeps its run there
-        return runner
+        # A runner that was given a store of its own keeps its run there.
+        ledger = runner.ledger if isinstance(runner, StatefulDAGRunner) else self.ledger
+        run, says = find_run(ledger, name, "dag"), None
+        if _MAX_PARALLEL in self.session.flags and not isinstance(runner, ParallelStatefulDAGRunner):
+            says = _NOT_PARALLEL
+        return Prepared(ledger, run, self._work(runner), self._n_again(runner), says)
 
     def _binding(self, stored: str) -> Binding:
         flag = _MAX_PARALLEL in self.session.flags
@@ -121,23 +173,18 @@ class _Stage:
             max_parallel=self.session.config.run_max_parallel if flag else None,
         )
 
-    def run_of(self, runner: IDAGRunner) -> Run:
-        """Return the run as it stands."""
-        return find_run(self.ledger, runner.dag_run.run_id, "dag")
-
-    def execute(self, runner: IDAGRunner) -> bool:
+    def execute(self, prepared: Prepared) -> bool:
         """Execute the run with everything around it; return whether it was interrupted."""
-        run = self.run_of(runner)
+        run = prepared.run
         folder = OutputFolder(self.order.output_dir, run.name) if self.order.output_dir else None
         if folder:
             self.capture.keep = partial(self._keep, folder)
-        work = self._work(runner)
-        self._say("", self._beginning(runner, run))
-        if _MAX_PARALLEL in self.session.flags and not isinstance(runner, ParallelStatefulDAGRunner):
-            self._say("", _NOT_PARALLEL)
+        self._say("", self._beginning(run, prepared.again))
+        if prepared.says:
+            self._say("", prepared.says)
         try:
             with self._shown(run):
-                return asyncio.run(self._drive(work))
+                return asyncio.run(self._drive(prepared.execute))
         finally:
             if folder:
                 self.capture.finish()
@@ -173,7 +220,7 @@ class _Stage:
         if self._follower is not None:
             self._follower.watch(run)
 
-    def _work(self, runner: IDAGRunner) -> Callable[[], Coroutine[Any, Any, DAGRun]]:
+    def _work(self, runner: IDAGRunner) -> Callable[[], Coroutine[Any, Any, object]]:
         if self.order.from_step is None:
             return runner.execute
         if not isinstance(runner, StatefulDAGRunner):
@@ -181,16 +228,20 @@ class _Stage:
             raise BadInput(f"--from needs a StatefulDAGRunner; {words}", hint="leave --from out")
         return partial(runner.retry, self.order.from_step)
 
-    def _beginning(self, runner: IDAGRunner, run: Run) -> str:
+    def _n_again(self, runner: IDAGRunner) -> int:
+        if self.order.from_step is None or not isinstance(runner, StatefulDAGRunner):
+            return 0
+        return len(runner.steps_from(self.order.from_step))
+
+    def _beginning(self, run: Run, again: int) -> str:
         done = run.n_completed + run.n_skipped
         if self.order.from_step is not None:
-            n_again = len(runner.steps_from(self.order.from_step)) if isinstance(runner, StatefulDAGRunner) else 0
-            return f"run {run.name}: from {self.order.from_step} on, {n_again} of {run.n_tasks} steps are done again"
+            return f"run {run.name}: from {self.order.from_step} on, {again} of {run.n_tasks} steps are done again"
         if run.started_at is None:
             return f"run {run.name}"
         return f"going on with run {run.name}: {done} of {run.n_tasks} steps are done"
 
-    async def _drive(self, execute: Callable[[], Coroutine[Any, Any, DAGRun]]) -> bool:
+    async def _drive(self, execute: Callable[[], Coroutine[Any, Any, object]]) -> bool:
         work = asyncio.ensure_future(execute())
         ticker = asyncio.create_task(self._tick())
         try:
@@ -209,7 +260,7 @@ class _Stage:
             self._follower.look()
 
     @contextlib.contextmanager
-    def _stoppable(self, work: asyncio.Future[DAGRun]) -> Iterator[None]:
+    def _stoppable(self, work: asyncio.Future[object]) -> Iterator[None]:
         """The first signal cancels the work, which the runner knows how to end; the second ends the process."""
         loop = asyncio.get_running_loop()
         told: list[int] = []
@@ -237,6 +288,16 @@ def _leave(stderr: TextIO) -> None:
     with contextlib.suppress(OSError, ValueError):
         os.write(stderr.fileno(), _LEFT.encode() if stderr.isatty() else _LEFT.partition("\n")[2].encode())
     os._exit(errors.INTERRUPTED)
+
+
+def tell_what_waits(ledger: Ledger, run: Run) -> None:
+    """Say of every step that waits for a person what to type, when nobody executes the run any more."""
+    if not run.n_blocked or run.status in OVER:
+        return
+    blocked = ledger.store.read(lambda tx: tx.tasks("tasks_of_run_in", run_id=run.id, statuses='["blocked"]'))
+    for task in blocked:
+        tell(f"{task.key} waits for a person: {task.reason or ''}\n  tasktrail complete {run.name}:{task.key}")
+    tell(f"then: tasktrail resume {run.name}")
 
 
 def _put_results(ledger: Ledger, run: Run, folder: OutputFolder) -> None:

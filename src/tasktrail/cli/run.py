@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -21,6 +23,9 @@ def run_command() -> None:
 @click.option("--retry", "retried", metavar="RUN", type=RUN, help="Execute what failed, and what waited for it.")
 @click.option("--from", "from_step", metavar="STEP", help="With --retry: do STEP again and all that comes after it.")
 @click.option("--run-id", metavar="ID", help="The run to create, or to go on with.")
+@click.option("--param", "-p", "params", metavar="NAME=VALUE", multiple=True, help="A param of the workflow file.")
+@click.option("--no-wait", is_flag=True, help="Do not wait for steps that a person must complete.")
+@click.option("--accept-changes", is_flag=True, help="Go on by the workflow file as it is now.")
 @OUTPUT_DIR
 @click.pass_context
 def dag_command(
@@ -31,18 +36,22 @@ def dag_command(
     retried: str | None,
     from_step: str | None,
     run_id: str | None,
+    params: Sequence[str],
+    no_wait: bool,
+    accept_changes: bool,
     output_dir: Path | None,
 ) -> int:
     """Execute a DAG, and show where its run then stands.
 
-    TARGET says where its runner is: MODULE:ATTRIBUTE or path/to/file.py:ATTRIBUTE. The attribute is a
-    StatefulDAGRunner, another runner, or a function that returns one. A run that was interrupted or killed goes on
+    TARGET is a workflow file, or says where a runner is: MODULE:ATTRIBUTE or path/to/file.py:ATTRIBUTE. The
+    attribute is a StatefulDAGRunner, another runner, or a function that returns one. A run that was interrupted or killed goes on
     when it is executed again: nothing that is finished is repeated.
 
     How many steps a ParallelStatefulDAGRunner executes at once: --max-parallel, else what its code says, else the
     setting run.max_parallel.
 
     \b
+    tasktrail run dag flow.yaml --param day=2026-11-21
     tasktrail run dag flow:runner --run-id nightly
     tasktrail run dag --status nightly
     tasktrail run dag --retry nightly
@@ -59,7 +68,17 @@ def dag_command(
         return _status(session, status_of)
     if retried:
         return _retry(session, retried, from_step, output_dir)
-    return _execute(session, str(target), run_id, output_dir)
+    asked = _Asked(str(target), run_id, params, not no_wait, accept_changes)
+    return _execute(session, asked, output_dir)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    target: str
+    run_id: str | None
+    params: Sequence[str]
+    waits: bool
+    accepts: bool
 
 
 def _status(session: Session, reference: str) -> int:
@@ -79,10 +98,18 @@ def _retry(session: Session, reference: str, from_step: str | None, output_dir: 
     return retry(session, reference, output_dir)
 
 
-def _execute(session: Session, target: str, run_id: str | None, output_dir: Path | None) -> int:
+def _execute(session: Session, asked: _Asked, output_dir: Path | None) -> int:
     from tasktrail.cli.targets import parse
 
-    parsed = parse(target, Path.cwd())
+    parsed, params = parse(asked.target, Path.cwd()), _params(asked.params)
     from tasktrail.cli.execute import Order, execute
 
-    return execute(session, Order(parsed, run_id, output_dir))
+    order = Order(parsed, asked.run_id, output_dir, params=params, waits=asked.waits, accepts=asked.accepts)
+    return execute(session, order)
+
+
+def _params(texts: Sequence[str]) -> dict[str, str]:
+    faulty = [text for text in texts if not text.partition("=")[1]]
+    if faulty:
+        raise click.UsageError(f"expected --param to be NAME=VALUE, got: {faulty[0]!r}")
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}

@@ -71,11 +71,11 @@ def _execute_again(session: Session, run: Run, output_dir: Path | None, from_ste
         words = f"run {run.name} was begun by a Python script, which alone has its code"
         raise TasktrailError(words, hint=f"run that script again; or: {elsewhere}")
     from tasktrail.cli.execute import Order, execute
-    from tasktrail.cli.targets import locate, parse
+    from tasktrail.cli.targets import parse
 
     target = parse(run.target, session.config.store.root)
     try:
-        locate(target)
+        target.locate()
     except NotFound as error:
         raise NotFound(f"the code of run {run.name} is gone: {error.message}", hint=elsewhere) from None
     return execute(session, Order(target, run.name, output_dir, from_step))

@@ -13,11 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from tasktrail.cli.workflow_files import SUFFIXES, WorkflowFile
 from tasktrail.dag.interface import IDAGRunner
 from tasktrail.model.errors import BadInput, NotFound, TasktrailError
 
-_FORM: Final = "MODULE:ATTRIBUTE or path/to/file.py:ATTRIBUTE"
-_WORKFLOW_FILES: Final = (".yaml", ".yml")
+_FORM: Final = "FILE.yaml, MODULE:ATTRIBUTE or path/to/file.py:ATTRIBUTE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,10 @@ class Target:
     attribute: str
     folder: Path
     """Where relative places begin."""
+
+    def locate(self) -> None:
+        """Refuse code that is not there; see the function."""
+        locate(self)
 
     @property
     def is_file(self) -> bool:
@@ -51,18 +55,15 @@ class Target:
         return path.resolve() if path.is_file() else None
 
 
-def parse(text: str, folder: Path) -> Target:
+def parse(text: str, folder: Path) -> Target | WorkflowFile:
     """Read a target.
 
     Raises:
-        BadInput: It is of another form, or a workflow file.
+        BadInput: It is of another form.
     """
     place, colon, attribute = text.rpartition(":")
-    if text.endswith(_WORKFLOW_FILES):
-        raise BadInput(
-            f"{text} is a workflow file; this version executes runners written in Python, workflow files come next",
-            hint="tasktrail run dag MODULE:RUNNER",
-        )
+    if text.endswith(SUFFIXES):
+        return WorkflowFile(folder / text)
     if not colon and text.endswith(".py"):
         raise BadInput(f"{text} names no runner in the file", hint=f"tasktrail run dag {text}:RUNNER")
     names = [*attribute.split("."), *(() if place.endswith(".py") else place.split("."))]

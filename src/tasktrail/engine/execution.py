@@ -23,6 +23,10 @@ from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Mark, Row, Transaction
 
 LEFT_OUT: Final = "left out of step_order"
+_DIED: Final = Failure("WorkerDied", "the process that executed it ended without an answer")
+_MAYBE: Final = "its process died while it ran, and it must not run twice: was it done? complete, skip or unblock it"
+_LOST: Final = Ask("lapse", outcome="lost", failure=_DIED)
+_LOST_ONCE: Final = Ask("block", outcome="lost", failure=_DIED, reason=_MAYBE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,7 @@ class Execution:
         only: bool = False,
         reopen: bool = False,
         edit: RunEdit | None = None,
+        once: Collection[str] = (),
         patience_s: float | None = None,
     ) -> Turn:
         """Own the run, make everything named startable again with a fresh budget, and claim what comes first.
@@ -188,6 +193,7 @@ class Execution:
             only: Skip the pending tasks that are not named.
             reopen: Reopen named tasks that an earlier order had left out.
             edit: What is to be stored of the run before that.
+            once: Keys of tasks that must not be done twice: what a dead owner left running of them is blocked.
 
         Raises:
             Held: A living process executes it.
@@ -203,6 +209,7 @@ class Execution:
             if edit is not None:
                 save_in(tx, self.ledger, edit, self.ledger.clock.now())
                 run = tx.run(self.run_id)
+            self._lapse(tx, once)
             self._take_up(tx, run, named, only=only, reopen=reopen)
             self._own(tx, run, worker.id)
             return self._turn(tx, pick, (), self.ledger.clock.now())
@@ -232,12 +239,16 @@ class Execution:
             updated_at=now,
         )
 
+    def _lapse(self, tx: Transaction, once: Collection[str]) -> None:
+        """What a dead owner left running goes back to pending, or waits for a person. Losses are forgiven later."""
+        now, mark = self.ledger.clock.now(), Mark(self.ledger.actor)
+        active = tx.tasks("active_of_run", run_id=self.run_id)
+        tx.apply([(decide(task, _LOST_ONCE if task.key in once else _LOST, now), mark) for task in active])
+
     def _take_up(self, tx: Transaction, run: Run, named: Collection[str], *, only: bool, reopen: bool) -> None:
         now, mark = self.ledger.clock.now(), Mark(self.ledger.actor)
         if run.started_at is None and not only:
             return
-        lapses = [decide(task, _lapse(), now) for task in tx.tasks("active_of_run", run_id=run.id)]
-        tx.apply([(change, mark) for change in lapses])
         statuses = ["failed", *(["cancelled"] if run.cancelled_at else []), *(["skipped"] if reopen else [])]
         tasks = tx.tasks("tasks_of_run_in", run_id=run.id, statuses=json.dumps(statuses + ["pending"] * only))
         if not only:
@@ -323,12 +334,6 @@ class Execution:
             starts.append((decide(task, ask, now), mark))
         started = {change.task.id for change in tx.apply(starts)}
         return [Claim(change.after, str(mark.span_id)) for change, mark in starts if change.task.id in started]
-
-
-def _lapse() -> Ask:
-    """What a dead owner left running goes back to pending. The loss is counted; who takes the run up forgives it."""
-    words = "the process that executed it ended without an answer"
-    return Ask("lapse", outcome="lost", failure=Failure("WorkerDied", words), reason=None)
 
 
 def _taken_up(task: Task, run: Run, now: int, *, named: bool, only: bool, reopen: bool) -> Change | None:

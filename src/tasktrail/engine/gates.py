@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 from tasktrail.engine.expansion import Expansion, item_of
@@ -14,8 +13,7 @@ from tasktrail.engine.values import Encoded, decode
 from tasktrail.model.condition import Condition
 from tasktrail.model.errors import BadInput
 from tasktrail.model.lifecycle import Ask, Failure, decide
-from tasktrail.model.path import Lookup, Template, look_up
-from tasktrail.model.run import Run
+from tasktrail.model.path import Template, ValuePath, kind_of
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec, Workflow
 from tasktrail.store.transaction import Mark, Transaction
@@ -23,54 +21,62 @@ from tasktrail.store.transaction import Mark, Transaction
 _PARTS_ASK: Final = frozenset({"item", "index"})
 
 
-class Values:
-    """Finds what paths of a workflow mean: results of steps, params, and the item that a part stands for."""
+class Values(Mapping[str, object]):
+    """What the first words of paths mean for one task: steps' results, `params`, `item`, `index`, `run`.
 
-    def __init__(self, tx: Transaction, task: Task, params: Mapping[str, object]) -> None:
-        self._tx, self._task, self._params = tx, task, params
-        self._results: dict[str, object] = {}
+    Each is fetched when it is asked for.
+    """
 
-    def root(self, name: str) -> object:
-        """Return what the first word of a path, or a parameter of a function, means.
+    def __init__(self, tx: Transaction, task: Task, workflow: Workflow, params: Mapping[str, object]) -> None:
+        self._tx, self._task, self._workflow = tx, task, workflow
+        self._params = params
+        self._found: dict[str, object] = {}
 
-        Raises:
-            KeyError: Nothing is called so.
-        """
-        if name == "params":
-            return self._params
-        if name == "item":
-            return self._item
-        if name == "index":
-            return self._task.map_index if self._task.map_index >= 0 else None
-        if name == "run":
-            return {"id": self._run.name, "workflow": self._run.workflow}
-        return self._result(name)
+    def __getitem__(self, name: str) -> object:
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._found[name]
 
-    @property
-    def lookup(self) -> Lookup:
-        """What templates and conditions ask."""
-        return look_up(self.root)
+    def __iter__(self) -> Iterator[str]:
+        return iter([*(spec.id for spec in self._workflow.steps), "params", "run", *self._of_part])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
     def named(self, name: str) -> object:
-        """Return what a function's parameter is filled with: a param of the workflow stands there by its own name."""
-        return self._params[name] if name in self._params else self.root(name)
+        """Return what a function's parameter is filled with: a param stands there by its own name."""
+        return self._params[name] if name in self._params else self[name]
 
-    def _result(self, key: str) -> object:
-        if key not in self._results:
-            task = self._tx.task("task_by_key", key=key, run_id=self._task.run_id, item="", map_index=-1)
-            if task is None:
-                raise KeyError(key)
-            self._results[key] = decode(task.output, self._tx)
-        return self._results[key]
+    @property
+    def _of_part(self) -> tuple[str, ...]:
+        return ("item", "index") if self._task.map_index >= 0 else ()
 
-    @cached_property
-    def _item(self) -> object:
-        row = self._tx.row("details_of_task", id=self._task.id)
-        return item_of(str(row[2]) if row and row[2] is not None else None)
+    def _find(self, name: str) -> object:
+        if name == "params":
+            return self._params
+        if name == "run":
+            run = self._tx.run(self._task.run_id)
+            return {"id": run.name, "workflow": run.workflow}
+        if name == "index" and self._of_part:
+            return self._task.map_index
+        if name == "item" and self._of_part:
+            row = self._tx.row("details_of_task", id=self._task.id)
+            return item_of(str(row[2]) if row and row[2] is not None else None)
+        task = self._tx.task("task_by_key", key=name, run_id=self._task.run_id, item="", map_index=-1)
+        if task is None:
+            raise KeyError(name)
+        return decode(task.output, self._tx)
 
-    @cached_property
-    def _run(self) -> Run:
-        return self._tx.run(self._task.run_id)
+
+def filled(value: object, values: Values) -> object:
+    """Return a JSON value with what its texts stand for."""
+    if isinstance(value, str):
+        return Template.parse(value).fill(values)
+    if isinstance(value, list | tuple):
+        return [filled(one, values) for one in value]
+    if isinstance(value, dict):
+        return {key: filled(one, values) for key, one in value.items()}
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ class _Judge:
         self._taken: dict[str, int] = {}
 
     def __call__(self, task: Task) -> Verdict:
-        spec, values = self._specs[task.key], Values(self._tx, task, self._gates.params)
+        spec, values = self._specs[task.key], Values(self._tx, task, self._gates.workflow, self._gates.params)
         try:
             return self._judge(task, spec, values)
         except BadInput as error:
@@ -109,7 +115,7 @@ class _Judge:
         if spec.for_each is not None and task.map_index < 0:
             return self._expand(task, spec, values)
         if spec.manual is not None:
-            return self._move(task, Ask("block", reason=str(Template.parse(spec.manual).fill(values.lookup))))
+            return self._move(task, Ask("block", reason=str(Template.parse(spec.manual).fill(values))))
         return self._start(task, spec)
 
     def _is_too_late(self, task: Task, spec: StepSpec) -> bool:
@@ -121,19 +127,17 @@ class _Judge:
     def _holds(self, task: Task, spec: StepSpec, values: Values) -> bool:
         """A condition about the item is asked of each part, any other of the step before it is expanded."""
         condition = Condition.parse(str(spec.when))
-        of_parts = any(path.partition(".")[0] in _PARTS_ASK for path in condition.paths)
+        of_parts = any(path.root in _PARTS_ASK for path in condition.paths)
         if spec.for_each is not None and of_parts != (task.map_index >= 0):
             return True
-        return condition.holds(values.lookup)
+        return condition.holds(values)
 
     def _expand(self, task: Task, spec: StepSpec, values: Values) -> Verdict:
-        items = spec.for_each
-        if isinstance(items, str):
-            items = values.lookup(items)
-            if not isinstance(items, list):
-                kind = type(items).__name__
-                raise BadInput(f"expected for_each of step {task.key} to find a list at {spec.for_each}, got: {kind}")
-        assert items is not None
+        items = ValuePath.parse(spec.for_each).value_in(values) if isinstance(spec.for_each, str) else spec.for_each
+        if not isinstance(items, list | tuple):
+            raise BadInput(
+                f"expected for_each of step {task.key} to find a list at {spec.for_each}, got: {kind_of(items)}"
+            )
         expansion = Expansion(self._tx, self._ledger, task, items, self._now)
         if items and not expansion.is_done:
             expansion.expand()

@@ -34,6 +34,7 @@ class Plan:
         grace_s: How long steps in threads may go on after an interruption before they are abandoned.
         gate: Asked of each task before it starts when needs decide; None starts all.
         values: Gives a step what its parameters are named after; None gives the results of what it needs.
+        once: Keys of steps that must not run twice: one that ran when its process died waits for a person.
         waits: Whether to wait for what only others can move: steps that a person must complete, or a limit.
         sleep: Waits for a retry's time; tests pass their own.
         watch: Told of the run after every commit.
@@ -47,6 +48,7 @@ class Plan:
     grace_s: float = 5.0
     gate: Gate | None = None
     values: Values | None = None
+    once: Collection[str] = ()
     waits: bool = False
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     watch: Callable[[Run], None] | None = None

@@ -112,7 +112,7 @@ class Runner:
         plan = self._plan
         named = plan.steps if plan.order is None else plan.order
         return self._execution.begin(
-            named, self._pick, only=plan.only, reopen=plan.only, edit=plan.edit, patience_s=patience_s
+            named, self._pick, only=plan.only, reopen=plan.only, edit=plan.edit, once=plan.once, patience_s=patience_s
         )
 
     async def _drive(self, turn: Turn) -> Run:

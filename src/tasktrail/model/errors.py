@@ -99,6 +99,12 @@ class NewerStore(StoreError):
     code = "newer_store"
 
 
+class RunFailed(TasktrailError):
+    """A run that somebody waited for did not complete; the details say which steps failed."""
+
+    code = "run_failed"
+
+
 class VerificationFailed(TasktrailError):
     """The history does not fold to the rows, or a counter is off; the details say where."""
 

@@ -42,6 +42,8 @@ class StepSpec:
         run: An argument list, its parts may hold `{paths}`; one text is a line for a shell, with no substitution.
         call: `module:function`.
         manual: What a person is asked to do.
+        arguments: What parameters of the function are given beside what their names say: JSON values, whose texts may
+            hold `{paths}`.
         for_each: A list of JSON values, or the path of one (`fetch.items`); the step is done once for each.
         when: A condition; where it is false the step is skipped.
         timeout_ms: For one attempt; None means no limit.
@@ -57,6 +59,7 @@ class StepSpec:
     run: tuple[str, ...] | str | None = None
     call: str | None = None
     manual: str | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict)
     title: str | None = None
     needs: tuple[Need, ...] = ()
     for_each: tuple[object, ...] | str | None = None

@@ -1,0 +1,88 @@
+"""The code of a workflow's steps: functions that are imported, commands, and what a person does."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tasktrail.engine.steps import Step, step
+from tasktrail.model.errors import BadInput
+from tasktrail.model.graph import upstream
+from tasktrail.model.workflow import StepSpec, Workflow
+
+Functions = Mapping[str, Callable[..., Any]]
+Around = Callable[[str, Callable[..., Any]], Callable[..., Any]]
+
+_OF_PARTS: Final = ("item", "index")
+
+
+def code_of(
+    workflow: Workflow, folder: Path, functions: Functions | None = None, around: Around | None = None
+) -> dict[str, Step]:
+    """Return the code of every step; everything that cannot be called is named at once.
+
+    Args:
+        folder: Where modules beside the workflow's file are looked for, and where commands run.
+        functions: Functions by step id that need not be imported.
+        around: Gets a step's id and its function, and returns what is called instead.
+
+    Raises:
+        BadInput: A function cannot be imported, or asks for something that nobody gives.
+    """
+    needs = {spec.id: spec.needs for spec in workflow.steps}
+    steps: dict[str, Step] = {}
+    faults: list[BadInput] = []
+    for spec in workflow.steps:
+        known = [*upstream(needs, needs, spec.id), *workflow.params, "params", "run"]
+        known += _OF_PARTS if spec.for_each is not None else ()
+        try:
+            steps[spec.id] = _step(spec, folder, known, functions or {}, around)
+        except BadInput as error:
+            faults.append(error)
+    if faults:
+        raise BadInput(faults[0].message, hint=faults[0].hint, details=[str(fault) for fault in faults[1:]])
+    return steps
+
+
+def _step(spec: StepSpec, folder: Path, known: Sequence[str], functions: Functions, around: Around | None) -> Step:
+    if spec.call is None:
+        return _command(spec, folder, known) if spec.run is not None else _person(spec)
+    function = functions.get(spec.id) or imported(spec.call, folder, spec.id)
+    if around is not None:
+        function = around(spec.id, function)
+    return step(spec.id, function, [*spec.arguments, *known], "neither a step that it needs nor a param is called so")
+
+
+def _person(spec: StepSpec) -> Step:
+    """It is blocked before it could start, so this is never called."""
+    return Step(spec.id, lambda: None, False, {}, False, None)
+
+
+def _command(spec: StepSpec, folder: Path, known: Sequence[str]) -> Step:
+    raise BadInput(f"step {spec.id}: commands come next")
+
+
+def imported(call: str, folder: Path, step_id: str) -> Callable[..., Any]:
+    """Return the function that `module:function` names; modules beside the workflow's file are found too.
+
+    Raises:
+        BadInput: It cannot be imported, or there is no such function.
+    """
+    place, _, name = call.partition(":")
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    try:
+        found: Any = importlib.import_module(place)
+    except Exception as error:  # the module's own code
+        raise BadInput(f"step {step_id}: {place} cannot be imported: {type(error).__name__}: {error}") from error
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    found = getattr(found, "function", found)
+    if not callable(found):
+        raise BadInput(f"step {step_id}: module {place} has no function {name}", hint=f"define it in {found or place}")
+    function: Callable[..., Any] = found
+    return function

@@ -1,0 +1,139 @@
+"""One run of a workflow, opened to be executed: its row, the plan it goes by, and the code of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasktrail.engine import workflows
+from tasktrail.engine.execution import check_free
+from tasktrail.engine.gates import Gates, Values, filled
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.plan import Plan
+from tasktrail.engine.runner import Runner
+from tasktrail.engine.steps import Step
+from tasktrail.engine.values import decode
+from tasktrail.engine.workflow_code import Around, Functions, code_of
+from tasktrail.model.errors import Conflict
+from tasktrail.model.run import Run
+from tasktrail.model.task import Task
+from tasktrail.model.workflow import Workflow
+from tasktrail.store.transaction import Transaction
+
+_MOST_AT_ONCE = 8
+
+
+@dataclass(slots=True)
+class WorkflowRun:
+    """A run that this process is about to execute.
+
+    Args:
+        params: Of the run, as they were given when it began.
+        max_parallel: How many steps run at the same time, whatever the workflow says.
+        waits: Whether to wait for what only a person can move.
+    """
+
+    ledger: Ledger
+    run: Run
+    workflow: Workflow
+    params: Mapping[str, object]
+    steps: Mapping[str, Step]
+    max_parallel: int | None = None
+    waits: bool = True
+    watch: Callable[[Run], None] | None = None
+    _runner: Runner | None = None
+
+    @classmethod
+    def open(
+        cls,
+        ledger: Ledger,
+        workflow: Workflow,
+        name: str,
+        params: Mapping[str, object],
+        *,
+        folder: Path | None = None,
+        target: str | None = None,
+        functions: Functions | None = None,
+        around: Around | None = None,
+        accepts: bool = False,
+    ) -> WorkflowRun:
+        """Begin a run, or go on with the one of this name.
+
+        Args:
+            folder: Where its file lies: commands run there, and modules beside it are found.
+            target: Where its file or code is found again.
+            around: Gets a step's id and its function, and returns what is called instead.
+            accepts: Whether a run that exists goes by `workflow` from here on, where that differs.
+
+        Raises:
+            BadInput: The code of a step or a param cannot be; nothing is stored then.
+            Conflict: The run exists and goes by another state of the workflow, or was begun with other params.
+        """
+        steps = code_of(workflow, folder or Path.cwd(), functions, around)
+        known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
+        if not known:
+            run = workflows.begin(ledger, workflow, name, params, target=target)
+            return cls(ledger, run, workflow, workflows.given(workflow, params), steps)
+        stored, said = workflows.stored(ledger, known[0])
+        changes = workflows.differences(stored, workflow, said, params)
+        if changes and accepts:
+            run = workflows.accept(ledger, known[0], stored, workflow)
+            return cls(ledger, run, workflow, said, steps)
+        if changes:
+            raise Conflict(
+                f"run {name} goes by another state of workflow {workflow.name}",
+                details=changes,
+                hint=f"tasktrail resume {name} --accept-changes",
+            )
+        return cls(ledger, known[0], workflow, said, steps)
+
+    async def execute(self) -> Run:
+        """Execute the run as far as it goes.
+
+        Raises:
+            Held: Another process executes it.
+        """
+        plan = Plan(
+            self.steps,
+            max_parallel=self.max_parallel or self.workflow.max_parallel or _MOST_AT_ONCE,
+            gate=Gates(self.ledger, self.workflow, self.params),
+            values=self._values,
+            once=[spec.id for spec in self.workflow.steps if spec.effect == "at_most_once"],
+            waits=self.waits,
+            watch=self.watch,
+        )
+        self._runner = Runner(self.ledger, self.run.id, plan)
+        try:
+            self.run = await self._runner.execute()
+        finally:
+            self._runner = None
+        return self.run
+
+    def take_back(self, step_id: str) -> int:
+        """Let a step be done again with everything that needs it; return how many that are.
+
+        Raises:
+            Held: Somebody executes the run.
+        """
+        check_free(self.ledger.store, self.run)
+        number = len(self.ledger.keys_from(self.run.id, step_id, in_order=False))
+        self.run = self.ledger.take_back(self.run.id, step_id, in_order=False)
+        return number
+
+    def results(self) -> tuple[dict[str, object], dict[str, str]]:
+        """Return results and errors of the steps by id; None where a step gave nothing."""
+
+        def work(tx: Transaction) -> tuple[dict[str, object], dict[str, str]]:
+            tasks = tx.tasks("tasks_of_run", run_id=self.run.id)
+            results = {task.key: decode(task.output, tx) for task in tasks if task.map_index < 0}
+            errors = {task.key: f"{task.error_type}: {task.error}" for task in tasks if task.status == "failed"}
+            return results, errors
+
+        return self.ledger.store.read(work)
+
+    def _values(self, tx: Transaction, task: Task, names: Collection[str]) -> dict[str, Any]:
+        values = Values(tx, task, self.workflow, self.params)
+        given = self.workflow.by_id[task.key].arguments
+        return {name: filled(given[name], values) if name in given else values.named(name) for name in names}
