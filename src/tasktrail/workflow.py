@@ -40,7 +40,7 @@ _drawing: Final[ContextVar[_Drawing | None]] = ContextVar("tasktrail_drawing", d
 
 
 def Retry(  # noqa: N802 - a value, spelt like one
-    max: int = 3,  # noqa: A002 - the word of workflow files
+    max: int = 3,
     *,
     delay: float | str = 1.0,
     backoff: Backoff = "exponential",

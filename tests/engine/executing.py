@@ -37,7 +37,7 @@ class Engine:
         """Execute a run, one step after another unless `order` is None."""
         options.setdefault("order", list(functions))
         steps = {key: step(key, function, functions) for key, function in functions.items()}
-        plan = Plan(steps, sleep=self.clock.sleep, **options)
+        plan = Plan(steps, **options)
         return await asyncio.wait_for(Runner(self.ledger, run_id, plan).execute(), SOON_S)
 
     async def execute_one(self, function: Callable[..., Any], **options: Any) -> Task:

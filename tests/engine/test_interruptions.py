@@ -120,7 +120,7 @@ async def test_an_error_of_a_step_during_an_interruption_is_not_lost(
 
 
 async def test_an_interruption_during_a_back_off_leaves_at_once(
-    engine: Engine, caplog: pytest.LogCaptureFixture
+    engine: Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept, run_id = asyncio.Event(), engine.new(TaskDraft("a", max_retries=3))
 
@@ -131,7 +131,8 @@ async def test_an_interruption_during_a_back_off_leaves_at_once(
         slept.set()
         await asyncio.Event().wait()
 
-    plan = Plan({"a": step("a", failing)}, order=["a"], sleep=sleep)
+    monkeypatch.setattr(engine.clock, "sleep", sleep)
+    plan = Plan({"a": step("a", failing)}, order=["a"])
     execution = asyncio.create_task(Runner(engine.ledger, run_id, plan).execute())
     await asyncio.wait_for(slept.wait(), SOON_S)
     execution.cancel()

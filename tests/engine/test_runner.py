@@ -122,7 +122,7 @@ async def test_a_keyboard_interrupt_inside_a_coroutine_ends_the_program_and_the_
 # ----------------------------------------------------------------------------------------------------- retries, as rows
 
 
-async def test_nobody_sleeps_before_the_next_time_is_stored(engine: Engine) -> None:
+async def test_nobody_sleeps_before_the_next_time_is_stored(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """DESIGN §5.7: a process that dies while it sleeps leaves the time behind."""
     seen: list[tuple[object, ...]] = []
     run_id = engine.new(TaskDraft("a", max_retries=1))
@@ -133,12 +133,15 @@ async def test_nobody_sleeps_before_the_next_time_is_stored(engine: Engine) -> N
         if len(calls) == 1:
             raise ValueError("again")
 
+    wait = engine.clock.sleep
+
     async def sleep(seconds: float) -> None:
         task = engine.task(run_id, "a")
         seen.append((task.status, task.tries, task.not_before is not None))
-        await engine.clock.sleep(seconds)
+        await wait(seconds)
 
-    plan = Plan({"a": step("a", failing_once)}, order=["a"], sleep=sleep)
+    monkeypatch.setattr(engine.clock, "sleep", sleep)
+    plan = Plan({"a": step("a", failing_once)}, order=["a"])
     await asyncio.wait_for(Runner(engine.ledger, run_id, plan).execute(), SOON_S)
 
     assert seen == [("pending", 1, True)]
@@ -161,7 +164,7 @@ async def test_a_clock_that_is_set_back_delays_and_does_not_duplicate(engine: En
     assert max(engine.clock.sleeps) <= 60
 
 
-async def test_a_clock_that_is_set_forward_makes_the_retry_due(engine: Engine) -> None:
+async def test_a_clock_that_is_set_forward_makes_the_retry_due(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = engine.new(TaskDraft("a", max_retries=1, retry='{"delay":86400}'))
     calls = []
 
@@ -175,7 +178,8 @@ async def test_a_clock_that_is_set_forward_makes_the_retry_due(engine: Engine) -
         assert seconds <= 60
         engine.clock.advance(90_000)
 
-    plan = Plan({"a": step("a", failing_once)}, order=["a"], sleep=sleep)
+    monkeypatch.setattr(engine.clock, "sleep", sleep)
+    plan = Plan({"a": step("a", failing_once)}, order=["a"])
     run = await asyncio.wait_for(Runner(engine.ledger, run_id, plan).execute(), SOON_S)
 
     assert run.status == "completed"

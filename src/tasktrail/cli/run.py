@@ -44,8 +44,8 @@ def dag_command(
     """Execute a DAG, and show where its run then stands.
 
     TARGET is a workflow file, or says where a runner is: MODULE:ATTRIBUTE or path/to/file.py:ATTRIBUTE. The
-    attribute is a StatefulDAGRunner, another runner, or a function that returns one. A run that was interrupted or killed goes on
-    when it is executed again: nothing that is finished is repeated.
+    attribute is a StatefulDAGRunner, another runner, or a function that returns one. A run that was interrupted
+    or killed goes on when it is executed again: nothing that is finished is repeated.
 
     How many steps a ParallelStatefulDAGRunner executes at once: --max-parallel, else what its code says, else the
     setting run.max_parallel.

@@ -295,7 +295,6 @@ class StatefulDAGRunner(IDAGRunner):
             order=unfinished if self._sequential or explicit else None,
             only=explicit,
             max_parallel=self._max_parallel,
-            sleep=self._ledger.clock.sleep,
             watch=self._watch,
         )
 

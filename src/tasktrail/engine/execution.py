@@ -26,7 +26,7 @@ LEFT_OUT: Final = "left out of step_order"
 _DIED: Final = Failure("WorkerDied", "the process that executed it ended without an answer")
 _MAYBE: Final = "its process died while it ran, and it must not run twice: was it done? complete, skip or unblock it"
 _LOST: Final = Ask("lapse", outcome="lost", failure=_DIED)
-_LOST_ONCE: Final = Ask("block", outcome="lost", failure=_DIED, reason=_MAYBE)
+_ASK_FIRST: Final = Ask("block", reason=_MAYBE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,9 @@ class Execution:
         """What a dead owner left running goes back to pending, or waits for a person. Losses are forgiven later."""
         now, mark = self.ledger.clock.now(), Mark(self.ledger.actor)
         active = tx.tasks("active_of_run", run_id=self.run_id)
-        tx.apply([(decide(task, _LOST_ONCE if task.key in once else _LOST, now), mark) for task in active])
+        lapses = [decide(task, _LOST, now) for task in active]
+        tx.apply([(change, mark) for change in lapses])
+        tx.apply([(decide(change.after, _ASK_FIRST, now), mark) for change in lapses if change.task.key in once])
 
     def _take_up(self, tx: Transaction, run: Run, named: Collection[str], *, only: bool, reopen: bool) -> None:
         now, mark = self.ledger.clock.now(), Mark(self.ledger.actor)

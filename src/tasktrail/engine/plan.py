@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,7 +35,6 @@ class Plan:
         values: Gives a step what its parameters are named after; None gives the results of what it needs.
         once: Keys of steps that must not run twice: one that ran when its process died waits for a person.
         waits: Whether to wait for what only others can move: steps that a person must complete, or a limit.
-        sleep: Waits for a retry's time; tests pass their own.
         watch: Told of the run after every commit.
     """
 
@@ -50,5 +48,4 @@ class Plan:
     values: Values | None = None
     once: Collection[str] = ()
     waits: bool = False
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     watch: Callable[[Run], None] | None = None

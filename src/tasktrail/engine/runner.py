@@ -183,22 +183,28 @@ class Runner:
         if free <= 0:
             return []
         self._held.clear()
-        while True:
-            ready = self._ready(tx, free)
-            judge = self._plan.gate(tx) if self._plan.gate else _start
-            verdicts = [judge(task) if task.key in self._plan.steps else "hold" for task in ready]
-            if verdicts.count("start") == len(ready):
-                return ready
-            self._held.update(task.key for task, said in zip(ready, verdicts, strict=True) if said == "hold")
+        judge = self._plan.gate(tx) if self._plan.gate else _start
+        starts: dict[int, Task] = {}
+        while len(starts) < free:
+            ready = [task for task in self._ready(tx, free + len(starts)) if task.id not in starts]
+            if not ready:
+                break
+            for task in ready[: free - len(starts)]:
+                verdict = judge(task) if task.key in self._plan.steps and task.key not in self._held else "hold"
+                if verdict == "start":
+                    starts[task.id] = task
+                elif verdict == "hold":
+                    self._held.add(task.key)
+        return list(starts.values())
 
-    def _ready(self, tx: Transaction, free: int) -> list[Task]:
+    def _ready(self, tx: Transaction, limit: int) -> list[Task]:
         without = json.dumps(sorted(self._held)) if self._held else None
-        of_run: dict[str, object] = {"run_id": self._execution.run_id, "without": without, "limit": free}
+        of_run: dict[str, object] = {"run_id": self._execution.run_id, "without": without, "limit": limit}
         ready = tx.tasks("ready_tasks", **of_run)
         if self._retried:
             ready += tx.tasks("due_tasks", **of_run, now=self._ledger.clock.now())
             ready.sort(key=lambda task: (task.priority, task.position))
-        return ready[:free]
+        return ready[:limit]
 
     def _pick_next(self, tx: Transaction) -> list[Task]:
         """The next in order, once the one before is settled."""
@@ -387,7 +393,7 @@ class Runner:
     async def _sleep_until(self, due: int) -> None:
         """Until the wall clock says so: a clock set back delays, one set forward is noticed within a minute."""
         while (left_us := due - self._ledger.clock.now()) > 0:
-            await self._plan.sleep(min(left_us / 1_000_000, _LONGEST_SLEEP_S))
+            await self._ledger.clock.sleep(min(left_us / 1_000_000, _LONGEST_SLEEP_S))
 
     def _alarm_rang(self, alarm: asyncio.Task[None]) -> None:
         self._alarms.discard(alarm)

@@ -17,8 +17,8 @@ from tasktrail.model.errors import BadInput, NotFound
 from tasktrail.model.lifecycle import Ask, decide
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Run
-from tasktrail.model.workflow import Param, ParamType, StepSpec, Workflow
 from tasktrail.model.task import Task
+from tasktrail.model.workflow import Param, ParamType, StepSpec, Workflow
 from tasktrail.store.transaction import Mark, Transaction
 
 _KIND: Final = "workflow"
@@ -121,7 +121,7 @@ def differences(
 
 
 def accept(ledger: Ledger, run: Run, stored: Workflow, now: Workflow) -> Run:
-    """Let a run go by another state of its workflow: new steps are added, steps that are gone and did not start skipped.
+    """Let a run go by another state of its workflow: new steps are added; pending ones that are gone are skipped.
 
     Raises:
         BadInput: A step needs others now; that cannot be changed under a run.

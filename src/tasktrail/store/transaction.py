@@ -280,7 +280,7 @@ class Transaction:
         for change, dead_needs in changes:
             task = change.task
             run = self._read[task.run_id]
-            if not run.n_needs or task.status == change.status:
+            if task.status == change.status or not (run.n_needs or self._deltas[task.run_id].get("n_needs")):
                 continue
             met = met_by(run.kind)
             was, now = _standing(task.status, dead_needs, met), _standing(change.status, dead_needs, met)

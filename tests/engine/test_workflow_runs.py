@@ -1,0 +1,345 @@
+"""Runs of workflows: lists, conditions, people, limits, and what a death leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasktrail.engine import execution
+from tasktrail.engine.execution import Execution
+from tasktrail.engine.gates import Gates
+from tasktrail.engine.verification import verify
+from tasktrail.engine.workflow_run import WorkflowRun
+from tasktrail.model.errors import BadInput, Conflict
+from tasktrail.model.graph import Need
+from tasktrail.model.lifecycle import Ask
+from tasktrail.model.run import Run
+from tasktrail.model.task import Task
+from tasktrail.model.workflow import Param, StepSpec, Workflow
+from tasktrail.store.transaction import Transaction
+from tests.engine.executing import SOON_S, Engine, until
+
+Functions = Mapping[str, Callable[..., Any]]
+
+
+def opened(engine: Engine, workflow: Workflow, functions: Functions, **options: Any) -> WorkflowRun:
+    """Begin a run called `r`, or go on with it."""
+    params = options.pop("params", {})
+    name = options.pop("name", "r")
+    run = WorkflowRun.open(engine.ledger, workflow, name, params, functions=functions, **options)
+    run.waits = False
+    return run
+
+
+async def execute(engine: Engine, workflow: Workflow, functions: Functions, **options: Any) -> Run:
+    """Execute a run called `r` and prove its history."""
+    run = await asyncio.wait_for(opened(engine, workflow, functions, **options).execute(), SOON_S)
+    assert verify(engine.ledger.store) == []
+    return run
+
+
+def flow(*steps: StepSpec, **options: Any) -> Workflow:
+    return Workflow("etl", steps, **options)
+
+
+def call(name: str, *needs: str, **options: Any) -> StepSpec:
+    return StepSpec(name, call=f"steps:{name}", needs=tuple(Need(one) for one in needs), **options)
+
+
+def part(engine: Engine, run: Run, key: str, index: int) -> Task:
+    found = engine.ledger.store.read(
+        lambda tx: tx.task("task_by_key", key=key, run_id=run.id, item="", map_index=index)
+    )
+    assert found is not None
+    return found
+
+
+MAPPED = flow(call("fetch"), call("double", "fetch", for_each="fetch.items"), call("total", "double"))
+
+
+def doubling(items: list[object]) -> dict[str, Callable[..., Any]]:
+    return {
+        "fetch": lambda: {"items": items},
+        "double": lambda item, index: (index, item * 2),
+        "total": lambda double: len(double),
+    }
+
+
+async def test_a_step_is_done_once_for_each_item_and_gives_the_list_of_results(engine: Engine) -> None:
+    run = await execute(engine, MAPPED, doubling([5, 7, 9]))
+
+    assert (run.status, run.n_completed) == ("completed", 6)
+    assert engine.task(run.id, "double").output == "[[0,10],[1,14],[2,18]]"
+    assert engine.task(run.id, "total").output == "3"
+    assert [part(engine, run, "double", index).attempts for index in range(3)] == [1, 1, 1]
+
+
+async def test_a_list_without_items_gives_a_list_without_results(engine: Engine) -> None:
+    run = await execute(engine, MAPPED, doubling([]))
+
+    assert (run.status, run.n_tasks) == ("completed", 3)
+    assert engine.task(run.id, "double").output == "[]"
+
+
+async def test_what_is_no_list_fails_the_step_with_what_it_is(engine: Engine) -> None:
+    run = await execute(engine, MAPPED, {**doubling([]), "fetch": lambda: {"items": "abc"}})
+
+    assert run.status == "failed"
+    assert engine.task(run.id, "double").error == (
+        "expected for_each of step double to find a list at fetch.items, got: a text"
+    )
+
+
+async def test_a_list_may_stand_in_the_workflow_itself(engine: Engine) -> None:
+    lone = flow(call("greet", for_each=("ann", "bob")))
+
+    run = await execute(engine, lone, {"greet": lambda item: f"hello {item}"})
+
+    assert engine.task(run.id, "greet").output == '["hello ann","hello bob"]'
+
+
+async def test_a_part_that_fails_for_good_stops_the_run_and_the_rest_go_on_when_it_is_resumed(engine: Engine) -> None:
+    broken = {1}
+
+    def double(item: int, index: int) -> int:
+        if index in broken:
+            raise ValueError(f"no {item}")
+        return item * 2
+
+    functions = {**doubling([5, 7, 9]), "double": double}
+    run = await execute(engine, MAPPED, functions)
+    assert run.status == "failed"
+    assert part(engine, run, "double", 1).error == "no 7"
+    assert engine.task(run.id, "total").status == "pending"
+
+    broken.clear()
+    again = await execute(engine, MAPPED, functions)
+
+    assert again.status == "completed"
+    assert engine.task(run.id, "double").output == "[10,14,18]"
+    assert [part(engine, run, "double", index).attempts for index in range(3)] == [1, 2, 1]
+
+
+async def test_another_list_keeps_the_parts_whose_item_is_the_same(engine: Engine) -> None:
+    """The list's step is done again: item 0 stays, 1 changes, 2 is gone."""
+    run = await execute(engine, MAPPED, doubling([5, 7, 9]))
+    again = opened(engine, MAPPED, doubling([5, 8]))
+
+    again.take_back("fetch")
+    await asyncio.wait_for(again.execute(), SOON_S)
+
+    assert verify(engine.ledger.store) == []
+    assert engine.task(run.id, "double").output == "[[0,10],[1,16]]"
+    assert engine.task(run.id, "total").output == "2"
+    assert part(engine, run, "double", 2).status == "skipped"
+
+
+async def test_a_step_whose_condition_is_false_is_skipped_and_what_needs_it_goes_on(engine: Engine) -> None:
+    asked = flow(
+        call("fetch"),
+        call("publish", "fetch", when="fetch.fresh"),
+        call("end", "publish"),
+    )
+
+    run = await execute(
+        engine, asked, {"fetch": lambda: {"fresh": False}, "publish": lambda: 1, "end": lambda publish: publish}
+    )
+
+    assert run.status == "completed"
+    skipped = engine.task(run.id, "publish")
+    assert (skipped.status, skipped.reason, skipped.attempts) == ("skipped", "when: fetch.fresh", 0)
+    assert engine.task(run.id, "end").output is None
+
+
+async def test_a_condition_that_names_what_is_not_there_fails_the_step_and_says_so(engine: Engine) -> None:
+    asked = flow(call("fetch"), call("publish", "fetch", when="fetch.fresh"))
+
+    run = await execute(engine, asked, {"fetch": lambda: {"old": 1}, "publish": lambda: 1})
+
+    assert engine.task(run.id, "publish").error == "there is no fetch.fresh: fetch has old"
+
+
+async def test_a_condition_about_the_item_is_asked_of_each_part(engine: Engine) -> None:
+    some = flow(call("send", for_each=({"to": "a", "on": True}, {"to": "b", "on": False}), when="item.on"))
+
+    run = await execute(engine, some, {"send": lambda item: item["to"]})
+
+    assert (run.status, run.n_skipped) == ("completed", 1)
+    assert engine.task(run.id, "send").output == '["a"]'
+
+
+MANUAL = flow(
+    call("build"),
+    StepSpec("approve", manual="Look at {build.page}", needs=(Need("build"),)),
+    call("publish", "approve"),
+)
+BUILT: Functions = {"build": lambda: {"page": "index.html"}, "publish": lambda approve: approve}
+
+
+async def test_a_manual_step_waits_for_a_person_and_the_run_goes_on_with_the_answer(engine: Engine) -> None:
+    run = await execute(engine, MANUAL, BUILT)
+    approve = engine.task(run.id, "approve")
+    assert (run.status, approve.status, approve.reason) == ("running", "blocked", "Look at index.html")
+
+    engine.ledger.ask(approve.id, Ask("complete", output='"fine"'))
+    run = await execute(engine, MANUAL, BUILT)
+
+    assert (run.status, engine.task(run.id, "publish").output) == ("completed", '"fine"')
+
+
+async def test_a_run_that_waits_notices_the_person_by_itself(engine: Engine) -> None:
+    waiting = opened(engine, MANUAL, BUILT)
+    waiting.waits = True
+    execution = asyncio.create_task(waiting.execute())
+    await until(lambda: engine.task(waiting.run.id, "approve").status == "blocked")
+
+    engine.ledger.ask(engine.task(waiting.run.id, "approve").id, Ask("complete"))
+
+    assert (await asyncio.wait_for(execution, SOON_S)).status == "completed"
+
+
+async def test_never_more_parts_run_than_their_limit_allows(engine: Engine) -> None:
+    now, most = 0, 0
+
+    async def work(item: int) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+
+    limited = flow(call("work", for_each=tuple(range(20)), limits={"api": 2}), call("other"))
+
+    run = await execute(engine, limited, {"work": work, "other": lambda: None})
+
+    assert (run.status, most) == ("completed", 2)
+
+
+async def test_a_limit_that_is_full_holds_back_nobody_else(engine: Engine) -> None:
+    order: list[str] = []
+    go = asyncio.Event()
+
+    async def slow() -> None:
+        await go.wait()
+        order.append("slow")
+
+    async def free() -> None:
+        order.append("free")
+        go.set()
+
+    mixed = flow(
+        call("slow", limits={"api": 1}),
+        call("held", limits={"api": 1}),
+        call("free"),
+        max_parallel=2,
+    )
+
+    await execute(engine, mixed, {"slow": slow, "held": lambda: order.append("held"), "free": free})
+
+    assert order == ["free", "slow", "held"]
+
+
+async def test_a_limit_counts_what_runs_in_other_runs_too_and_cannot_leak(engine: Engine) -> None:
+    """The other run's process died: as long as its task stands in progress it counts, and then no more."""
+    one = flow(call("work", limits={"api": 1}))
+    other = opened(engine, one, {"work": lambda: None}, name="other")
+    died, gate = Execution(engine.ledger, other.run.id), Gates(engine.ledger, one, {})
+
+    def pick(tx: Transaction) -> list[Task]:
+        ready = tx.tasks("ready_tasks", run_id=other.run.id, without=None, limit=1)
+        return [task for task in ready if gate(tx)(task) == "start"]
+
+    died.begin(["work"], pick)
+    run = await execute(engine, one, {"work": lambda: 1})
+    assert (run.status, engine.task(run.id, "work").status) == ("created", "pending")
+
+    engine.ledger.ask(engine.task(other.run.id, "work").id, Ask("cancel"))
+    run = await execute(engine, one, {"work": lambda: 1})
+
+    assert run.status == "completed"
+
+
+async def test_a_step_that_must_not_run_twice_asks_when_its_process_died(engine: Engine) -> None:
+    paid = flow(call("pay", effect="at_most_once"), call("thank", "pay"))
+    functions: Functions = {"pay": lambda: "paid", "thank": lambda pay: pay}
+    begun = opened(engine, paid, functions)
+    died = Execution(engine.ledger, begun.run.id)
+    died.begin(["pay"], lambda tx: tx.tasks("ready_tasks", run_id=begun.run.id, without=None, limit=1))
+    execution._active.discard(died._token)
+
+    run = await execute(engine, paid, functions)
+
+    pay = engine.task(run.id, "pay")
+    assert (run.status, pay.status, pay.attempts) == ("running", "blocked", 1)
+    assert "was it done?" in str(pay.reason)
+    engine.ledger.ask(pay.id, Ask("complete", output='"by hand"'))
+    assert (await execute(engine, paid, functions)).status == "completed"
+    assert engine.task(run.id, "thank").output == '"by hand"'
+
+
+async def test_a_step_that_could_not_start_before_its_deadline_fails(engine: Engine) -> None:
+    late = flow(call("first"), call("second", "first", deadline_ms=1_000))
+
+    def first() -> None:
+        engine.clock.advance(2)
+
+    run = await execute(engine, late, {"first": first, "second": lambda: 1})
+
+    assert (run.status, engine.task(run.id, "second").error_type) == ("failed", "DeadlineExceeded")
+    assert engine.task(run.id, "second").attempts == 0
+
+
+async def test_params_are_checked_all_at_once_and_reach_the_steps(engine: Engine) -> None:
+    asked = flow(call("greet"), params={"name": Param(), "times": Param("integer", 2, required=False)})
+    functions: Functions = {"greet": lambda name, times: name * times}
+    with pytest.raises(BadInput) as error:
+        opened(engine, asked, functions, params={"nmae": "x", "times": "many"})
+    assert [error.value.message, *error.value.details] == [
+        "workflow etl has no param 'nmae'; did you mean name?",
+        "param name (string) is missing",
+        "expected param times to be of the type integer, got: 'many'",
+    ]
+    assert engine.rows("run_ids") == []
+
+    run = await execute(engine, asked, functions, params={"name": "ab"})
+
+    assert engine.task(run.id, "greet").output == '"abab"'
+
+
+async def test_a_run_goes_by_the_workflow_it_began_with_until_changes_are_accepted(engine: Engine) -> None:
+    began = flow(call("a"), call("b", "a", critical=True))
+    now = flow(call("a"), call("b", "a", timeout_ms=9_000), call("c", "b"))
+    functions: Functions = {"a": lambda: 1, "b": lambda a: a, "c": lambda b: b + 1}
+    await execute(engine, began, functions)
+
+    with pytest.raises(Conflict, match="goes by another state of workflow etl"):
+        opened(engine, now, functions)
+    run = await execute(engine, now, functions, accepts=True)
+
+    assert (run.status, run.n_tasks) == ("completed", 3)
+    assert engine.task(run.id, "b").timeout_ms == 9_000
+    assert opened(engine, now, functions).run.id == run.id
+
+
+def test_functions_that_cannot_be_called_are_named_all_at_once_and_nothing_is_stored(
+    engine: Engine, tmp_path: Path
+) -> None:
+    (tmp_path / "own_steps.py").write_text("def good(): pass\ndef asks(for_what): pass\n", "utf-8")
+    broken = flow(
+        StepSpec("a", call="own_steps:good"),
+        StepSpec("b", call="own_steps:missing"),
+        StepSpec("c", call="no_such_module:f"),
+        StepSpec("d", call="own_steps:asks"),
+    )
+
+    with pytest.raises(BadInput) as error:
+        WorkflowRun.open(engine.ledger, broken, "r", {}, folder=tmp_path)
+
+    said = [error.value.message, *error.value.details]
+    expected = ("no function missing", "no_such_module cannot be imported", "'for_what'")
+    assert all(words in one for words, one in zip(expected, said, strict=True))
+    assert engine.rows("run_ids") == []
