@@ -73,6 +73,11 @@ def test_a_path_that_leads_to_nothing_says_what_is_there(text: str, says: str) -
     assert error.value.message == says
 
 
+def test_an_index_of_more_digits_than_python_reads_leads_to_nothing() -> None:
+    with pytest.raises(BadInput, match="has 2 values, numbered from 0"):
+        ValuePath.parse(f"fetch.items.{'9' * 5_000}").value_in(VALUES)
+
+
 def test_a_path_into_a_large_object_names_only_some_of_its_keys() -> None:
     values = {"big": {f"key{n}": n for n in range(5_000)}}
 
