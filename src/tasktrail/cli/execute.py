@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -22,13 +21,15 @@ from tasktrail.cli.text import local
 from tasktrail.dag.interface import IDAGRunner
 from tasktrail.dag.runner import Binding, bound
 from tasktrail.dag.states import DAGRun
-from tasktrail.engine.capture import Capture
+from tasktrail.engine.capture import captured
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import find_run
+from tasktrail.engine.lookup import Found, find_run
+from tasktrail.engine.output import OutputReader
 from tasktrail.engine.values import decode
 from tasktrail.model.errors import BadInput, TasktrailError
-from tasktrail.model.reference import check_run_id
+from tasktrail.model.reference import check_run_id, format_task
 from tasktrail.model.run import OVER, Run
+from tasktrail.model.task import Task
 from tasktrail.store.transaction import Transaction
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -58,7 +59,7 @@ def execute(session: Session, order: Order) -> int:
     ledger = session.ledger(create=True)
     session.log()
     stage = _Stage(session, ledger, order, sys.stderr)
-    with stage.capture.installed():
+    with captured(stage.say):
         runner = stage.load()
         interrupted = stage.execute(runner)
     if interrupted:
@@ -84,7 +85,6 @@ class _Stage:
         self.ledger = ledger
         self.order = order
         self.stderr = stderr
-        self.capture = Capture(self._say)
         self._view: View | None = None
         self._follower: Follower | None = None
 
@@ -95,7 +95,7 @@ class _Stage:
             BadInput: The code names another run than the command.
         """
         stored = self.order.target.stored(self.session.config.store.root)
-        with bound(Binding(self.ledger, self.order.run_id, stored, self._watch)):
+        with bound(Binding(self.ledger, self.order.run_id, stored, self._watch, self._say_of)):
             runner = targets.load(self.order.target)
         name = runner.dag_run.run_id
         if self.order.run_id not in (None, name):
@@ -115,17 +115,13 @@ class _Stage:
         """Execute the run with everything around it; return whether it was interrupted."""
         run = self.run_of(runner)
         folder = OutputFolder(self.order.output_dir, run.name) if self.order.output_dir else None
-        if folder:
-            self.capture.keep = partial(self._keep, folder)
-        self._say("", _beginning(run))
-        _wrap_executors(runner, self.capture)
+        self.say("", _beginning(run))
         try:
             with self._shown(run):
                 return asyncio.run(self._drive(runner))
         finally:
             if folder:
-                self.capture.finish()
-                _put_results(self.ledger, run, folder)
+                _put_files(self.ledger, run, folder)
 
     @contextlib.contextmanager
     def _shown(self, run: Run) -> Iterator[None]:
@@ -138,20 +134,19 @@ class _Stage:
             self._view.close()
             self._view = None
 
-    def _say(self, name: str, line: str) -> None:
-        """While code is imported there is no view yet; where nobody reads any more, the work goes on."""
+    def say(self, name: str, line: str) -> None:
+        """Show a line that a step printed; without a name it was no step.
+
+        While code is imported there is no view yet; where nobody reads any more, the work goes on.
+        """
         with contextlib.suppress(OSError, ValueError):
             if self._view is not None:
                 self._view.say(name, line)
             else:
                 self.stderr.write(f"{line}\n")
 
-    def _keep(self, folder: OutputFolder, key: str, text: str) -> None:
-        """A full disk costs the file, not the step."""
-        try:
-            folder.append_output(key, text, local(self.ledger.clock.now()))
-        except OSError as error:
-            self._say("", f"the output of step {key} cannot be kept: {error.strerror}")
+    def _say_of(self, task: Task, line: str) -> None:
+        self.say(format_task("", task.key, task.item, task.map_index)[1:], line)
 
     def _watch(self, run: Run) -> None:
         if self._follower is not None:
@@ -182,7 +177,7 @@ class _Stage:
         told: list[int] = []
 
         def stop() -> None:
-            self._say("", _STOPPING)
+            self.say("", _STOPPING)
             work.cancel()
 
         def handle(number: int, _: object) -> None:
@@ -213,20 +208,33 @@ def _beginning(run: Run) -> str:
     return f"going on with run {run.name}: {done} of {run.n_tasks} steps are done"
 
 
-def _wrap_executors(runner: IDAGRunner, capture: Capture) -> None:
-    """Tell each step's output apart; a runner of somebody else's making has its steps elsewhere and is left alone."""
-    registered = getattr(runner, "_registered", {})
-    for key, one in registered.items():
-        registered[key] = dataclasses.replace(one, executor=capture.around(key, one.executor))
+def _put_files(ledger: Ledger, run: Run, folder: OutputFolder) -> None:
+    """Write results and output as the store has them, of earlier executions too."""
 
-
-def _put_results(ledger: Ledger, run: Run, folder: OutputFolder) -> None:
     def work(tx: Transaction) -> None:
         for key, output in tx.execute("outputs_of_run", {"run_id": run.id}):
             folder.put_result(str(key), decode(None if output is None else str(output), tx))
 
     try:
         ledger.store.read(work)
+        _put_output(ledger, run, folder)
         folder.close()
     except OSError as error:
         raise TasktrailError(f"cannot write results to {folder.path}: {error.strerror}; the store has them") from error
+
+
+def _put_output(ledger: Ledger, run: Run, folder: OutputFolder) -> None:
+    rows = ledger.store.read(lambda tx: tx.rows("attempts_with_output", run_id=run.id))
+    for _, attempts in groupby(rows, key=lambda row: row[0]):
+        names = [(str(key), int(str(task_id)), int(str(attempt))) for task_id, attempt, key in attempts]
+        folder.put_output(names[0][0], _all_lines(ledger, run, names))
+
+
+def _all_lines(ledger: Ledger, run: Run, names: Sequence[tuple[str, int, int]]) -> Iterator[str]:
+    """A line with the time stands between two attempts."""
+    for place, (_, task_id, attempt) in enumerate(names):
+        task = ledger.store.read(lambda tx: tx.task("task_by_id", id=task_id))  # noqa: B023 - used at once
+        for number, line in enumerate(OutputReader(ledger, Found(run, task), attempt).lines()):
+            if place and not number:
+                yield f"--- again, {local(line.at)} ---"
+            yield line.text

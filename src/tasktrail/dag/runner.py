@@ -26,7 +26,7 @@ from tasktrail.model.errors import BadInput, Conflict, TasktrailError
 from tasktrail.model.graph import Need
 from tasktrail.model.reference import check_key, check_run_id
 from tasktrail.model.run import Run
-from tasktrail.model.task import Status
+from tasktrail.model.task import Status, Task
 
 _PENDING: Final[Status] = "pending"
 _TO_DO: Final = ("pending", "in_progress", "blocked", "failed")
@@ -41,6 +41,7 @@ class Binding:
     run_id: str | None = None
     target: str | None = None
     watch: Callable[[Run], None] | None = None
+    say: Callable[[Task, str], None] | None = None
 
 
 _binding: Final[contextvars.ContextVar[Binding | None]] = contextvars.ContextVar("tasktrail_dag_binding", default=None)
@@ -97,6 +98,7 @@ class StatefulDAGRunner(IDAGRunner):
         self._ledger = store.ledger if store else binding.ledger if binding else open_project()
         self._target = binding.target if binding else None
         self._watch = binding.watch if binding else None
+        self._say = binding.say if binding else None
         self._retry_delay, self._retry_backoff = retry_delay, retry_backoff
         self._registered = Steps()
         self._max_parallel = 1
@@ -266,6 +268,7 @@ class StatefulDAGRunner(IDAGRunner):
             max_parallel=self._max_parallel,
             sleep=self._sleep,
             watch=self._watch,
+            say=self._say,
         )
 
     def _check(self, order: Sequence[str], states: Mapping[str, Status], *, explicit: bool) -> None:
