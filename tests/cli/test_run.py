@@ -214,9 +214,9 @@ def test_a_runner_that_names_its_run_does_not_take_another_id(flow: Path, call: 
 @pytest.mark.parametrize(
     ("target", "code", "words"),
     [
-        ("flow", 2, "expected TARGET to be MODULE:ATTRIBUTE"),
+        ("flow", 2, "expected TARGET to be FILE.yaml, MODULE:ATTRIBUTE"),
         ("flow.py", 2, "names no runner in the file"),
-        ("wf.yaml", 2, "workflow files come next"),
+        ("wf.yaml", 3, "there is no file wf.yaml"),
         ("nope:etl", 3, "no module is called nope"),
         ("nope.py:etl", 3, "there is no file nope.py"),
         ("flow:elt", 3, "flow has no elt; did you mean etl?"),
@@ -277,13 +277,13 @@ def test_output_dir_has_a_folder_per_step_with_result_and_output(flow: Path, cal
 
 
 @pytest.mark.requirement("BL-106")
-def test_output_of_further_attempts_is_appended_and_results_of_earlier_executions_are_written(failed: str, call: Call):
+def test_output_of_all_attempts_and_results_of_earlier_executions_are_written(failed: str, call: Call):
     call("run", "dag", "--retry", failed, "--output-dir", "out")
     Path("mended").touch()
     call("run", "dag", "--retry", failed, "--output-dir", "out")
 
-    assert Path("out/process/output.txt").read_text().count("processing 3\n") == 5
-    assert Path("out/process/output.txt").read_text().count("--- again, ") == 4
+    assert Path("out/process/output.txt").read_text().count("processing 3\n") == 9
+    assert Path("out/process/output.txt").read_text().count("--- again, ") == 8
     assert Path("out/fetch_data/result.json").exists(), "it was finished before anybody asked for files"
 
 

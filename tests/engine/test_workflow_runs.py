@@ -160,7 +160,7 @@ async def test_a_condition_that_names_what_is_not_there_fails_the_step_and_says_
 
     run = await execute(engine, asked, {"fetch": lambda: {"old": 1}, "publish": lambda: 1})
 
-    assert engine.task(run.id, "publish").error == "there is no fetch.fresh: fetch has old"
+    assert engine.task(run.id, "publish").error == "condition fetch.fresh: there is no fetch.fresh: fetch has old"
 
 
 async def test_a_condition_about_the_item_is_asked_of_each_part(engine: Engine) -> None:

@@ -7,9 +7,10 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -21,13 +22,15 @@ from tasktrail.cli.text import local
 from tasktrail.cli.workflow_files import WorkflowFile
 from tasktrail.dag.interface import IDAGRunner
 from tasktrail.dag.runner import Binding, ParallelStatefulDAGRunner, StatefulDAGRunner, bound
-from tasktrail.engine.capture import Capture
+from tasktrail.engine.capture import captured
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import find_run
+from tasktrail.engine.lookup import Found, find_run
+from tasktrail.engine.output import OutputReader
 from tasktrail.engine.values import decode
 from tasktrail.model.errors import BadInput, TasktrailError
-from tasktrail.model.reference import check_run_id
+from tasktrail.model.reference import check_run_id, format_task
 from tasktrail.model.run import OVER, Run
+from tasktrail.model.task import Task
 from tasktrail.store.transaction import Transaction
 
 _MAX_PARALLEL: Final = "run.max_parallel"
@@ -84,7 +87,7 @@ def execute(session: Session, order: Order) -> int:
     ledger = session.ledger(create=True)
     session.log()
     stage = _Stage(session, ledger, order, sys.stderr)
-    with stage.capture.installed():
+    with captured(stage.say):
         prepared = stage.prepare()
         interrupted = stage.execute(prepared)
     if interrupted:
@@ -111,7 +114,6 @@ class _Stage:
         self.ledger = ledger
         self.order = order
         self.stderr = stderr
-        self.capture = Capture(self._say)
         self._view: View | None = None
         self._follower: Follower | None = None
 
@@ -131,12 +133,11 @@ class _Stage:
             order.run_id,
             order.params,
             root=self.session.config.store.root,
-            around=self.capture.around,
             accepts=order.accepts,
         )
         opened.max_parallel = self.session.config.run_max_parallel if flag else opened.workflow.max_parallel
         opened.max_parallel = opened.max_parallel or self.session.config.run_max_parallel
-        opened.waits, opened.watch = order.waits, self._watch
+        opened.waits, opened.watch, opened.say = order.waits, self._watch, self._say_of
         again = opened.take_back(order.from_step) if order.from_step is not None else 0
         return Prepared(self.ledger, opened.run, opened.execute, again)
 
@@ -169,7 +170,7 @@ class _Stage:
             self.order.run_id,
             stored,
             watch=self._watch,
-            around=self.capture.around,
+            say=self._say_of,
             max_parallel=self.session.config.run_max_parallel if flag else None,
         )
 
@@ -177,18 +178,15 @@ class _Stage:
         """Execute the run with everything around it; return whether it was interrupted."""
         run = prepared.run
         folder = OutputFolder(self.order.output_dir, run.name) if self.order.output_dir else None
-        if folder:
-            self.capture.keep = partial(self._keep, folder)
-        self._say("", self._beginning(run, prepared.again))
+        self.say("", self._beginning(run, prepared.again))
         if prepared.says:
-            self._say("", prepared.says)
+            self.say("", prepared.says)
         try:
             with self._shown(run):
                 return asyncio.run(self._drive(prepared.execute))
         finally:
             if folder:
-                self.capture.finish()
-                _put_results(self.ledger, run, folder)
+                _put_files(self.ledger, run, folder)
 
     @contextlib.contextmanager
     def _shown(self, run: Run) -> Iterator[None]:
@@ -201,20 +199,19 @@ class _Stage:
             self._view.close()
             self._view = None
 
-    def _say(self, name: str, line: str) -> None:
-        """While code is imported there is no view yet; where nobody reads any more, the work goes on."""
+    def say(self, name: str, line: str) -> None:
+        """Show a line that a step printed; without a name it was no step.
+
+        While code is imported there is no view yet; where nobody reads any more, the work goes on.
+        """
         with contextlib.suppress(OSError, ValueError):
             if self._view is not None:
                 self._view.say(name, line)
             else:
                 self.stderr.write(f"{line}\n")
 
-    def _keep(self, folder: OutputFolder, key: str, text: str) -> None:
-        """A full disk costs the file, not the step."""
-        try:
-            folder.append_output(key, text, local(self.ledger.clock.now()))
-        except OSError as error:
-            self._say("", f"the output of step {key} cannot be kept: {error.strerror}")
+    def _say_of(self, task: Task, line: str) -> None:
+        self.say(format_task("", task.key, task.item, task.map_index)[1:], line)
 
     def _watch(self, run: Run) -> None:
         if self._follower is not None:
@@ -266,7 +263,7 @@ class _Stage:
         told: list[int] = []
 
         def stop() -> None:
-            self._say("", _STOPPING)
+            self.say("", _STOPPING)
             work.cancel()
 
         def handle(number: int, _: object) -> None:
@@ -300,13 +297,33 @@ def tell_what_waits(ledger: Ledger, run: Run) -> None:
     tell(f"then: tasktrail resume {run.name}")
 
 
-def _put_results(ledger: Ledger, run: Run, folder: OutputFolder) -> None:
+def _put_files(ledger: Ledger, run: Run, folder: OutputFolder) -> None:
+    """Write results and output as the store has them, of earlier executions too."""
+
     def work(tx: Transaction) -> None:
         for key, output in tx.execute("outputs_of_run", {"run_id": run.id}):
             folder.put_result(str(key), decode(None if output is None else str(output), tx))
 
     try:
         ledger.store.read(work)
+        _put_output(ledger, run, folder)
         folder.close()
     except OSError as error:
         raise TasktrailError(f"cannot write results to {folder.path}: {error.strerror}; the store has them") from error
+
+
+def _put_output(ledger: Ledger, run: Run, folder: OutputFolder) -> None:
+    rows = ledger.store.read(lambda tx: tx.rows("attempts_with_output", run_id=run.id))
+    for _, attempts in groupby(rows, key=lambda row: row[0]):
+        names = [(str(key), int(str(task_id)), int(str(attempt))) for task_id, attempt, key in attempts]
+        folder.put_output(names[0][0], _all_lines(ledger, run, names))
+
+
+def _all_lines(ledger: Ledger, run: Run, names: Sequence[tuple[str, int, int]]) -> Iterator[str]:
+    """A line with the time stands between two attempts."""
+    for place, (_, task_id, attempt) in enumerate(names):
+        task = ledger.store.read(lambda tx: tx.task("task_by_id", id=task_id))  # noqa: B023 - used at once
+        for number, line in enumerate(OutputReader(ledger, Found(run, task), attempt).lines()):
+            if place and not number:
+                yield f"--- again, {local(line.at)} ---"
+            yield line.text

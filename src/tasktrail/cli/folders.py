@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -71,14 +72,9 @@ class OutputFolder:
         """Write what a step gave, as JSON."""
         _replace(self.of(key) / "result.json", json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
-    def append_output(self, key: str, text: str, at: str) -> None:
-        """Append what a step printed; a line with the time stands between two attempts."""
-        path = self.of(key) / "output.txt"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        with os.fdopen(os.open(path, flags, 0o600), "a", encoding="utf-8", errors="replace") as file:
-            if file.tell():
-                file.write(f"--- again, {at} ---\n")
-            file.write(text if text.endswith("\n") else text + "\n")
+    def put_output(self, key: str, lines: Iterable[str]) -> None:
+        """Write what a step printed."""
+        _replace(self.of(key) / "output.txt", "".join(f"{line}\n" for line in lines))
 
     def close(self) -> None:
         """Say in the index which folder is which step's."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.errors import BadInput, NotFound
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tasktrail.model.workflow import Workflow
 
 SUFFIXES: Final = (".yaml", ".yml")
-Around = Callable[[str, Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +59,12 @@ class WorkflowFile:
         texts: Mapping[str, str],
         *,
         root: Path,
-        around: Around,
         accepts: bool,
     ) -> WorkflowRun:
         """Begin a run of the file, or go on with one.
 
         Args:
             texts: Params as they were typed.
-            around: What wraps each function, so that what it prints is the step's.
             accepts: Whether the run goes by the file as it is now from here on.
         """
         from tasktrail.engine.workflow_run import WorkflowRun
@@ -81,7 +78,6 @@ class WorkflowFile:
             {key: _value(text, workflow, key) for key, text in texts.items()},
             folder=self.path.resolve().parent,
             target=self.stored(root),
-            around=around,
             accepts=accepts,
         )
 

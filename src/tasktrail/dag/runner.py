@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from tasktrail.config import load
@@ -28,7 +28,7 @@ from tasktrail.model.errors import BadInput, Conflict, TasktrailError, WrongStat
 from tasktrail.model.graph import Need
 from tasktrail.model.reference import check_key, check_run_id
 from tasktrail.model.run import Run
-from tasktrail.model.task import Status
+from tasktrail.model.task import Status, Task
 
 _PENDING: Final[Status] = "pending"
 _TO_DO: Final = ("pending", "in_progress", "blocked", "failed")
@@ -44,7 +44,7 @@ class Binding:
         run_id: Public id of its run, unless it names one.
         target: Where its code was found; the run remembers it.
         watch: Told of the run after every commit.
-        around: Gets a step's id and its executor, and returns what is called instead.
+        say: Told of each line that a step prints, as it comes, scrubbed.
         max_parallel: How many steps run at the same time, whatever the code says; None leaves it to the code.
     """
 
@@ -52,7 +52,7 @@ class Binding:
     run_id: str | None = None
     target: str | None = None
     watch: Callable[[Run], None] | None = None
-    around: Callable[[str, Callable[..., Any]], Callable[..., Any]] | None = None
+    say: Callable[[Task, str], None] | None = None
     max_parallel: int | None = None
 
 
@@ -110,7 +110,7 @@ class StatefulDAGRunner(IDAGRunner):
         self._ledger = store.ledger if store else binding.ledger if binding else open_project()
         self._target = binding.target if binding else None
         self._watch = binding.watch if binding else None
-        self._around = binding.around if binding else None
+        self._say = binding.say if binding else None
         self._retry_delay, self._retry_backoff = retry_delay, retry_backoff
         self._registered = Steps()
         self._max_parallel = 1
@@ -208,8 +208,6 @@ class StatefulDAGRunner(IDAGRunner):
         delay_s = self._retry_delay if retry_delay is None else retry_delay
         backoff = retry_backoff or self._retry_backoff
         one = registered(step_id, executor, max_retries, delay_s, backoff, critical, timeout, needs)
-        if self._around is not None:
-            one = replace(one, executor=self._around(step_id, executor))
         self._registered.add(step_id, one)
         self._record.draft.steps.expect(step_id, max_retries)
 
@@ -296,6 +294,7 @@ class StatefulDAGRunner(IDAGRunner):
             only=explicit,
             max_parallel=self._max_parallel,
             watch=self._watch,
+            say=self._say,
         )
 
     def _check(self, order: Sequence[str], states: Mapping[str, Status], *, explicit: bool) -> None:

@@ -45,9 +45,13 @@ class StepContext:
     @property
     def token(self) -> str:
         """The same for every attempt of this step: give it to services that take an idempotency key."""
+        return hashlib.sha256(f"{self.trace_id}:{self.reference}".encode()).hexdigest()[:32]
+
+    @property
+    def reference(self) -> str:
+        """How this task is written: its run, its step, and its item or index where it has one."""
         task = self._claim.task
-        name = f"{self.trace_id}:{format_task(self.run_id, task.key, task.item, task.map_index)}"
-        return hashlib.sha256(name.encode()).hexdigest()[:32]
+        return format_task(self.run_id, task.key, task.item, task.map_index)
 
     @property
     def traceparent(self) -> str:

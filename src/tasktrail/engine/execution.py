@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary, finalize
 
 from tasktrail.engine.drafts import RunEdit, save_in
 from tasktrail.engine.ledger import Ledger, event_of_late_answer
+from tasktrail.engine.output import Piece, keep
 from tasktrail.engine.values import NOTHING, Encoded
 from tasktrail.model.errors import Held
 from tasktrail.model.lifecycle import Ask, Change, Failure, decide, fresh_budget
@@ -48,13 +49,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How an attempt ended."""
+    """How an attempt ended. `printed` is what of its output is not stored yet; already scrubbed."""
 
     claim: Claim
     ask: Ask
     payload: Encoded = NOTHING
     duration_us: int | None = None
     note: str | None = None
+    printed: Sequence[Piece] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +294,14 @@ class Execution:
         self._owned = turn.run.owner_token == self._token
         return turn
 
+    def record_output(self, pieces: Sequence[Piece], *, patience_s: float | None = None) -> None:
+        """Store what running attempts have printed so far.
+
+        Raises:
+            Busy: Nothing was stored; try again.
+        """
+        self.ledger.commit(lambda tx: keep(tx, pieces, self.ledger.clock.now()), patience_s=patience_s)
+
     def record_late(self, answer: Answer) -> None:
         """Keep an answer that comes after the execution."""
         clean = self._cleaned(answer)
@@ -316,6 +326,8 @@ class Execution:
         changes: list[tuple[Change, Mark]] = []
         for answer in answers:
             answer.payload.keep(tx, now)
+            if answer.printed:
+                keep(tx, answer.printed, now)
             mark = Mark(self.ledger.actor, duration_us=answer.duration_us, note=answer.note, held=True)
             changes.append((decide(answer.claim.task, answer.ask, now), mark))
         done = tx.apply(changes)

@@ -1,4 +1,4 @@
-"""What is kept of an exception: its type, its words, its stack without our own frames."""
+"""What is kept of an exception: its type, its words, its stack without our own frames, and the names it goes by."""
 
 from __future__ import annotations
 
@@ -9,15 +9,44 @@ from typing import Final
 
 from tasktrail.engine.values import storable
 from tasktrail.model.lifecycle import Failure
+from tasktrail.model.retry import error_names_of
 
 _LONGEST_MESSAGE: Final = 4_000
 _LONGEST_STACK: Final = 16_000
 _OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
 
 
+class StepFailed(Exception):  # raised for the runner alone; no user catches it
+    """A step that was executed in another process failed; it brings home what is to be kept of that.
+
+    Args:
+        names: By what names a retry policy may know it: classes, exit codes.
+        retry_after: Seconds that it asks to wait before the next try.
+    """
+
+    def __init__(self, failure: Failure, names: tuple[str, ...] = (), retry_after: float | None = None) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.names = names or (failure.type,)
+        self.retry_after = retry_after
+
+
+class StepLost(StepFailed):
+    """What executed a step was killed from outside: nobody knows whether the step itself would have failed."""
+
+
 def failure_of(error: BaseException) -> Failure:
     """Return what is stored of an exception; not yet scrubbed. Never raises, whatever the exception does."""
+    if isinstance(error, StepFailed):
+        kept = error.failure
+        stack = _both_ends(storable(kept.stack), _LONGEST_STACK) if kept.stack else None
+        return Failure(storable(kept.type), _both_ends(storable(kept.message), _LONGEST_MESSAGE), stack)
     return Failure(type(error).__name__, _both_ends(_words(error), _LONGEST_MESSAGE), _stack(error))
+
+
+def names_of(error: BaseException) -> tuple[str, ...]:
+    """Return the names by which a retry policy may know an exception."""
+    return error.names if isinstance(error, StepFailed) else error_names_of(error)
 
 
 def _words(error: BaseException) -> str:

@@ -36,6 +36,7 @@ class Plan:
         once: Keys of steps that must not run twice: one that ran when its process died waits for a person.
         waits: Whether to wait for what only others can move: steps that a person must complete, or a limit.
         watch: Told of the run after every commit.
+        say: Told of each line that a step prints, as it comes, scrubbed.
     """
 
     steps: Mapping[str, Step]
@@ -49,3 +50,4 @@ class Plan:
     once: Collection[str] = ()
     waits: bool = False
     watch: Callable[[Run], None] | None = None
+    say: Callable[[Task, str], None] | None = None

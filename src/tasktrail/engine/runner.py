@@ -9,22 +9,21 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from tasktrail.engine.answers import failed, succeeded, timed_out
 from tasktrail.engine.context import StepContext
 from tasktrail.engine.execution import Answer, Claim, Execution, Turn
-from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan, Verdict
+from tasktrail.engine.printed import Printed, printing
 from tasktrail.engine.steps import Step
 from tasktrail.engine.threads import Threads
-from tasktrail.engine.values import decode, encode
-from tasktrail.model.errors import BadInput, Busy, TasktrailError
-from tasktrail.model.lifecycle import Ask, Failure
-from tasktrail.model.retry import RetryPolicy, error_names_of, retry_after_of
+from tasktrail.engine.values import decode
+from tasktrail.model.errors import Busy, TasktrailError
+from tasktrail.model.lifecycle import Ask
 from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import FINAL, Task
 from tasktrail.store.transaction import Transaction
@@ -44,11 +43,14 @@ class _Running:
     claim: Claim
     step: Step
     context: StepContext | None
+    printed: Printed
     began_ns: int
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     stopped: bool = False
     """It was told to stop, so its cancellation is no error."""
+    timed_out: bool = False
+    """Its time is up, and it is still ending."""
     answered: bool = False
     """Its attempt is over already; whatever it still says is late."""
 
@@ -226,7 +228,8 @@ class Runner:
     def _launch(self, claim: Claim, run: Run) -> None:
         step = self._plan.steps[claim.task.key]
         context = StepContext(self._ledger, run, claim, self._results) if step.wants_context else None
-        running = self._running[claim.task.id] = _Running(claim, step, context, time.perf_counter_ns())
+        printed = self._printed(claim.task)
+        running = self._running[claim.task.id] = _Running(claim, step, context, printed, time.perf_counter_ns())
         results = self._wanted(claim.task, step) if step.wants else {}
         if step.asynchronous:
             running.task = self._loop.create_task(self._perform(running, results))
@@ -235,10 +238,19 @@ class Runner:
         if claim.task.timeout_ms is not None:
             running.timer = self._loop.call_later(claim.task.timeout_ms / 1000, self._time_out, running)
 
+    def _printed(self, task: Task) -> Printed:
+        say = self._plan.say
+        show = (lambda line: say(task, line)) if say is not None else None
+        return Printed(task.id, task.attempts, self._clean_lines, show)
+
+    def _clean_lines(self, text: str) -> str:
+        return self._ledger.clean_text(text) or ""
+
     async def _perform(self, running: _Running, results: Mapping[str, object]) -> None:
         await self._await(running, lambda: running.step.call(results, running.context))
 
     async def _await(self, running: _Running, call: Callable[[], Awaitable[Any]]) -> None:
+        printing.set(running.printed)
         try:
             value = await call()
         except asyncio.CancelledError as error:
@@ -255,6 +267,7 @@ class Runner:
 
     def _start_thread(self, running: _Running, results: Mapping[str, object]) -> None:
         inherited = contextvars.copy_context()
+        inherited.run(printing.set, running.printed)
 
         def work() -> None:
             value, error = None, None
@@ -281,9 +294,9 @@ class Runner:
         if self._over:
             self._record_late(running, value, error)
         elif error is None:
-            self._answer(running, self._succeeded(running, value))
+            self._answer(running, succeeded(running.claim, value, _duration_us(running)))
         elif not running.answered:
-            self._answer(running, self._failed(running, failure_of(error), error_names_of(error), error))
+            self._answer(running, failed(self._ledger, running.claim, error, _duration_us(running)))
 
     def _given_back(self, running: _Running) -> None:
         """A coroutine ended because it was told to. Where its attempt was over already there is nothing to say."""
@@ -291,6 +304,8 @@ class Runner:
             running.timer.cancel()
         if running.answered:
             self._forget(running)
+        elif running.timed_out:
+            self._answer(running, timed_out(self._ledger, running.claim, running.step, _duration_us(running)))
         else:
             self._answer(running, Answer(running.claim, Ask("release"), duration_us=_duration_us(running)))
 
@@ -299,53 +314,22 @@ class Runner:
         _log.warning("step %s ended after its execution was over; its answer is void", running.step.key)
         if error is None:
             try:
-                self._execution.record_late(self._succeeded(running, value))
+                self._execution.record_late(succeeded(running.claim, value, _duration_us(running)))
             except TasktrailError as refused:
                 _log.warning("step %s: its late answer could not be kept: %s", running.step.key, refused)
 
-    def _succeeded(self, running: _Running, value: object) -> Answer:
-        try:
-            payload = encode(value, f"the result of step {running.step.key!r}")
-        except BadInput as error:
-            failure = Failure(type(value).__name__, f"{error}; {error.hint}")
-            return Answer(
-                running.claim, Ask("fail", failure=failure, outcome="error"), duration_us=_duration_us(running)
-            )
-        return Answer(running.claim, Ask("complete", output=payload.column), payload, _duration_us(running))
-
-    def _failed(
-        self,
-        running: _Running,
-        failure: Failure,
-        names: Collection[str],
-        error: BaseException | None = None,
-        outcome: Literal["error", "timeout"] = "error",
-    ) -> Answer:
-        """Try again while the policy says so; the time of the next try is stored before anybody sleeps."""
-        task = running.claim.task
-        policy = RetryPolicy.from_json(task.retry)
-        ask = Ask("fail", failure=failure, outcome=outcome)
-        if task.tries < task.max_retries and policy.retries_on(names):
-            wish_s = retry_after_of(error, datetime.now(UTC)) if error is not None else None
-            delay_s = policy.next_delay_s(task.tries + 1, random=self._ledger.ids.chance(), retry_after_s=wish_s)
-            if delay_s is not None:
-                not_before = self._ledger.clock.now() + int(delay_s * 1_000_000)
-                ask = Ask("retry", failure=failure, outcome=outcome, not_before=not_before)
-        return Answer(running.claim, ask, duration_us=_duration_us(running))
-
     def _time_out(self, running: _Running) -> None:
         """Its time is up: the attempt is over. A coroutine is cancelled; a thread can only be told, and abandoned."""
-        seconds = (running.claim.task.timeout_ms or 0) / 1000
-        words = f"step {running.step.key!r} did not end within {seconds:g} s"
-        if not running.step.asynchronous:
-            words += "; its thread cannot be ended and was abandoned"
-        failure = Failure("TimeoutError", words)
-        self._answer(running, self._failed(running, failure, ("TimeoutError",), outcome="timeout"))
+        if running.step.ends_when_told:
+            running.timed_out = True
+        else:
+            self._answer(running, timed_out(self._ledger, running.claim, running.step, _duration_us(running)))
         self._stop(running)
 
     def _answer(self, running: _Running, answer: Answer) -> None:
         if not running.answered:
             self._step_on(answer)
+            answer = _with_output(running, answer)
         running.answered = True
         self._forget(running)
         self._answers.append(answer)
@@ -402,6 +386,7 @@ class Runner:
     def _poll(self) -> None:
         """Notice what others did to the run: cancelled it, or took a running task away."""
         self._poll_handle = self._loop.call_later(_POLL_S, self._poll)
+        self._store_output()
         seen = self._ledger.store.changed_token()
         if seen == self._seen:
             return
@@ -413,6 +398,18 @@ class Runner:
             if fences.get(running.claim.task.id) != running.claim.task.fence:
                 self._take_away(running)
         self._woken.set()
+
+    def _store_output(self) -> None:
+        """Store what was printed since the last look; while somebody else writes for long it waits for the next."""
+        found = [(one.printed, pieces) for one in self._running.values() if (pieces := one.printed.pieces())]
+        if not found:
+            return
+        try:
+            self._execution.record_output([one for _, some in found for one in some], patience_s=_INLINE_PATIENCE_S)
+        except Busy:
+            return
+        for printed, pieces in found:
+            printed.stored(pieces)
 
     # ending early
 
@@ -443,7 +440,7 @@ class Runner:
         except (TimeoutError, asyncio.CancelledError):
             names = ", ".join(sorted(running.step.key for running in self._running.values()))
             _log.warning("left without waiting for %s", names)
-        left = [Answer(running.claim, Ask("release")) for running in self._running.values()]
+        left = [_with_output(running, Answer(running.claim, Ask("release"))) for running in self._running.values()]
         self._running.clear()
         self._execution.advance([*self._answers, *left], lambda tx: [])
         self._answers.clear()
@@ -468,3 +465,9 @@ def _duration_us(running: _Running) -> int:
 
 def _start(_: Task) -> Verdict:
     return "start"
+
+
+def _with_output(running: _Running, answer: Answer) -> Answer:
+    """What it printed last goes with its answer, in the same commit."""
+    printed = running.printed.end()
+    return replace(answer, printed=printed) if printed else answer

@@ -23,6 +23,8 @@ class Step:
         asynchronous: Whether it runs inline, on the event loop; otherwise it gets a thread.
         wants: Parameter names that are filled with results of other steps, by name of the step.
         wants_context: Whether it has a parameter `ctx`.
+        ends_when_told: Whether it surely ends soon once it is cancelled: then its attempt is over when it has ended,
+            and its next try never meets what this one left.
     """
 
     key: str
@@ -32,6 +34,7 @@ class Step:
     wants_context: bool
     code_version: str | None
     positional_only: tuple[str, ...] = ()
+    ends_when_told: bool = False
 
     def call(self, results: Mapping[str, object], context: object) -> Any:
         """Call the function with what it asks for."""

@@ -15,20 +15,16 @@ from tasktrail.model.graph import upstream
 from tasktrail.model.workflow import StepSpec, Workflow
 
 Functions = Mapping[str, Callable[..., Any]]
-Around = Callable[[str, Callable[..., Any]], Callable[..., Any]]
 
 _OF_PARTS: Final = ("item", "index")
 
 
-def code_of(
-    workflow: Workflow, folder: Path, functions: Functions | None = None, around: Around | None = None
-) -> dict[str, Step]:
+def code_of(workflow: Workflow, folder: Path, functions: Functions | None = None) -> dict[str, Step]:
     """Return the code of every step; everything that cannot be called is named at once.
 
     Args:
         folder: Where modules beside the workflow's file are looked for, and where commands run.
         functions: Functions by step id that need not be imported.
-        around: Gets a step's id and its function, and returns what is called instead.
 
     Raises:
         BadInput: A function cannot be imported, or asks for something that nobody gives.
@@ -40,7 +36,7 @@ def code_of(
         known = [*upstream(needs, needs, spec.id), *workflow.params, "params", "run"]
         known += _OF_PARTS if spec.for_each is not None else ()
         try:
-            steps[spec.id] = _step(spec, folder, known, functions or {}, around)
+            steps[spec.id] = _step(spec, folder, known, functions or {})
         except BadInput as error:
             faults.append(error)
     if faults:
@@ -48,12 +44,10 @@ def code_of(
     return steps
 
 
-def _step(spec: StepSpec, folder: Path, known: Sequence[str], functions: Functions, around: Around | None) -> Step:
+def _step(spec: StepSpec, folder: Path, known: Sequence[str], functions: Functions) -> Step:
     if spec.call is None:
         return _command(spec, folder, known) if spec.run is not None else _person(spec)
     function = functions.get(spec.id) or imported(spec.call, folder, spec.id)
-    if around is not None:
-        function = around(spec.id, function)
     return step(spec.id, function, [*spec.arguments, *known], "neither a step that it needs nor a param is called so")
 
 

@@ -15,7 +15,7 @@ from tasktrail.engine.plan import Plan
 from tasktrail.engine.runner import Runner
 from tasktrail.engine.steps import Step
 from tasktrail.engine.values import decode
-from tasktrail.engine.workflow_code import Around, Functions, code_of
+from tasktrail.engine.workflow_code import Functions, code_of
 from tasktrail.model.errors import Conflict
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
@@ -43,6 +43,7 @@ class WorkflowRun:
     max_parallel: int | None = None
     waits: bool = True
     watch: Callable[[Run], None] | None = None
+    say: Callable[[Task, str], None] | None = None
     _runner: Runner | None = None
 
     @classmethod
@@ -56,7 +57,6 @@ class WorkflowRun:
         folder: Path | None = None,
         target: str | None = None,
         functions: Functions | None = None,
-        around: Around | None = None,
         accepts: bool = False,
     ) -> WorkflowRun:
         """Begin a run, or go on with the one of this name.
@@ -64,14 +64,13 @@ class WorkflowRun:
         Args:
             folder: Where its file lies: commands run there, and modules beside it are found.
             target: Where its file or code is found again.
-            around: Gets a step's id and its function, and returns what is called instead.
             accepts: Whether a run that exists goes by `workflow` from here on, where that differs.
 
         Raises:
             BadInput: The code of a step or a param cannot be; nothing is stored then.
             Conflict: The run exists and goes by another state of the workflow, or was begun with other params.
         """
-        steps = code_of(workflow, folder or Path.cwd(), functions, around)
+        steps = code_of(workflow, folder or Path.cwd(), functions)
         known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
         if not known:
             run = workflows.begin(ledger, workflow, name, params, target=target)
@@ -103,6 +102,7 @@ class WorkflowRun:
             once=[spec.id for spec in self.workflow.steps if spec.effect == "at_most_once"],
             waits=self.waits,
             watch=self.watch,
+            say=self.say,
         )
         self._runner = Runner(self.ledger, self.run.id, plan)
         try:

@@ -45,6 +45,9 @@ RULES: Final[Mapping[Verb, Rule]] = {
     "adopt": Rule(STATUSES, None, "a fact from an edited document, an import or a saved draft"),
 }
 
+MOST_LOSSES: Final = 3
+"""At the third loss a task fails for good: what kills whoever executes it must not do so for ever."""
+
 LEASED_VERBS: Final[frozenset[Verb]] = frozenset({"complete", "fail", "retry", "block", "release", "restart"})
 """While a lease holds, these need its token (or force)."""
 

@@ -330,6 +330,61 @@ WHERE task_id = :task_id
   AND n = :n
   AND ended_at IS NULL
 
+-- name: add_output
+INSERT INTO output (task_id, attempt, position, length, at, lines)
+VALUES (:task_id, :attempt, :position, :length, :at, :lines)
+
+-- name: drop_output
+-- Leave out the middle of what an attempt printed: pieces that lie between two positions.
+DELETE FROM output
+WHERE task_id = :task_id
+  AND attempt = :attempt
+  AND position >= :from
+  AND position + length <= :to
+
+-- name: output_columns
+-- A piece of output with the task that printed it.
+output.id, output.attempt, output.position, output.length, output.at, output.lines, task.key, task.item, task.map_index
+
+-- name: output_of_attempt
+-- The pieces in order, from a row id on.
+SELECT {output_columns}
+FROM output
+JOIN task ON task.id = output.task_id
+WHERE output.task_id = :task_id
+  AND output.attempt = :attempt
+  AND output.id > :after
+ORDER BY output.id
+LIMIT :limit
+
+-- name: attempts_with_output
+-- Which attempts of a run printed something, by step, the oldest first.
+SELECT DISTINCT output.task_id, output.attempt, task.key
+FROM output
+JOIN task ON task.id = output.task_id
+WHERE task.run_id = :run_id
+ORDER BY task.position, output.attempt
+
+-- name: output_of_run
+-- What all steps printed, in the order in which it was stored.
+SELECT {output_columns}
+FROM output
+JOIN task ON task.id = output.task_id
+WHERE task.run_id = :run_id
+  AND output.id > :after
+ORDER BY output.id
+LIMIT :limit
+
+-- name: newer_output_of_run
+-- For those who follow a run: the plus keeps the index of tasks out, since what is new is little.
+SELECT {output_columns}
+FROM output
+JOIN task ON task.id = output.task_id
+WHERE +task.run_id = :run_id
+  AND output.id > :after
+ORDER BY output.id
+LIMIT :limit
+
 -- name: attempts_of_task
 SELECT {attempt_columns}
 FROM attempt

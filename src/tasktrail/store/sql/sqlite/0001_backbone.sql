@@ -205,6 +205,18 @@ CREATE TABLE attempt (
   CHECK ((ended_at IS NULL) = (outcome IS NULL))
 ) STRICT;
 
+-- What an attempt printed, piece by piece in the order in which it came; the middle of what is too long is left out.
+CREATE TABLE output (
+  id       INTEGER PRIMARY KEY,
+  task_id  INTEGER NOT NULL REFERENCES task (id) ON DELETE CASCADE,
+  attempt  INTEGER NOT NULL,                    -- number of the attempt
+  position INTEGER NOT NULL,                    -- characters that it had printed before
+  length   INTEGER NOT NULL,                    -- characters of this piece, before scrubbing
+  at       INTEGER NOT NULL,                    -- when the piece was stored
+  lines    TEXT    NOT NULL                     -- text: in front of each line its stream, 1 stdout, 2 stderr
+) STRICT;
+CREATE INDEX output_attempt ON output (task_id, attempt);
+
 -- The append-only history: who changed what, from which value to which, when and why.
 CREATE TABLE event (
   seq         INTEGER PRIMARY KEY,
