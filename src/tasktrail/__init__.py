@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tasktrail.model.errors import TasktrailError
+    from tasktrail.workflows import Retry, step, workflow
 
-__all__ = ["TasktrailError", "__version__"]
+__all__ = ["Retry", "TasktrailError", "__version__", "step", "workflow"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"TasktrailError": "model.errors"}
+_HOMES = {"Retry": "workflows", "TasktrailError": "model.errors", "step": "workflows", "workflow": "workflows"}
 
 
 def __getattr__(name: str) -> Any:

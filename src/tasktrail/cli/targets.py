@@ -63,7 +63,7 @@ def parse(text: str, folder: Path) -> Target | WorkflowFile:
     """
     place, colon, attribute = text.rpartition(":")
     if text.endswith(SUFFIXES):
-        return WorkflowFile(folder / text)
+        return WorkflowFile(folder / text, text)
     if not colon and text.endswith(".py"):
         raise BadInput(f"{text} names no runner in the file", hint=f"tasktrail run dag {text}:RUNNER")
     names = [*attribute.split("."), *(() if place.endswith(".py") else place.split("."))]

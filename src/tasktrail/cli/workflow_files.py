@@ -22,9 +22,14 @@ SUFFIXES: Final = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class WorkflowFile:
-    """A workflow file that a command was given."""
+    """A workflow file that a command was given.
+
+    Args:
+        text: How messages name it.
+    """
 
     path: Path
+    text: str
 
     def locate(self) -> None:
         """Refuse a file that is not there, or is no workflow, before anything is made for it.
@@ -34,7 +39,7 @@ class WorkflowFile:
             BadInput: It cannot be; the details name everything that is wrong.
         """
         if not self.path.is_file():
-            raise NotFound(f"there is no file {self.path}", hint="tasktrail run dag FILE.yaml")
+            raise NotFound(f"there is no file {self.text}", hint="tasktrail run dag FILE.yaml")
         self.load()
 
     def load(self) -> Workflow:
@@ -44,8 +49,8 @@ class WorkflowFile:
         try:
             text = self.path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"{self.path} cannot be read: {error}") from None
-        return load_workflow(text, str(self.path))
+            raise BadInput(f"{self.text} cannot be read: {error}") from None
+        return load_workflow(text, self.text)
 
     def stored(self, root: Path) -> str:
         """Return the text by which the file is found again from the project's folder."""

@@ -90,9 +90,14 @@ class Node:
 
 
 class _Drawing:
-    """The steps of a workflow whose function is running."""
+    """The steps of a workflow whose function is running.
 
-    def __init__(self) -> None:
+    Args:
+        critical: What a step is that does not say.
+    """
+
+    def __init__(self, critical: bool) -> None:
+        self.critical = critical
         self.specs: dict[str, StepSpec] = {}
         self.functions: dict[str, Callable[..., Any]] = {}
 
@@ -108,9 +113,12 @@ class _Drawing:
 class StepFunction(Generic[P, R]):
     """A function that is a step of workflows. Called outside of one it is the function that it was."""
 
-    def __init__(self, function: Callable[P, R], spec: StepSpec, after: Sequence[Node] = ()) -> None:
+    def __init__(
+        self, function: Callable[P, R], spec: StepSpec, options: Mapping[str, Any], after: Sequence[Node] = ()
+    ) -> None:
         self.function = function
-        self.spec = spec
+        self.spec = _with(spec, options)
+        self._says_critical = "critical" in options
         self._after = tuple(after)
         update_wrapper(self, function)
 
@@ -139,7 +147,8 @@ class StepFunction(Generic[P, R]):
         Args:
             after: Steps that it needs though it takes nothing from them.
         """
-        return StepFunction(self.function, _with(self.spec, options), [*self._after, *after])
+        said = {"critical": self.spec.critical, **options} if self._says_critical else options
+        return StepFunction(self.function, self.spec, said, [*self._after, *after])
 
     def _bound(self, *args: Any, **kwargs: Any) -> dict[str, object]:
         """Return the arguments by name; `ctx` is given by the engine."""
@@ -153,10 +162,11 @@ class StepFunction(Generic[P, R]):
     def _draw(self, drawing: _Drawing, arguments: Mapping[str, object], items: Node | Sequence[object] | None) -> Node:
         nodes = [*_nodes(list(arguments.values())), *self._after, *([items] if isinstance(items, Node) else [])]
         ids = dict.fromkeys(node.step_id for node in nodes)
-        needs = [Need(one) for one in ids if one in drawing.specs and one not in {need.key for need in self.spec.needs}]
+        needs = [Need(one) for one in ids if one in drawing.specs]
         for_each = items.path if isinstance(items, Node) else None if items is None else tuple(items)
         filled = {name: _written(value) for name, value in arguments.items()}
-        spec = replace(self.spec, needs=(*self.spec.needs, *needs), for_each=for_each, arguments=filled)
+        critical = self.spec.critical if self._says_critical else drawing.critical
+        spec = replace(self.spec, needs=tuple(needs), for_each=for_each, arguments=filled, critical=critical)
         return drawing.add(spec, self.function)
 
 
@@ -178,7 +188,7 @@ def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
     def mark(marked: Callable[P, R]) -> StepFunction[P, R]:
         name = re.sub(r"\W", "_", getattr(marked, "__name__", "step"))
         target = f"{getattr(marked, '__module__', '__main__')}:{getattr(marked, '__qualname__', name)}"
-        return StepFunction(marked, _with(StepSpec(name, call=target), options))
+        return StepFunction(marked, StepSpec(name, call=target), options)
 
     return mark if function is None else mark(function)
 
@@ -220,7 +230,7 @@ class WorkflowFunction(Generic[P]):
     @cached_property
     def _drawn(self) -> tuple[Workflow, dict[str, Callable[..., Any]], Any]:
         params = {one.name: _param(one) for one in inspect.signature(self.function).parameters.values()}
-        drawing = _Drawing()
+        drawing = _Drawing(self._options.get("on_failure", "stop") == "stop")
         with _drawn_in(drawing):
             value = self.function(**{name: Node(f"params.{name}") for name in params})  # type: ignore[call-arg, arg-type]  # its own
         name = self._options.pop("name", None) or self.function.__name__
