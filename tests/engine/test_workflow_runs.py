@@ -293,6 +293,29 @@ async def test_a_step_that_could_not_start_before_its_deadline_fails(engine: Eng
     assert engine.task(run.id, "second").attempts == 0
 
 
+async def test_a_result_is_used_again_for_the_same_inputs_until_it_is_too_old(engine: Engine) -> None:
+    cached = flow(call("add", cache_s=60), params={"n": Param("integer")})
+    seen: list[int] = []
+
+    def add(n: int) -> int:
+        seen.append(n)
+        return n + 1
+
+    runs = [
+        await execute(engine, cached, {"add": add}, params={"n": n}, name=f"r{place}")
+        for place, n in enumerate((1, 1, 2))
+    ]
+    assert (seen, [engine.task(run.id, "add").output for run in runs]) == ([1, 2], ["2", "2", "3"])
+    assert [engine.task(run.id, "add").attempts for run in runs] == [1, 0, 1]
+
+    engine.clock.advance(61)
+    await execute(engine, cached, {"add": add}, params={"n": 1}, name="late")
+    other = await execute(engine, cached, {"add": lambda n: n + 2}, params={"n": 1}, name="other-code")
+
+    assert seen == [1, 2, 1]
+    assert engine.task(other.id, "add").output == "3"
+
+
 async def test_params_are_checked_all_at_once_and_reach_the_steps(engine: Engine) -> None:
     asked = flow(call("greet"), params={"name": Param(), "times": Param("integer", 2, required=False)})
     functions: Functions = {"greet": lambda name, times: name * times}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from tasktrail.engine.expansion import Expansion, item_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Judge, Verdict
+from tasktrail.engine.steps import Step
 from tasktrail.engine.values import Encoded, decode
 from tasktrail.model.condition import Condition
 from tasktrail.model.errors import BadInput
@@ -81,11 +84,16 @@ def filled(value: object, values: Values) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """Judges the tasks of one run by its workflow."""
+    """Judges the tasks of one run by its workflow.
+
+    Args:
+        code: Of the steps, by id: a result is used again only for the same.
+    """
 
     ledger: Ledger
     workflow: Workflow
     params: Mapping[str, object]
+    code: Mapping[str, Step] = field(default_factory=dict)
 
     def __call__(self, tx: Transaction) -> Judge:
         """Return the judge of one transaction."""
@@ -116,7 +124,26 @@ class _Judge:
             return self._expand(task, spec, values)
         if spec.manual is not None:
             return self._move(task, Ask("block", reason=str(Template.parse(spec.manual).fill(values))))
+        if spec.cache_s is not None and (found := self._known(task, spec, values)):
+            return self._complete(task, Encoded(*found))
         return self._start(task, spec)
+
+    def _known(self, task: Task, spec: StepSpec, values: Values) -> tuple[str | None] | None:
+        """The result that was had for the same; where there is none, this attempt is the one to remember."""
+        key, since = self._key(task, spec, values), self._now - (spec.cache_s or 0) * 1_000_000
+        row = self._tx.row("result_for", key=key, since=since)
+        if row is None:
+            self._tx.execute("works_on", {"key": key, "task_id": task.id, "n": task.attempts + 1})
+            return None
+        return (None if row[0] is None else str(row[0]),)
+
+    def _key(self, task: Task, spec: StepSpec, values: Values) -> str:
+        code = self._gates.code.get(spec.id)
+        inputs = {need.key: values[need.key] for need in spec.needs} | {"params": self._gates.params}
+        if task.map_index >= 0:
+            inputs["item"] = values["item"]
+        said = [spec.call, spec.run, spec.env, spec.arguments, code.code_version if code else None, inputs]
+        return hashlib.sha256(json.dumps(said, sort_keys=True, default=dict).encode()).hexdigest()
 
     def _is_too_late(self, task: Task, spec: StepSpec) -> bool:
         began = self._tx.run(task.run_id).started_at

@@ -97,7 +97,7 @@ class WorkflowRun:
         plan = Plan(
             self.steps,
             max_parallel=self.max_parallel or self.workflow.max_parallel or _MOST_AT_ONCE,
-            gate=Gates(self.ledger, self.workflow, self.params),
+            gate=Gates(self.ledger, self.workflow, self.params, self.steps),
             values=self._values,
             once=[spec.id for spec in self.workflow.steps if spec.effect == "at_most_once"],
             waits=self.waits,

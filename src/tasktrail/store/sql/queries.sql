@@ -141,6 +141,22 @@ WHERE key = :key
   AND status <> 'skipped'
 ORDER BY map_index
 
+-- name: result_for
+-- The newest good result of the same code and inputs that is not too old.
+SELECT attempt.output, attempt.task_id, attempt.n
+FROM reuse
+JOIN attempt ON attempt.task_id = reuse.task_id AND attempt.n = reuse.n
+WHERE reuse.key = :key
+  AND attempt.outcome = 'ok'
+  AND attempt.ended_at >= :since
+ORDER BY attempt.ended_at DESC
+LIMIT 1
+
+-- name: works_on
+INSERT INTO reuse (key, task_id, n)
+VALUES (:key, :task_id, :n)
+ON CONFLICT DO NOTHING
+
 -- name: free_slots
 -- A limit is counted from what is in progress: slots of tasks that ended, however they did, are nobody's.
 DELETE FROM slot

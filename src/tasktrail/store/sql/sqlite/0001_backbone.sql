@@ -217,6 +217,14 @@ CREATE TABLE output (
 ) STRICT;
 CREATE INDEX output_attempt ON output (task_id, attempt);
 
+-- What an attempt works on, so that its result can be used again for the same.
+CREATE TABLE reuse (
+  key     TEXT    NOT NULL,                     -- SHA-256 of code and inputs
+  task_id INTEGER NOT NULL REFERENCES task (id) ON DELETE CASCADE,
+  n       INTEGER NOT NULL,                     -- number of the attempt
+  PRIMARY KEY (key, task_id, n)
+) STRICT, WITHOUT ROWID;
+
 -- The append-only history: who changed what, from which value to which, when and why.
 CREATE TABLE event (
   seq         INTEGER PRIMARY KEY,
