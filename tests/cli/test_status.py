@@ -14,6 +14,7 @@ from tasktrail.model.graph import Need
 from tasktrail.model.lifecycle import Ask, Failure
 from tasktrail.model.run import Run
 from tests.cli.conftest import Call
+from tests.mapped import do, mapped_run
 
 
 @pytest.fixture
@@ -223,3 +224,31 @@ def test_ten_thousand_steps_are_printed_whole(ledger: Ledger, call: Call):
     make_run(ledger, "big", *(TaskDraft(f"step-{n}", needs=(Need("step-0"),) if n else ()) for n in range(10_000)))
 
     assert len(rows(call("run", "dag", "--status", "big").out)) == 10_000
+
+
+def test_a_mapped_step_is_one_row_and_verbose_has_its_parts(ledger: Ledger, call: Call):
+    run = mapped_run(ledger)
+    do(ledger, run, "parse", 0)
+    do(ledger, run, "parse", 1, Ask("fail", failure=Failure("OSError", "no space"), outcome="error"))
+
+    answer = call("run", "dag", "--status", "pages")
+    verbose = call("run", "dag", "--status", "pages", "-v")
+
+    assert [row[:3] for row in rows(answer.out)] == [
+        ["fetch", "SUCCESS", "0/3"],
+        ["parse [1/3]", "FAILED", "1/3"],
+        ["report", "SKIPPED", "0/3"],
+    ]
+    assert "parse#1 failed: OSError: no space" in answer.err
+    assert [row[0] for row in rows(verbose.out)] == ["fetch", "parse", "parse#0", "parse#1", "parse#2", "report"]
+
+
+def test_json_has_every_part(ledger: Ledger, call: Call):
+    mapped_run(ledger)
+
+    tasks = call("run", "dag", "--status", "pages", "--json").data["tasks"]
+
+    assert [task["id"] for task in tasks] == [
+        "pages:fetch", "pages:parse", "pages:parse#0", "pages:parse#1", "pages:parse#2", "pages:report",
+    ]  # fmt: skip
+    assert [task["index"] for task in tasks] == [None, None, 0, 1, 2, None]

@@ -14,6 +14,7 @@ from tasktrail.dag.words import run_word, step_word
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Overview, is_abandoned, lasted_us, overview, run_reference
 from tasktrail.model.attempt import Attempt
+from tasktrail.model.parts import Group, grouped
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import Task
@@ -52,7 +53,10 @@ def _lines(session: Session, ledger: Ledger, seen: Overview) -> Iterator[str]:
         return
     yield "Steps:"
     header = (*HEADER, "Started", "Completed") if verbose else HEADER
-    rows = [_row(task, seen, session.width, verbose=verbose) for task in seen.tasks]
+    groups = grouped(seen.tasks)
+    if verbose:
+        groups = [Group(task) for group in groups for task in (group.task, *group.parts)]
+    rows = [_row(group, seen, session.width, verbose=verbose) for group in groups]
     yield from box(header, rows, limit=session.width, ink=ink, style=_style)
     if verbose:
         yield from _more(ledger, seen, ink)
@@ -68,12 +72,28 @@ def _title(seen: Overview) -> str:
     return name if seen.run.workflow == seen.run.name else f"{name} ({plain(seen.run.workflow)})"
 
 
-def _row(task: Task, seen: Overview, limit: int | None, *, verbose: bool) -> Sequence[str]:
-    row = (_name(task), _word(task, seen.run), f"{task.retries}/{task.max_retries}", span(seen.worked_us.get(task.id)))
+def _row(group: Group, seen: Overview, limit: int | None, *, verbose: bool) -> Sequence[str]:
+    task = group.task
+    row = (group_name(group), _word(group.speaker, seen.run), _retries(group), span(_worked_us(group, seen)))
     if not verbose:
         return row
     day = local(seen.run.started_at)[:10] if limit is not None else None
     return (*row, _moment(task.started_at, day), _moment(task.completed_at, day))
+
+
+def group_name(group: Group) -> str:
+    """Return what a step is called; behind one that was mapped stands how many of its parts are done."""
+    return f"{_name(group.task)} [{group.n_done}/{len(group.parts)}]" if group.parts else _name(group.task)
+
+
+def _retries(group: Group) -> str:
+    """Of parts the most that one of them used, since each has a budget of its own."""
+    return f"{max(task.retries for task in (group.task, *group.parts))}/{group.task.max_retries}"
+
+
+def _worked_us(group: Group, seen: Overview) -> int | None:
+    spans = [us for task in (group.task, *group.parts) if (us := seen.worked_us.get(task.id)) is not None]
+    return sum(spans) if spans else None
 
 
 def _moment(at: int | None, day: str | None) -> str:

@@ -12,6 +12,7 @@ from tasktrail.dag.states import DAGRun, DAGRunStatus, DAGStepState, DAGStepStat
 from tasktrail.dag.words import RUN_STATUSES, STEP_STATUSES, run_word, step_word
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.lookup import task_reference
 from tasktrail.engine.values import decode, encode, json_text
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.draft import TaskDraft
@@ -66,7 +67,7 @@ class StoredSteps:
     def _load_in(self, tx: Transaction, keys: list[str] | None) -> dict[str, DAGStepState]:
         run = tx.run(self._run_id)
         if keys is None or len(keys) > 100:
-            tasks = tx.tasks("tasks_of_run", run_id=run.id)
+            tasks = tx.tasks("steps_of_run", run_id=run.id)
             details = tx.rows("details_of_run", run_id=run.id)
             attempts = _by_task(tx.attempts("attempts_of_run", run_id=run.id))
         else:
@@ -172,7 +173,7 @@ def _failures(ledger: Ledger, run: Run) -> list[dict[str, Any]]:
     failed = ledger.store.read(lambda tx: tx.tasks("tasks_of_run_in", run_id=run.id, statuses='["failed"]'))
     return [
         {
-            "step_id": task.key,
+            "step_id": task_reference("", task)[1:],
             "timestamp": at.isoformat() if (at := when(task.completed_at)) else None,
             "attempts": task.attempts,
             "final_error": task.error,

@@ -22,6 +22,7 @@ from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.project import open_project
+from tasktrail.engine.retrying import keys_from, take_back
 from tasktrail.engine.runner import Runner
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, Conflict, TasktrailError, WrongState
@@ -264,13 +265,13 @@ class StatefulDAGRunner(IDAGRunner):
         if from_step is not None:
             self._check_code_from(from_step)
             check_free(self._ledger.store, self._ledger.store.read(lambda tx: tx.run(self._record.row_id)))
-            self._ledger.take_back(self._record.row_id, from_step, in_order=self._sequential)
+            take_back(self._ledger, self._record.row_id, from_step, in_order=self._sequential)
             self._record.refresh()
         return await self.execute()
 
     def steps_from(self, step_id: str) -> list[str]:
         """Return what `retry` from this step would do again, in order."""
-        return self._ledger.keys_from(self._record.row_id, step_id, in_order=self._sequential)
+        return keys_from(self._ledger, self._record.row_id, step_id, in_order=self._sequential)
 
     def _check_code_from(self, step_id: str) -> None:
         """Nothing is taken back that could not be done again."""

@@ -121,7 +121,7 @@ class Attachments:
         metadata = {row[0]: row[2] for row in tx.rows("details_of_run", run_id=run.id)}
         tasks = [
             TaskPicture.of(task, text_of(task.output, tx), _text(metadata.get(task.id)))
-            for task in tx.tasks("tasks_of_run", run_id=run.id)
+            for task in tx.tasks("steps_of_run", run_id=run.id)
             if task.reason != REMOVED
         ]
         picture = Picture.of(run, tasks)
@@ -192,7 +192,7 @@ class Attachments:
 
     def _apply(self, tx: Transaction, run_id: int, document: Document, found: Differences, picture: Picture) -> None:
         assert document.look is not None, "a document that was just read"
-        tasks = {task.key: task for task in tx.tasks("tasks_of_run", run_id=run_id)}
+        tasks = {task.key: task for task in tx.tasks("steps_of_run", run_id=run_id)}
         edits = [_changed(tasks[change.key], change) for change in found.changed if change.key in tasks]
         edits += [_removed(tasks[task.key]) for task in found.removed if task.key in tasks]
         edits += [_returned(tasks[task.key], task) for task in found.added if task.key in tasks]

@@ -7,15 +7,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from tasktrail.engine.additions import check_tasks, distinct, named_by, task_row, waits_of
 from tasktrail.engine.ids import RANDOM_IDS, Ids
 from tasktrail.engine.values import NOTHING, Encoded, storable
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import Conflict, Held, NotFound
-from tasktrail.model.graph import Need, downstream
-from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, Verb, decide
+from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, decide
 from tasktrail.model.reference import MAX_RUN_ID_CHARS, check_run_id
 from tasktrail.model.run import Kind, Run, RunStatus, check_cancel
 from tasktrail.model.scrub import scrub_text
@@ -258,34 +257,6 @@ class Ledger:
 
         return self.commit(work)
 
-    def keys_from(self, run_id: int, key: str, *, in_order: bool) -> list[str]:
-        """Return what `take_back` would take back, in order."""
-        return self.store.read(lambda tx: [task.key for task in _from_task(tx, tx.run(run_id), key, in_order)])
-
-    def take_back(self, run_id: int, key: str, *, in_order: bool) -> Run:
-        """Let a task be done again, with everything that needs it.
-
-        Args:
-            in_order: Whether the tasks go one after another, so that all that come after it go with it.
-
-        Raises:
-            NotFound: The run has no such task.
-            Held: One of the tasks is being executed.
-        """
-
-        def work(tx: Transaction) -> Run:
-            now, mark = self.clock.now(), Mark(self.actor, note=f"from {key}")
-            for task in _from_task(tx, tx.run(run_id), key, in_order):
-                check_lease(task, Ask("release"), None)
-                verb = {"completed": "reopen", "skipped": "reopen", "cancelled": "reopen", "failed": "retry"}
-                if task.status in verb:
-                    tx.apply([(decide(task, Ask(cast(Verb, verb[task.status])), now), mark)])
-            tx.set_run(run_id, cancelled_at=None, updated_at=now)
-            tx.settle()
-            return tx.settled(run_id)
-
-        return self.commit(work)
-
     def note(self, task: Task, text: str) -> None:
         """Append a note to a task's history."""
         note = self.clean_text(text)
@@ -385,21 +356,6 @@ def _existing(tx: Transaction, task_id: int) -> Task:
     if task is None:
         raise NotFound("the task does not exist any more", hint="tasktrail list-runs")
     return task
-
-
-def _from_task(tx: Transaction, run: Run, key: str, in_order: bool) -> list[Task]:
-    """Return a task and what comes after it, in order."""
-    tasks = tx.tasks("tasks_of_run", run_id=run.id)
-    places = {task.key: place for place, task in enumerate(tasks)}
-    if key not in places:
-        raise NotFound(f"run {run.name} has no task {key!r}", hint=f"tasktrail run dag --status {run.name}")
-    if in_order:
-        return tasks[places[key] :]
-    needs: dict[str, list[Need]] = {}
-    keys_by_id = {task.id: task.key for task in tasks}
-    for row in tx.rows("needs_of_run", run_id=run.id):
-        needs.setdefault(keys_by_id[cast(int, row[0])], []).append(Need(str(row[1])))
-    return [tasks[places[key]], *(tasks[places[one]] for one in downstream(places, needs, key))]
 
 
 def check_lease(task: Task, ask: Ask, token: str | None) -> None:

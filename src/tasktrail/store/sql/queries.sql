@@ -182,10 +182,19 @@ WHERE key = :key
   AND map_index = :map_index
 
 -- name: tasks_of_run
+-- A step comes before its parts, which have its position.
 SELECT {task_columns}
 FROM task
 WHERE run_id = :run_id
-ORDER BY position
+ORDER BY position, id
+
+-- name: steps_of_run
+-- Its tasks without the parts of mapped steps, which have their step's key.
+SELECT {task_columns}
+FROM task
+WHERE run_id = :run_id
+  AND map_index < 0
+ORDER BY position, id
 
 -- name: tasks_of_run_in
 -- Those in one of the statuses of a JSON list.
@@ -205,10 +214,11 @@ WHERE run_id = :run_id
 ORDER BY position
 
 -- name: states_of_run
--- What an execution needs to know of each task before it starts, and no more.
+-- What an execution needs to know of each step before it starts, and no more; parts of mapped steps have their keys.
 SELECT id, key, status, unmet
 FROM task
 WHERE run_id = :run_id
+  AND map_index < 0
 ORDER BY position
 
 -- name: active_of_run
@@ -235,9 +245,11 @@ WHERE need.task_id = :task_id
 ORDER BY need.position
 
 -- name: outputs_of_run
+-- By step; that of a mapped one is the list of its parts'.
 SELECT key, output
 FROM task
 WHERE run_id = :run_id
+  AND map_index < 0
   AND status = 'completed'
 ORDER BY position
 
