@@ -221,6 +221,7 @@ TASK_EVENTS = {
 RUN_EVENTS = {
     "created": "the run was stored, with so many tasks",
     "added": "tasks were added",
+    "accept": "a run goes by another state of its workflow from here on",
     "resume": "somebody took the run up again",
     "cancel": "somebody called the run off",
     "declare": "a document or the engine said something of the run as a whole",

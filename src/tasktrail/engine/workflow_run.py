@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasktrail.engine import workflows
+from tasktrail.engine import retrying, workflows
 from tasktrail.engine.execution import check_free
 from tasktrail.engine.gates import Gates, Values, filled
 from tasktrail.engine.ledger import Ledger
@@ -118,8 +118,8 @@ class WorkflowRun:
             Held: Somebody executes the run.
         """
         check_free(self.ledger.store, self.run)
-        number = len(self.ledger.keys_from(self.run.id, step_id, in_order=False))
-        self.run = self.ledger.take_back(self.run.id, step_id, in_order=False)
+        number = len(retrying.keys_from(self.ledger, self.run.id, step_id, in_order=False))
+        self.run = retrying.take_back(self.ledger, self.run.id, step_id, in_order=False)
         return number
 
     def results(self) -> tuple[dict[str, object], dict[str, str]]:
