@@ -43,13 +43,13 @@ def test_a_duration_is_read_in_milliseconds(value: object, ms: int) -> None:
     "value", ["", "s", "90", "1h30m", "-5s", "5 minutes", "5M", "1e3s", "٣s", "5s\0", None, True, [5]]
 )
 def test_what_is_no_duration_is_refused(value: object) -> None:
-    with pytest.raises(BadInput, match=r"^expected a number of seconds or a text like 500ms, 90s, 5m, 2h, 7d, got: "):
+    with pytest.raises(BadInput, match=r"^expected a duration to be a number of seconds or a text like 500ms, 90s, 5m, 2h, 7d, got: "):
         parse_duration_ms(value)
 
 
 @pytest.mark.parametrize("value", [0, 0.0, -1, "0s", "0.1ms", 0.0001, "3651d", 1e300, float("nan"), float("inf")])
 def test_a_duration_of_nothing_or_beyond_ten_years_is_refused(value: object) -> None:
-    with pytest.raises(BadInput, match=r"^expected a time from 1ms to 3650d, got: "):
+    with pytest.raises(BadInput, match=r"^expected a duration to be from 1ms to 3650d, got: "):
         parse_duration_ms(value)
 
 

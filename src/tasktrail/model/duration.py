@@ -22,7 +22,7 @@ _DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d)")
 _EXAMPLES: Final = "a number of seconds or a text like 500ms, 90s, 5m, 2h, 7d"
 
 
-def parse_duration_ms(value: object) -> int:
+def parse_duration_ms(value: object, what: str = "a duration") -> int:
     """Return the milliseconds, at least 1.
 
     >>> parse_duration_ms("90s"), parse_duration_ms(1.5), parse_duration_ms("2h")
@@ -30,15 +30,16 @@ def parse_duration_ms(value: object) -> int:
 
     Args:
         value: A number of seconds, or one number with one unit.
+        what: The word for it in the error message.
 
     Raises:
         BadInput: It is neither, shorter than a millisecond, or longer than ten years.
     """
     ms = _milliseconds(value)
     if ms is None:
-        raise BadInput(f"expected {_EXAMPLES}, got: {_shown(value)}{_advice(value)}")
+        raise BadInput(f"expected {what} to be {_EXAMPLES}, got: {_shown(value)}{_advice(value)}")
     if not 1 <= ms <= LONGEST_MS:
-        raise BadInput(f"expected a time from 1ms to {duration_text(LONGEST_MS)}, got: {_shown(value)}")
+        raise BadInput(f"expected {what} to be from 1ms to {duration_text(LONGEST_MS)}, got: {_shown(value)}")
     return round(ms)
 
 

@@ -12,7 +12,8 @@ class TasktrailError(Exception):
     Args:
         message: Which thing, its state now, what was needed. No trailing full stop.
         hint: The next command or call to try; None when there is none.
-        details: Further findings of the same kind, one sentence each, when all errors are reported at once.
+        details: Further findings of the same kind, one sentence each, when all errors are reported at once;
+            lines after a sentence show the place in a file.
     """
 
     code: ClassVar[str] = "error"
@@ -24,7 +25,8 @@ class TasktrailError(Exception):
         self.details = tuple(details)
 
     def __str__(self) -> str:
-        return "\n".join([self.message, *(f"  - {line}" for line in self.details)])
+        details = (line.replace("\n", "\n    ") for line in self.details)
+        return "\n".join([self.message, *(f"  - {line}" for line in details)])
 
 
 class BadInput(TasktrailError, ValueError):

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import islice
 from typing import Final
 
 from tasktrail.model.errors import BadInput
@@ -78,7 +79,7 @@ def order(keys: Iterable[str], needs: Needs) -> list[str]:
                 heappush(free, position[follower])
     if len(ordered) < len(names):
         cycle = find_cycle({name: within[name] for name in names if waits[name]})
-        raise BadInput(_cycle_text(cycle or []), hint="remove one of these needs")
+        raise BadInput(cycle_text(cycle or []), hint="remove one of these needs")
     return ordered
 
 
@@ -91,6 +92,16 @@ def find_cycle(needs: Needs) -> list[str] | None:
     for path, start in _closings(needs, needs):
         return [*path[start:], path[start]]
     return None
+
+
+def find_cycles(needs: Needs, most: int = MOST_CYCLES_NAMED) -> list[list[str]]:
+    """Return cycles as `find_cycle` does, one for each need that closes one; tasks that need themselves are none.
+
+    Args:
+        most: No more are returned.
+    """
+    found = ([*path[start:], path[start]] for path, start in _closings(needs, needs) if start < len(path) - 1)
+    return list(islice(found, most))
 
 
 def dependants(needs: Needs) -> dict[str, list[str]]:
@@ -288,12 +299,13 @@ def _cycles(keys: Sequence[str], needs: Needs) -> Iterator[str]:
             continue  # needs itself, which was said already
         found += 1
         if found <= MOST_CYCLES_NAMED:
-            yield _cycle_text([*path[start:], path[start]])
+            yield cycle_text([*path[start:], path[start]])
     if found > MOST_CYCLES_NAMED:
         yield f"and {found - MOST_CYCLES_NAMED} more cycles"
 
 
-def _cycle_text(cycle: Sequence[str]) -> str:
+def cycle_text(cycle: Sequence[str]) -> str:
+    """Return the sentence about a cycle; of a long one the middle is left out."""
     shown = [_shown(key) for key in cycle[:_MOST_KEYS_SHOWN]]
     left_out = len(cycle) - len(shown) - 1
     if left_out > 0:

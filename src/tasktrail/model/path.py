@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeGuard
 
 from tasktrail.model.errors import BadInput
+from tasktrail.model.suggestion import Suggestions
 
 NAME: Final = r"[A-Za-z_][A-Za-z0-9_-]*"
 """A part of a path. There is no arithmetic anywhere, so a `-` after a name's first character belongs to the name."""
@@ -23,7 +23,6 @@ _NAME_OR_INDEX: Final = re.compile(rf"{NAME}|[0-9]+")
 _BRACES: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _MAX_INDEX_DIGITS: Final = 9
 _MOST_NAMES_SHOWN: Final = 8
-_MOST_NAMES_COMPARED: Final = 2_000  # difflib manages some 100,000 in a second
 _LONGEST_SHOWN: Final = 80
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -92,7 +91,7 @@ class ValuePath:
         """What is there instead of a part: names, a list's length, or the kind of a value that has no parts."""
         part, before = self.parts[place], ".".join(self.parts[:place])
         if isinstance(value, Mapping):
-            return f"{shown(before) if before else 'what is there'} has {_names(value)}{did_you_mean(part, value)}"
+            return f"{shown(before) if before else 'what is there'} has {_names(value)}{Suggestions()(part, value)}"
         if not _is_list(value):
             return f"{shown(before)} is {kind_of(value)}, which has no parts"
         if part.isdigit():
@@ -176,14 +175,6 @@ def kind_of(value: object) -> str:
     if isinstance(value, str):
         return "a text"
     return "a list" if _is_list(value) else "an object"
-
-
-def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Return `; did you mean x?` for the known name that is nearest; empty when none is near or there are too many."""
-    if len(known) > _MOST_NAMES_COMPARED:
-        return ""
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {shown(near[0])}?" if near else ""
 
 
 def shown(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
+from tasktrail.model.condition import WORDS
 from tasktrail.model.graph import Need
 from tasktrail.model.retry import RetryPolicy
 
@@ -15,9 +16,13 @@ OnFailure = Literal["stop", "continue"]
 
 PARAM_TYPES: Final[tuple[ParamType, ...]] = get_args(ParamType)
 EFFECTS: Final[tuple[Effect, ...]] = get_args(Effect)
+ON_FAILURE: Final[tuple[OnFailure, ...]] = get_args(OnFailure)
 STEP_ID: Final = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
-RESERVED: Final = frozenset({"params", "item", "index", "run", "env", "ctx"})
+RESERVED: Final = frozenset({"params", "item", "index", "run", "env", "ctx"}) | WORDS
 """Words that mean something else where a step's id may stand, so no step is called so."""
+RUN_NAMES: Final = ("id",)
+"""What paths find in `run`."""
+NO_RETRIES: Final = RetryPolicy(max_retries=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class StepSpec:
     needs: tuple[Need, ...] = ()
     for_each: tuple[object, ...] | str | None = None
     when: str | None = None
-    retry: RetryPolicy = RetryPolicy(max_retries=0)  # noqa: RUF009 - a frozen value
+    retry: RetryPolicy = NO_RETRIES
     timeout_ms: int | None = None
     critical: bool = True
     priority: int = 3
@@ -101,3 +106,31 @@ class Workflow:
     def by_id(self) -> dict[str, StepSpec]:
         """The steps by their ids, in order."""
         return {step.id: step for step in self.steps}
+
+    @property
+    def needs(self) -> dict[str, tuple[Need, ...]]:
+        """What each step needs, by its id: the graph."""
+        return {step.id: step.needs for step in self.steps}
+
+
+def param_type_of(value: object) -> ParamType:
+    """Return the type of a param whose default is this value; for null it is a string.
+
+    >>> [param_type_of(value) for value in ("x", 1, 1.5, True, [], {}, None)]
+    ['string', 'integer', 'number', 'boolean', 'list', 'object', 'string']
+    """
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "integer" if isinstance(value, int) else "number"
+    if isinstance(value, Mapping):
+        return "object"
+    return "list" if isinstance(value, list | tuple) else "string"
+
+
+def is_of_type(value: object, param_type: ParamType) -> bool:
+    """Return whether a param of this type may have the value; null is of every type, and an integer is a number."""
+    if value is None:
+        return True
+    own = param_type_of(value)
+    return own == param_type or (own == "integer" and param_type == "number")
