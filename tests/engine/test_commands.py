@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import time
@@ -50,6 +51,20 @@ async def done(arguments: tuple[str, ...] | str, said: Callable[[int, str], obje
 
 def python(script: str) -> tuple[str, ...]:
     return (sys.executable, "-S", "-c", script)
+
+
+def tidy(folder: Path) -> tuple[str, ...]:
+    """A program that tidies up when it is told to end. No shell: between fork and exec those lose a signal."""
+    return python(f"""
+import os, signal, sys, time
+def tidy(*_):
+    time.sleep(0.05)
+    open({str(folder / "tidied")!r}, "w")
+    sys.exit()
+signal.signal(signal.SIGTERM, tidy)
+open({str(folder / "pid")!r}, "w").write(f"{{os.getpid()}}\\n")
+signal.pause()
+""")
 
 
 def is_running(pid: int) -> bool:
@@ -234,8 +249,7 @@ async def test_arguments_that_the_system_does_not_take_are_a_failure(arguments: 
 
 
 async def test_a_cancelled_command_is_told_to_end_and_may_tidy_up(tmp_path: Path):
-    script = f"trap 'echo tidied > {tmp_path}/tidied; exit 0' TERM; echo $$ > {tmp_path}/pid; sleep {LONG_S} & wait"
-    command = asyncio.create_task(done(script))
+    command = asyncio.create_task(done(tidy(tmp_path)))
     pid = await pid_in(tmp_path / "pid")
     command.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -271,10 +285,8 @@ async def test_a_child_that_outlives_a_cancelled_command_is_killed_too(tmp_path:
 
 
 async def test_a_child_that_outlives_a_cancelled_command_may_tidy_up_too(tmp_path: Path):
-    trap = f'trap "sleep 0.05; echo > {tmp_path}/tidied; exit" TERM'
-    child = f"sh -c '{trap}; echo $$ > {tmp_path}/child; sleep {LONG_S} & wait'"
-    command = asyncio.create_task(done(f"{child} & wait"))
-    await pid_in(tmp_path / "child")
+    command = asyncio.create_task(done(f"{shlex.join(tidy(tmp_path))} & wait"))
+    await pid_in(tmp_path / "pid")
     command.cancel()
     with pytest.raises(asyncio.CancelledError):
         await command

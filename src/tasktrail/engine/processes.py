@@ -143,7 +143,7 @@ class _Process:
         """End what the program has left behind. It is reaped afterwards: until then its number is nobody else's."""
         self._signal(signal.SIGTERM)
         self._popen.wait()
-        await self._until_empty(time.monotonic() + grace_s)
+        await self._empty(time.monotonic() + grace_s)
 
     async def stop(self, grace_s: float) -> None:
         """Ask the group to end; what has not after the grace is killed."""
@@ -153,11 +153,19 @@ class _Process:
             await asyncio.wait_for(self._exited.wait(), grace_s)
         if self._exited.is_set():
             self._popen.wait()
-            await self._until_empty(deadline)
+        await self._empty(deadline)
+
+    async def _empty(self, deadline: float) -> None:
+        """Wait until the group has ended; what has not by then is killed, which takes the system a moment too."""
+        await self._until_empty(deadline)
+        if _lives(self._group):
+            self._signal(signal.SIGKILL)
+            await self._until_empty(time.monotonic() + _DEATH_S)
 
     async def _until_empty(self, deadline: float) -> None:
         while _lives(self._group) and time.monotonic() < deadline:  # noqa: ASYNC110 - the system has no event for it
             await asyncio.sleep(_LOOK_AGAIN_S)
+            self._popen.poll()
 
     def close(self) -> None:
         """Kill what is left, reap it, take the last that it printed. Nothing waits here but for the system."""

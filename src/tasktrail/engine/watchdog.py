@@ -46,7 +46,6 @@ class Watchdog:
     """
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.folder = Path(tempfile.mkdtemp(prefix="tasktrail-"))
         self._lock = threading.Lock()
         self._groups: set[int] = set()
@@ -96,11 +95,10 @@ class Watchdog:
 
     def end(self) -> None:
         """End it as if we were gone; what it still watches is ended."""
-        if self.pid == os.getpid():
-            with self._lock:
-                self._close()
-                self._let_go()
-            shutil.rmtree(self.folder, ignore_errors=True)
+        with self._lock:
+            self._close()
+            self._let_go()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def leave(self) -> None:
         """In a forked child: it belongs to the parent, whose end it must not hide."""
