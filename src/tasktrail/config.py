@@ -129,13 +129,17 @@ def load(start: Path | None = None, flags: Texts | None = None, environ: Texts |
     return Config(**values, store=store, _rows=rows)  # type: ignore[arg-type]  # each value was checked by its kind
 
 
+def environment() -> dict[str, str]:
+    """Return a copy of the process's environment, for a command that inherits it."""
+    return dict(os.environ)
+
+
 def user_file(environ: Texts | None = None, windows: bool = os.name == "nt") -> Path | None:
     """Where the user's own config.toml would be; None without a home. XDG has relative folders ignored."""
     environ = os.environ if environ is None else environ
     xdg = environ.get("XDG_CONFIG_HOME", "")
-    folder = xdg if xdg.startswith("/") else f"{environ['HOME']}/.config" if environ.get("HOME") else None
-    if windows:
-        folder = environ.get("APPDATA")
+    home = xdg if xdg.startswith("/") else f"{environ['HOME']}/.config" if environ.get("HOME") else None
+    folder = environ.get("APPDATA") if windows else home
     return Path(folder) / "tasktrail" / "config.toml" if folder else None
 
 
@@ -335,8 +339,7 @@ def _key_lines(text: str) -> dict[tuple[str, ...], int]:
 
 def init_template() -> str:
     """A tasktrail.toml that sets nothing: every setting with its default, commented."""
-    lines = ["# Settings of this project; `tasktrail config show` lists every value and where it was said."]
-    section = ""
+    lines, section = ["# Settings of this project; `tasktrail config show` lists all and where each was said."], ""
     for setting in SETTINGS:
         table, _, key = setting.name.rpartition(".")
         lines += ["", f"[{table}]"] if table != section else [""]
