@@ -174,6 +174,7 @@ class Execution:
         *,
         only: bool = False,
         reopen: bool = False,
+        retry: bool = True,
         edit: RunEdit | None = None,
         patience_s: float | None = None,
     ) -> Turn:
@@ -187,6 +188,7 @@ class Execution:
             pick: See `advance`.
             only: Skip the pending tasks that are not named.
             reopen: Reopen named tasks that an earlier order had left out.
+            retry: Whether what stands failed is tried again; else it stays as it is.
             edit: What is to be stored of the run before that.
 
         Raises:
@@ -203,7 +205,7 @@ class Execution:
             if edit is not None:
                 save_in(tx, self.ledger, edit, self.ledger.clock.now())
                 run = tx.run(self.run_id)
-            self._take_up(tx, run, named, only=only, reopen=reopen)
+            self._take_up(tx, run, named, only=only, reopen=reopen, retry=retry)
             self._own(tx, run, worker.id)
             return self._turn(tx, pick, (), self.ledger.clock.now())
 
@@ -232,14 +234,17 @@ class Execution:
             updated_at=now,
         )
 
-    def _take_up(self, tx: Transaction, run: Run, named: Collection[str], *, only: bool, reopen: bool) -> None:
+    def _take_up(
+        self, tx: Transaction, run: Run, named: Collection[str], *, only: bool, reopen: bool, retry: bool
+    ) -> None:
         now, mark = self.ledger.clock.now(), Mark(self.ledger.actor)
         if run.started_at is None and not only:
             return
         lapses = [decide(task, _lapse(), now) for task in tx.tasks("active_of_run", run_id=run.id)]
         tx.apply([(change, mark) for change in lapses])
-        statuses = ["failed", *(["cancelled"] if run.cancelled_at else []), *(["skipped"] if reopen else [])]
-        tasks = tx.tasks("tasks_of_run_in", run_id=run.id, statuses=json.dumps(statuses + ["pending"] * only))
+        asked = {"failed": retry, "cancelled": run.cancelled_at is not None, "skipped": reopen, "pending": only}
+        statuses = [status for status, wanted in asked.items() if wanted]
+        tasks = tx.tasks("tasks_of_run_in", run_id=run.id, statuses=json.dumps(statuses))
         if not only:
             tasks += tx.tasks("used_budgets_of_run", run_id=run.id)
         wanted = set(named)
