@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "block": ("moving", "Keep a step from starting."),
     "unblock": ("moving", "Let a blocked step start again."),
     "reopen": ("moving", "Let a finished step be done again."),
+    "graph": ("graph", "Draw a run: as text, Mermaid or DOT."),
     "explain": ("explain", "Say why nothing runs, or why a step did not start."),
     "list-runs": ("listing", "List runs, the newest first."),
     "history": ("events", "Show who changed what in a run or a task, and when."),
