@@ -224,6 +224,8 @@ RUN_EVENTS = {
     "accept": "a run goes by another state of its workflow from here on",
     "resume": "somebody took the run up again",
     "cancel": "somebody called the run off",
+    "pause": "nothing new was to start from then on",
+    "unpause": "steps could start again",
     "declare": "a document or the engine said something of the run as a whole",
     "roll_up": "the status of the run changed because its tasks did; the actor is `tasktrail`",
 }

@@ -15,6 +15,8 @@ from tasktrail.engine.plan import Plan
 from tasktrail.engine.runner import Runner
 from tasktrail.engine.steps import step
 from tasktrail.model.draft import TaskDraft
+from tasktrail.model.graph import Need
+from tasktrail.model.lifecycle import Ask
 from tasktrail.model.run import Run
 from tests.engine.executing import SOON_S, Engine, one, until
 
@@ -198,3 +200,14 @@ async def test_a_cancelled_run_does_not_wait_for_ever_for_a_thread_that_hangs(
     await until(lambda: "late" in engine.verbs(run_id))
     assert (engine.task(run_id, "a").status, engine.task(run_id, "a").output) == ("cancelled", None)
     assert "late" in engine.verbs(run_id)
+
+
+async def test_a_thread_whose_step_was_ended_by_hand_does_not_hold_up_the_run(engine: Engine, gate: threading.Event):
+    run_id = engine.new(TaskDraft("deaf"), TaskDraft("next", needs=(Need("deaf"),)))
+    functions = {"deaf": gate.wait, "next": lambda: 2}
+    executing = asyncio.create_task(engine.execute(run_id, functions, order=None, grace_s=0.01))
+    await until(lambda: engine.task(run_id, "deaf").status == "in_progress")
+
+    engine.ledger.ask(engine.task(run_id, "deaf").id, Ask("skip"))
+
+    assert (await executing).status == "completed"

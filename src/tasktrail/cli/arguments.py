@@ -45,7 +45,27 @@ class RunReference(click.ParamType[str]):
             return []
 
 
+class TaskReference(RunReference):
+    """A task's reference, RUN:STEP, or a run's. The ledger resolves it; here a shell completes it."""
+
+    name = "task"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the steps of the run before the colon; without one, runs."""
+        from click.shell_completion import CompletionItem
+
+        from tasktrail.engine.lookup import tasks_like
+
+        if ":" not in incomplete:
+            return super().shell_complete(ctx, param, incomplete)
+        try:
+            return [CompletionItem(name) for name in tasks_like(session_of(ctx).ledger(), incomplete)]
+        except TasktrailError:
+            return []
+
+
 RUN = RunReference()
+TASK = TaskReference()
 
 OUTPUT_DIR = click.option(
     "--output-dir", metavar="DIR", type=click.Path(path_type=Path), help="Keep each step's result and output there."

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tasktrail.cli.text import utc
 from tasktrail.engine.lookup import Event, Found, Overview, run_reference, task_reference
+from tasktrail.model.lifecycle import allowed
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from tasktrail.engine.moving import Moved
 
 _TIMES: Final = frozenset({"not_before", "started_at", "completed_at"})
 
@@ -87,6 +90,14 @@ def _task_record(task: Task, run: Run, reference: str, worked_us: int | None) ->
         "error": task.error,
         "reason": task.reason,
     }
+
+
+def moved_record(moved: Moved, reference: str) -> dict[str, Any]:
+    """Return a task that was moved by hand, where that leaves its run, and what may be asked of it next."""
+    run, task = moved.run, moved.task
+    record = _task_record(task, run, reference, None)
+    del record["duration_ms"]  # nobody asked for its attempts
+    return {**record, "allowed": list(allowed(task.status)), "run_status": run.status, "owner": moved.owner}
 
 
 def event_records(found: Found, events: Sequence[Event], shared: Collection[str]) -> list[dict[str, Any]]:

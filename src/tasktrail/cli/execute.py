@@ -48,6 +48,7 @@ class Order:
         run_id: Public id of the run that is created or gone on with; None lets the code name it, or draws one.
         output_dir: Where each step's result and output go; None keeps no files.
         from_step: The step that is done again with all that follow; None goes on with what is not finished.
+        only: Of the failed steps those that are tried again; empty means all.
         params: Of a workflow, as texts by name.
         waits: Whether to wait for steps that a person must complete.
         accepts: Whether a run goes on by the workflow as it is now where that differs from what it began with.
@@ -57,6 +58,7 @@ class Order:
     run_id: str | None = None
     output_dir: Path | None = None
     from_step: str | None = None
+    only: Sequence[str] = ()
     params: Mapping[str, str] = field(default_factory=dict)
     waits: bool = True
     accepts: bool = False
@@ -218,12 +220,13 @@ class _Stage:
             self._follower.watch(run)
 
     def _work(self, runner: IDAGRunner) -> Callable[[], Coroutine[Any, Any, object]]:
-        if self.order.from_step is None:
+        if self.order.from_step is None and not self.order.only:
             return runner.execute
         if not isinstance(runner, StatefulDAGRunner):
+            flag = "--only" if self.order.only else "--from"
             words = f"the runner of run {self.order.run_id} is of the class {type(runner).__name__}"
-            raise BadInput(f"--from needs a StatefulDAGRunner; {words}", hint="leave --from out")
-        return partial(runner.retry, self.order.from_step)
+            raise BadInput(f"{flag} needs a StatefulDAGRunner; {words}", hint=f"leave {flag} out")
+        return partial(runner.retry, self.order.from_step, only=self.order.only)
 
     def _n_again(self, runner: IDAGRunner) -> int:
         if self.order.from_step is None or not isinstance(runner, StatefulDAGRunner):

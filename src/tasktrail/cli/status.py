@@ -163,10 +163,13 @@ def _facts(seen: Overview) -> Iterator[tuple[str, object]]:
 def _notes(seen: Overview, ink: Ink) -> Iterator[str]:
     """Words on stderr: why it failed, who executes it, what to type next."""
     run, owner = seen.run, seen.owner
-    if is_abandoned(run, owner):
+    if run.paused and run.status not in OVER:
+        yield ink("yellow", "the run is paused: nothing new starts")
+        yield f"to go on: tasktrail resume {run.name}"
+    elif is_abandoned(run, owner):
         yield ink("yellow", "nobody executes this run just now")
         yield f"to go on: {resume_words(run)}"
-    elif owner:
+    if owner:
         yield f"executed by {owner}"
     failed = [task for task in seen.tasks if task.status == "failed"]
     for task in failed[:_FAILURES_NAMED]:

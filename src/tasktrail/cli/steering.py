@@ -1,25 +1,32 @@
-"""`resume`, `cancel`, and the retry of `run dag`: what is asked of a run that exists."""
+"""`resume`, `pause`, `cancel`, and the retry of `run dag`: what is asked of a run that exists."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from tasktrail.cli.arguments import OUTPUT_DIR, RUN, SessionCommand
+from tasktrail.cli.arguments import OUTPUT_DIR, RUN, TASK, SessionCommand
 from tasktrail.cli.documents import emit, run_record
 from tasktrail.cli.session import Session, tell
+from tasktrail.cli.status import SCRIPT_WORDS
+from tasktrail.cli.text import counted
 from tasktrail.engine.lookup import check_step, find_run, owners
+from tasktrail.engine.retrying import failures_of_run
 from tasktrail.model.errors import NotFound, TasktrailError, WrongState
-from tasktrail.model.run import Run
+from tasktrail.model.run import STOPPING_KINDS, Run
 
 
 @click.command("resume", cls=SessionCommand)
 @click.argument("reference", metavar="RUN", type=RUN)
 @OUTPUT_DIR
 def resume_command(session: Session, reference: str, output_dir: Path | None) -> int:
-    """Go on with a run that was interrupted, killed, cancelled, or failed; nothing that is finished is repeated."""
+    """Go on with a run that was paused, interrupted, killed, cancelled, or failed; nothing finished is repeated.
+
+    A pause is lifted. Where a process still executes the run, it goes on; else this one does.
+    """
     ledger = session.ledger()
     run = find_run(ledger, reference)
     if run.status == "completed":
@@ -28,21 +35,48 @@ def resume_command(session: Session, reference: str, output_dir: Path | None) ->
         tell(f"run {run.name} is completed; nothing is left to do")
         status.show(session, ledger, run)
         return 0
-    return _execute_again(session, run, output_dir)
+    if run.paused and (run.id in owners(ledger, [run]) or not _has_code(run)):
+        _lift_pause(session, run)
+        return 0
+    return execute_again(session, run, output_dir)
 
 
-def retry(session: Session, reference: str, output_dir: Path | None) -> int:
+def _has_code(run: Run) -> bool:
+    return run.kind in STOPPING_KINDS and run.target is not None
+
+
+def _lift_pause(session: Session, run: Run) -> None:
+    ledger = session.ledger()
+    after = ledger.unpause_run(run.id)
+    owner = owners(ledger, [after]).get(after.id)
+    if session.json:
+        emit("run@1", run_record(after, owner=owner))
+        return
+    sys.stdout.write(f"run {after.name} is no longer paused\n")
+    if owner:
+        tell(f"{owner} executes it, and goes on within a second")
+    elif after.kind in STOPPING_KINDS:
+        tell(f"to go on: {SCRIPT_WORDS}")
+
+
+def retry(session: Session, reference: str, output_dir: Path | None, only: Sequence[str] = ()) -> int:
     """Execute the failed steps of a run again, and what they kept from starting.
 
+    Args:
+        only: Of the failed steps these alone; empty means all.
+
     Raises:
-        WrongState: Nothing of it failed.
+        WrongState: Nothing of it failed, or nothing of these.
     """
     run = find_run(session.ledger(), reference, "dag")
+    if only:
+        failures_of_run(session.ledger(), run, only)
+        return execute_again(session, run, output_dir, only=only)
     if not run.n_failed and run.declared_status != "failed":
         again = f"tasktrail run dag --retry {run.name} --from STEP"
         hint = again if run.status == "completed" else f"tasktrail resume {run.name}"
         raise WrongState(f"run {run.name} is {run.status}; retry needs a step that failed", hint=hint)
-    return _execute_again(session, run, output_dir)
+    return execute_again(session, run, output_dir)
 
 
 def retry_from(session: Session, reference: str, step: str, output_dir: Path | None) -> int:
@@ -54,11 +88,13 @@ def retry_from(session: Session, reference: str, step: str, output_dir: Path | N
     ledger = session.ledger()
     run = find_run(ledger, reference, "dag")
     check_step(ledger, run, step, "tasktrail run dag --retry {run} --from {step}")
-    return _execute_again(session, run, output_dir, from_step=step)
+    return execute_again(session, run, output_dir, from_step=step)
 
 
-def _execute_again(session: Session, run: Run, output_dir: Path | None, from_step: str | None = None) -> int:
-    """The code is found where the run's first execution found it.
+def execute_again(
+    session: Session, run: Run, output_dir: Path | None, *, from_step: str | None = None, only: Sequence[str] = ()
+) -> int:
+    """Execute a run with the code that its first execution found; a pause is lifted.
 
     Raises:
         TasktrailError: A Python script began the run, so only that script has its code; or it has none.
@@ -78,14 +114,41 @@ def _execute_again(session: Session, run: Run, output_dir: Path | None, from_ste
         target.locate()
     except NotFound as error:
         raise NotFound(f"the code of run {run.name} is gone: {error.message}", hint=elsewhere) from None
-    return execute(session, Order(target, run.name, output_dir, from_step))
+    if run.paused:
+        session.ledger().unpause_run(run.id)
+    return execute(session, Order(target, run.name, output_dir, from_step, only))
+
+
+@click.command("pause", cls=SessionCommand)
+@click.argument("reference", metavar="RUN", type=RUN)
+@click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
+def pause_command(session: Session, reference: str, reason: str | None) -> None:
+    """Let nothing new start in a run; what runs is finished and recorded. Doing it twice changes nothing."""
+    ledger = session.ledger()
+    after = ledger.pause_run(find_run(ledger, reference).id, reason)
+    owner = owners(ledger, [after]).get(after.id)
+    if session.json:
+        emit("run@1", run_record(after, owner=owner))
+        return
+    sys.stdout.write(f"run {after.name} is paused\n")
+    if owner and after.n_in_progress:
+        tell(f"{owner} executes it, finishes {counted(after.n_in_progress, 'step')} and starts no other")
+    tell(f"to go on: tasktrail resume {after.name}")
 
 
 @click.command("cancel", cls=SessionCommand)
-@click.argument("reference", metavar="RUN", type=RUN)
+@click.argument("reference", metavar="RUN | RUN:STEP", type=TASK)
 @click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
 def cancel_command(session: Session, reference: str, reason: str | None) -> None:
-    """Call a run off: what is not finished is cancelled, what runs is told to stop. Doing it twice changes nothing."""
+    """Call a run off: what is not finished is cancelled, what runs is told to stop. Doing it twice changes nothing.
+
+    With RUN:STEP one step alone is called off; what needs it can then not start.
+    """
+    if ":" in reference:
+        from tasktrail.cli.moving import move_one
+
+        move_one(session, "cancel", reference, reason=reason)
+        return
     ledger = session.ledger()
     after = ledger.cancel_run(find_run(ledger, reference).id, reason)
     owner = owners(ledger, [after]).get(after.id)

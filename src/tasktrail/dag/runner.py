@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -22,7 +22,7 @@ from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.project import open_project
-from tasktrail.engine.retrying import keys_from, take_back
+from tasktrail.engine.retrying import failures_of_run, keys_from, retry_tasks, take_back
 from tasktrail.engine.runner import Runner
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, Conflict, TasktrailError, WrongState
@@ -115,6 +115,7 @@ class StatefulDAGRunner(IDAGRunner):
         self._retry_delay, self._retry_backoff = retry_delay, retry_backoff
         self._registered = Steps()
         self._max_parallel = 1
+        self._retries_failed = True
         self._runner: Runner | None = None
         self._record = self._open(dag_id, run_id, dag_run_id)
 
@@ -238,7 +239,7 @@ class StatefulDAGRunner(IDAGRunner):
             run = self._ledger.declare_run(run.id, "completed")
         if run.status == "completed" and step_order is None and not plan.edit:
             return self._record.refresh(run)
-        self._runner = Runner(self._ledger, run.id, plan)
+        self._runner = Runner(self._ledger, run.id, plan, retry=self._retries_failed)
         try:
             run = await self._runner.execute()
         except TasktrailError:
@@ -252,22 +253,36 @@ class StatefulDAGRunner(IDAGRunner):
             self._put_in_index()
         return self._record.refresh(run)
 
-    async def retry(self, from_step: str | None = None) -> DAGRun:
+    async def retry(self, from_step: str | None = None, *, only: Collection[str] = ()) -> DAGRun:
         """Execute failed and unfinished steps again, as further attempts of the same history.
 
         Args:
             from_step: Do this step again and everything that comes after it or needs it, finished or not.
+            only: Of the failed steps these alone; the others stay failed.
 
         Raises:
             ValueError: The run has no such step.
+            WrongState: A step of `only` has not failed, or another one that failed stops the run.
             Held: Somebody executes the run.
         """
+        if from_step is not None and only:
+            raise BadInput("from_step says what to do again, and so does only: give one of them")
         if from_step is not None:
             self._check_code_from(from_step)
-            check_free(self._ledger.store, self._ledger.store.read(lambda tx: tx.run(self._record.row_id)))
-            take_back(self._ledger, self._record.row_id, from_step, in_order=self._sequential)
-            self._record.refresh()
-        return await self.execute()
+            take_back(self._ledger, self._free_run().id, from_step, in_order=self._sequential)
+        elif only:
+            retry_tasks(self._ledger, failures_of_run(self._ledger, self._free_run(), only))
+        self._record.refresh()
+        self._retries_failed = not only
+        try:
+            return await self.execute()
+        finally:
+            self._retries_failed = True
+
+    def _free_run(self) -> Run:
+        run = self._ledger.store.read(lambda tx: tx.run(self._record.row_id))
+        check_free(self._ledger.store, run)
+        return run
 
     def steps_from(self, step_id: str) -> list[str]:
         """Return what `retry` from this step would do again, in order."""

@@ -180,6 +180,7 @@ class Execution:
         *,
         only: bool = False,
         reopen: bool = False,
+        retry: bool = True,
         edit: RunEdit | None = None,
         once: Collection[str] = (),
         patience_s: float | None = None,
@@ -194,6 +195,7 @@ class Execution:
             pick: See `advance`.
             only: Skip the pending tasks that are not named.
             reopen: Reopen named tasks that an earlier order had left out.
+            retry: Whether what stands failed is tried again; else it stays as it is.
             edit: What is to be stored of the run before that.
             once: Keys of tasks that must not be done twice: what a dead owner left running of them is blocked.
 
@@ -212,7 +214,7 @@ class Execution:
                 save_in(tx, self.ledger, edit, self.ledger.clock.now())
                 run = tx.run(self.run_id)
             self._lapse(tx, once)
-            self._take_up(tx, run, named, only=only, reopen=reopen)
+            self._take_up(tx, run, named, only=only, reopen=reopen, retry=retry)
             self._own(tx, run, worker.id)
             return self._turn(tx, pick, (), self.ledger.clock.now())
 
@@ -249,12 +251,15 @@ class Execution:
         tx.apply([(change, mark) for change in lapses])
         tx.apply([(decide(change.after, _ASK_FIRST, now), mark) for change in lapses if change.task.key in once])
 
-    def _take_up(self, tx: Transaction, run: Run, named: Collection[str], *, only: bool, reopen: bool) -> None:
+    def _take_up(
+        self, tx: Transaction, run: Run, named: Collection[str], *, only: bool, reopen: bool, retry: bool
+    ) -> None:
         now, mark = self.ledger.clock.now(), Mark(self.ledger.actor)
         if run.started_at is None and not only:
             return
-        statuses = ["failed", *(["cancelled"] if run.cancelled_at else []), *(["skipped"] if reopen else [])]
-        tasks = tx.tasks("tasks_of_run_in", run_id=run.id, statuses=json.dumps(statuses + ["pending"] * only))
+        asked = {"failed": retry, "cancelled": run.cancelled_at is not None, "skipped": reopen, "pending": only}
+        statuses = [status for status, wanted in asked.items() if wanted]
+        tasks = tx.tasks("tasks_of_run_in", run_id=run.id, statuses=json.dumps(statuses))
         if not only:
             tasks += tx.tasks("used_budgets_of_run", run_id=run.id)
         wanted = set(named)

@@ -16,7 +16,7 @@ from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import Conflict, Held, NotFound
 from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, decide
 from tasktrail.model.reference import MAX_RUN_ID_CHARS, check_run_id
-from tasktrail.model.run import Kind, Run, RunStatus, check_cancel
+from tasktrail.model.run import Kind, Run, RunStatus, check_cancel, check_pause
 from tasktrail.model.scrub import scrub_text
 from tasktrail.model.task import Task
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
@@ -256,6 +256,30 @@ class Ledger:
             return tx.settled(run_id)
 
         return self.commit(work)
+
+    def pause_run(self, run_id: int, reason: str | None = None) -> Run:
+        """Let nothing new start in a run that is not over; what runs is finished. Repeating it changes nothing."""
+        reason = self.clean_text(reason)
+
+        def work(tx: Transaction) -> Run:
+            check_pause(tx.run(run_id))
+            return self._flag_paused(tx, run_id, True, reason)
+
+        return self.commit(work)
+
+    def unpause_run(self, run_id: int) -> Run:
+        """Let steps start again; a run that is not paused stays as it is."""
+        return self.commit(lambda tx: self._flag_paused(tx, run_id, False, None))
+
+    def _flag_paused(self, tx: Transaction, run_id: int, paused: bool, note: str | None) -> Run:
+        run, now = tx.run(run_id), self.clock.now()
+        if bool(run.paused) != paused:
+            verb = "pause" if paused else "unpause"
+            changes = json.dumps({"paused": [run.paused, int(paused)]})
+            tx.record_run(run_id, verb, now, self.actor, changes=changes, note=note)
+            tx.set_run(run_id, paused=int(paused), updated_at=now)
+            tx.settle()
+        return tx.settled(run_id)
 
     def note(self, task: Task, text: str) -> None:
         """Append a note to a task's history."""

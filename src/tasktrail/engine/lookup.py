@@ -167,6 +167,18 @@ def names_like(ledger: Ledger, prefix: str, limit: int = 50) -> list[str]:
     return [str(row[1]) for row in rows]
 
 
+def tasks_like(ledger: Ledger, prefix: str, limit: int = 50) -> list[str]:
+    """Return references of steps that start so, in order; the run before the colon must be written out.
+
+    Raises:
+        NotFound, Ambiguous: As for `find_run`.
+    """
+    name, _, key = prefix.partition(":")
+    run = find_run(ledger, name)
+    rows = ledger.store.read(lambda tx: tx.rows("states_of_run", run_id=run.id))
+    return [f"{name}:{row[1]}" for row in rows if str(row[1]).startswith(key)][:limit]
+
+
 def _the_run(tx: Transaction, reference: Reference, kind: Kind | None = None) -> Run:
     runs = _runs(tx, reference)
     if len(runs) > 1 and kind is not None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tasktrail.engine.expansion import SURPLUS
 from tasktrail.engine.ledger import Ledger, check_lease
-from tasktrail.model.errors import NotFound
+from tasktrail.engine.lookup import check_step, task_reference
+from tasktrail.model.errors import NotFound, WrongState
 from tasktrail.model.graph import Need, downstream
 from tasktrail.model.lifecycle import Ask, Verb, decide
-from tasktrail.model.run import Run
+from tasktrail.model.run import STOPPING_KINDS, Run
 from tasktrail.model.task import Status, Task
 from tasktrail.store.transaction import Mark, Transaction
 
@@ -68,3 +70,85 @@ def _with_dependants(tx: Transaction, run: Run, tasks: Collection[Task], starts:
     chosen = {str(task.id) for task in starts}
     chosen.update(downstream([str(task.id) for task in tasks], needs, *chosen))
     return [task for task in tasks if str(task.id) in chosen]
+
+
+# what failed
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """A run, and those of its failed tasks that are to be done again."""
+
+    run: Run
+    tasks: Sequence[Task]
+
+
+def failures_of_run(ledger: Ledger, run: Run, names: Collection[str] = ()) -> Failures:
+    """Return the failed tasks of a run.
+
+    Args:
+        names: Only these: a step with its parts (`parse`), or one part (`parse#3`). Empty means all.
+
+    Raises:
+        NotFound: The run has no such step.
+        WrongState: Nothing of a step failed, or another step that failed would stop the run all the same.
+    """
+    tasks = ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))
+    failed = [task for task in tasks if task.status == "failed"]
+    for name in names:
+        own = [task for task in tasks if is_named(task, (name,))]
+        if not own:
+            check_step(ledger, run, name, "tasktrail retry {run}:{step}")
+        if not any(task.status == "failed" for task in own):
+            what = f"task {name} is {own[0].status}; retry needs failed"
+            raise WrongState(what, hint=f"tasktrail retry {run.name} --from {name}")
+    chosen = [task for task in failed if not names or is_named(task, names)]
+    stopping = [task for task in failed if task.critical and task not in chosen]
+    if stopping and run.kind in STOPPING_KINDS:
+        other = task_reference(run.name, stopping[0])
+        words = f"task {task_reference('', stopping[0])[1:]} failed too, and stops the run"
+        raise WrongState(words, hint=f"tasktrail retry {run.name}; or: tasktrail skip {other}")
+    return Failures(run, chosen)
+
+
+def is_named(task: Task, names: Collection[str]) -> bool:
+    """Whether one of these is the task's own name, or that of its step."""
+    return task.key in names or task_reference("", task)[1:] in names
+
+
+def all_failures(ledger: Ledger, *, since: int | None = None, workflow: str | None = None) -> list[Failures]:
+    """Return the failed tasks of all runs that code executes and nobody called off, the oldest run first.
+
+    Args:
+        since: Only what failed from then on, microseconds UTC.
+        workflow: Only in runs of this workflow.
+    """
+
+    def work(tx: Transaction) -> list[Failures]:
+        runs = tx.runs("runs_with_failures", workflow=workflow)
+        found = (Failures(run, _failed_since(tx, run, since)) for run in runs)
+        return [one for one in found if one.tasks]
+
+    return ledger.store.read(work)
+
+
+def _failed_since(tx: Transaction, run: Run, since: int | None) -> list[Task]:
+    failed = tx.tasks("tasks_of_run_in", run_id=run.id, statuses='["failed"]')
+    return [task for task in failed if since is None or (task.completed_at or 0) >= since]
+
+
+def retry_tasks(ledger: Ledger, failures: Failures) -> Run:
+    """Give failed tasks a fresh budget and let them start again; one that moved meanwhile is left alone."""
+    wanted = {task.id: task.version for task in failures.tasks}
+
+    def work(tx: Transaction) -> Run:
+        now, mark = ledger.clock.now(), Mark(ledger.actor)
+        failed = tx.tasks("tasks_of_run_in", run_id=failures.run.id, statuses='["failed"]')
+        again = [task for task in failed if wanted.get(task.id) == task.version]
+        tx.apply([(decide(task, Ask("retry"), now), mark) for task in again])
+        if again:
+            tx.set_run(failures.run.id, cancelled_at=None)
+        tx.settle()
+        return tx.settled(failures.run.id)
+
+    return ledger.commit(work)

@@ -61,11 +61,13 @@ class Runner:
     Args:
         ledger: Where the run lives.
         run_id: Row id of the run.
+        retry: Whether what stands failed is tried again.
     """
 
-    def __init__(self, ledger: Ledger, run_id: int, plan: Plan) -> None:
+    def __init__(self, ledger: Ledger, run_id: int, plan: Plan, *, retry: bool = True) -> None:
         self._ledger = ledger
         self._plan = plan
+        self._retry = retry
         self._execution = Execution(ledger, run_id, self._code_version)
         self._running: dict[int, _Running] = {}
         self._answers: list[Answer] = []
@@ -105,7 +107,6 @@ class Runner:
         self._cancelled = True
         for running in list(self._running.values()):
             self._take_away(running)
-        self._loop.call_later(self._plan.grace_s, self._abandon)
         self._woken.set()
 
     # the loop
@@ -114,8 +115,9 @@ class Runner:
         plan = self._plan
         named = plan.steps if plan.order is None else plan.order
         return self._execution.begin(
-            named, self._pick, only=plan.only, reopen=plan.only, edit=plan.edit, once=plan.once, patience_s=patience_s
-        )
+            named, self._pick, only=plan.only, reopen=plan.only, retry=self._retry, edit=plan.edit, once=plan.once,
+            patience_s=patience_s,
+        )  # fmt: skip
 
     async def _drive(self, turn: Turn) -> Run:
         while True:
@@ -421,13 +423,15 @@ class Runner:
             running.task.cancel()
 
     def _take_away(self, running: _Running) -> None:
-        """Somebody else ended the attempt: the step is told, and what it answers is late."""
-        running.answered = True
-        self._stop(running)
+        """Somebody else ended the attempt: the step is told, given a moment, and what it answers is late."""
+        if not running.answered:
+            running.answered = True
+            self._stop(running)
+            self._loop.call_later(self._plan.grace_s, self._abandon, running)
 
-    def _abandon(self) -> None:
-        """Steps that do not listen are left alone; a thread cannot be ended."""
-        for running in list(self._running.values()):
+    def _abandon(self, running: _Running) -> None:
+        """A step that does not listen is left alone; a thread cannot be ended, and must not hold up the run."""
+        if self._running.get(running.claim.task.id) is running:
             _log.warning("step %s does not stop; its answer will be void", running.step.key)
             self._forget(running)
 

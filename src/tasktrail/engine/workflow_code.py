@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from tasktrail.engine.commands import Command, call_of, check, execute
+from tasktrail.engine.context import StepContext
+from tasktrail.engine.printed import printing
 from tasktrail.engine.steps import Step, step
 from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import upstream
+from tasktrail.model.path import Template
 from tasktrail.model.workflow import StepSpec, Workflow
 
 Functions = Mapping[str, Callable[..., Any]]
@@ -36,7 +43,7 @@ def code_of(workflow: Workflow, folder: Path, functions: Functions | None = None
         known = [*upstream(needs, needs, spec.id), *workflow.params, "params", "run"]
         known += _OF_PARTS if spec.for_each is not None else ()
         try:
-            steps[spec.id] = _step(spec, folder, known, functions or {})
+            steps[spec.id] = _step(workflow, spec, folder, known, functions or {})
         except BadInput as error:
             faults.append(error)
     if faults:
@@ -44,9 +51,11 @@ def code_of(workflow: Workflow, folder: Path, functions: Functions | None = None
     return steps
 
 
-def _step(spec: StepSpec, folder: Path, known: Sequence[str], functions: Functions) -> Step:
+def _step(workflow: Workflow, spec: StepSpec, folder: Path, known: Sequence[str], functions: Functions) -> Step:
+    if spec.run is not None:
+        return _command(spec, {**workflow.env, **spec.env}, folder)
     if spec.call is None:
-        return _command(spec, folder, known) if spec.run is not None else _person(spec)
+        return _person(spec)
     function = functions.get(spec.id) or imported(spec.call, folder, spec.id)
     return step(spec.id, function, [*spec.arguments, *known], "neither a step that it needs nor a param is called so")
 
@@ -56,8 +65,39 @@ def _person(spec: StepSpec) -> Step:
     return Step(spec.id, lambda: None, False, {}, False, None)
 
 
-def _command(spec: StepSpec, folder: Path, known: Sequence[str]) -> Step:
-    raise BadInput(f"step {spec.id}: commands come next")
+def _command(spec: StepSpec, env: Mapping[str, str], folder: Path) -> Step:
+    """A command gets results by the file TASKTRAIL_INPUT, and what its arguments and variables name in their place."""
+    assert spec.run is not None
+    program = Command(spec.run if isinstance(spec.run, str) else tuple(map(str, spec.run)), folder=folder)
+    if not any(Template.parse(part).roots for part in program.argument_list[:1]):
+        check(program)
+    parts = (*env.values(), *(() if isinstance(spec.run, str) else spec.run))
+    wants = dict.fromkeys([*(need.key for need in spec.needs), *(root for part in parts for root in _roots(part))])
+    wants |= dict.fromkeys(("params", *(_OF_PARTS if spec.for_each is not None else ())))
+
+    async def work(ctx: StepContext, **values: object) -> object:
+        run = spec.run if isinstance(spec.run, str) else tuple(_text(part, values) for part in spec.run or ())
+        command = Command(run, {name: _text(text, values) for name, text in env.items()}, folder)
+        printed = printing.get()
+        call = replace(call_of(ctx), results=values)
+        return await execute(command, call, printed.write if printed else _drop)
+
+    version = hashlib.sha256(json.dumps([spec.run, dict(env)]).encode()).hexdigest()[:12]
+    return Step(spec.id, work, True, {name: name for name in wants}, True, version, ends_when_told=True)
+
+
+def _roots(text: str) -> tuple[str, ...]:
+    return Template.parse(text).roots
+
+
+def _text(text: str, values: Mapping[str, object]) -> str:
+    """Return a part of a command: what is no text goes in as JSON."""
+    found = Template.parse(text).fill(values)
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def _drop(_stream: int, _text: str) -> None:
+    """Nobody keeps what it prints."""
 
 
 def imported(call: str, folder: Path, step_id: str) -> Callable[..., Any]:

@@ -11,7 +11,6 @@ from tasktrail.engine.additions import check_tasks
 from tasktrail.engine.drafts import TaskEdit, define
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.values import json_text
-from tasktrail.formats.workflow_plan import workflow_differences, workflow_from_dict, workflow_hash, workflow_to_dict
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, NotFound
 from tasktrail.model.lifecycle import Ask, decide
@@ -19,6 +18,8 @@ from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import Param, ParamType, StepSpec, Workflow
+from tasktrail.model.workflow_differences import workflow_differences
+from tasktrail.model.workflow_record import workflow_from_dict, workflow_hash, workflow_to_dict
 from tasktrail.store.transaction import Mark, Transaction
 
 _KIND: Final = "workflow"

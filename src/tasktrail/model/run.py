@@ -109,6 +109,19 @@ def check_cancel(run: Run) -> None:
         )
 
 
+def check_pause(run: Run) -> None:
+    """Refuse to pause a run in which nothing could start anyway.
+
+    Raises:
+        WrongState: It is over.
+    """
+    if run.status in OVER:
+        raise WrongState(
+            f"run {run.name} is {run.status}; pause needs a run that is not over",
+            hint=f"tasktrail run dag --status {run.name}",
+        )
+
+
 def roll_up(
     counts: Mapping[Status, int], *, moved: bool, stopped: bool, cancelled: bool, unreachable: int = 0
 ) -> RunStatus:

@@ -57,6 +57,16 @@ WHERE (:kind IS NULL OR kind = :kind)
 ORDER BY id DESC
 LIMIT :limit
 
+-- name: runs_with_failures
+-- Of runs that code executes those in which something stands failed and that nobody called off.
+SELECT {run_columns}
+FROM run
+WHERE n_failed > 0
+  AND cancelled_at IS NULL
+  AND kind IN ('dag', 'job')
+  AND (:workflow IS NULL OR workflow = :workflow)
+ORDER BY id
+
 -- name: names_taken
 -- Which of the names that start alike are taken.
 SELECT name

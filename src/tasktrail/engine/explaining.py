@@ -1,0 +1,284 @@
+"""Why nothing is running, or why this did not start: one sentence each, the most important first, and what to type."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final, Literal
+
+from tasktrail.engine.situation import Situation
+from tasktrail.model.run import OVER
+from tasktrail.model.task import Task
+
+Cause = Literal[
+    "completed", "cancelled", "stopped", "declared", "failed", "skipped", "paused", "not_begun", "unowned", "blocked",
+    "in_progress", "retrying", "ready", "waiting", "missing", "unreachable",
+]  # fmt: skip
+_NAMED: Final = 5
+"""More tasks that stand alike are counted, not spelt out."""
+_EXECUTED: Final = ("dag", "job")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something stands as it does.
+
+    Args:
+        text: One sentence without its full stop, and without the times.
+        command: What to type next; None when there is nothing to do.
+        tasks: References of the tasks that it is about.
+        since: When it began, microseconds UTC.
+        until: When it ends by itself.
+    """
+
+    cause: Cause
+    text: str
+    command: str | None = None
+    tasks: Sequence[str] = ()
+    since: int | None = None
+    until: int | None = None
+
+
+def explain_run(seen: Situation) -> list[Reason]:
+    """Return why a run stands where it stands."""
+    rules = (_of_the_end, _of_the_run, _of_owner, _of_blocked, _of_running, _of_retries, _of_ready, _of_waiting)
+    return list(chain.from_iterable(rule(seen) for rule in rules))
+
+
+def explain_task(seen: Situation, task: Task) -> list[Reason]:
+    """Return why a task stands where it stands; of one that waits the root causes, not the chain to them."""
+    if task.status != "pending":
+        return [_standing(seen, task)]
+    if task.unreachable:
+        return list(_of_roots(seen, task, dead=True))
+    held = list(_of_the_run(seen))
+    if task.unmet:
+        return [*held, *_of_roots(seen, task, dead=False)]
+    if seen.waits_for_time(task):
+        return [*held, _retry(seen, task), *_of_owner(seen)]
+    return [*held, *_of_owner(seen)] or [_free(seen, [task])]
+
+
+# the run
+
+
+def _of_the_end(seen: Situation) -> Iterator[Reason]:
+    run = seen.run
+    if run.status not in OVER or run.cancelled_at is not None or run.stopped:
+        return
+    if run.status == "completed":
+        yield Reason("completed", f"run {seen.reference} is completed, nothing is left to do", since=run.finished_at)
+    elif run.declared_status is not None:
+        words = f": {_line(run.declared_error)}" if run.declared_error else ""
+        yield Reason("declared", f"run {seen.reference} as a whole is {run.status}{words}", _resume(seen))
+    yield from _some(seen, _with_status(seen, "failed"), _standing)
+
+
+def _of_the_run(seen: Situation) -> Iterator[Reason]:
+    """What keeps every task of a run from starting."""
+    run = seen.run
+    if run.cancelled_at is not None:
+        yield Reason("cancelled", f"run {seen.reference} was cancelled", _resume(seen), since=run.cancelled_at)
+    if run.stopped:
+        stopping = [task for task in _with_status(seen, "failed") if task.critical]
+        yield from _some(seen, stopping, _stop)
+    if run.paused and run.status not in OVER:
+        yield Reason(
+            "paused", f"run {seen.reference} is paused, nothing new starts", f"tasktrail resume {seen.reference}"
+        )
+
+
+def _of_owner(seen: Situation) -> Iterator[Reason]:
+    """Whether somebody is missing who executes what could be executed."""
+    run = seen.run
+    if seen.owner or run.kind not in _EXECUTED or not _may_start(seen):
+        return
+    if run.started_at is None:
+        yield Reason("not_begun", f"run {seen.reference} has not begun", _resume(seen))
+        return
+    if not any(task.status == "in_progress" or (task.status == "pending" and not task.unmet) for task in seen.tasks):
+        return
+    yield Reason("unowned", f"nobody executes run {seen.reference}", _resume(seen), since=run.updated_at)
+
+
+def _of_blocked(seen: Situation) -> Iterator[Reason]:
+    if _may_start(seen):
+        blocked = [task for task in _with_status(seen, "blocked") if not task.unreachable]
+        yield from _some(seen, blocked, _standing)
+
+
+def _of_running(seen: Situation) -> Iterator[Reason]:
+    yield from _some(seen, _with_status(seen, "in_progress"), _standing)
+
+
+def _of_retries(seen: Situation) -> Iterator[Reason]:
+    if _may_start(seen):
+        waiting = [task for task in seen.tasks if seen.waits_for_time(task)]
+        yield from _some(seen, sorted(waiting, key=lambda task: task.not_before or 0), _retry)
+
+
+def _of_ready(seen: Situation) -> Iterator[Reason]:
+    ready = [task for task in seen.tasks if seen.is_due(task)]
+    if ready and _may_start(seen) and (seen.owner or seen.run.kind not in _EXECUTED):
+        yield _free(seen, ready)
+
+
+def _of_waiting(seen: Situation) -> Iterator[Reason]:
+    """In numbers: what they wait for was said before."""
+    pending = _with_status(seen, "pending")
+    waiting = [task for task in pending if task.unmet and not task.unreachable]
+    if waiting and _may_start(seen):
+        yield _many(seen, "waiting", waiting, "waits for what it needs", "wait for what they need")
+    dead = [task for task in (*pending, *_with_status(seen, "blocked")) if task.unreachable]
+    if dead and not seen.run.stopped and seen.run.cancelled_at is None:
+        yield _many(seen, "unreachable", dead, "can no longer start", "can no longer start")
+
+
+def _may_start(seen: Situation) -> bool:
+    return seen.run.accepts_starts and seen.run.status not in OVER
+
+
+# one task
+
+
+def _standing(seen: Situation, task: Task) -> Reason:
+    """Why a task that does not wait stands where it stands."""
+    name, about = seen.name(task), (seen.refer(task),)
+    words = f": {_line(task.reason)}" if task.reason else ""
+    if task.status == "failed":
+        retry = _command("retry", seen, task)
+        return Reason("failed", f"{name} failed: {_error(task)}", retry, about, task.completed_at)
+    if task.status == "blocked":
+        complete = _command("complete", seen, task)
+        return Reason("blocked", f"{name} waits for a person{words}", complete, about)
+    if task.status == "in_progress":
+        return _running(seen, task)
+    if task.status == "completed":
+        return Reason("completed", f"{name} is completed", None, about, task.completed_at)
+    again = _command("reopen", seen, task) if seen.run.cancelled_at is None else _resume(seen)
+    cause: Cause = "skipped" if task.status == "skipped" else "cancelled"
+    return Reason(cause, f"{name} is {cause}{words}", again, about, task.completed_at)
+
+
+def _running(seen: Situation, task: Task) -> Reason:
+    since, actor = seen.began.get(task.id, (task.started_at, "somebody"))
+    name, about = seen.name(task), (seen.refer(task),)
+    if seen.run.kind in _EXECUTED and task.worker_id is not None and seen.owner is None:
+        words = f"{name} was in progress when its process ended; it starts again with the run"
+        return Reason("unowned", words, _resume(seen), about, since)
+    by = seen.owner if task.worker_id is not None and task.worker_id == seen.run.worker_id else actor
+    return Reason("in_progress", f"{name} is in progress, by {by}", None, about, since)
+
+
+def _stop(seen: Situation, task: Task) -> Reason:
+    words = f"{seen.name(task)} failed, and stops the run: {_error(task)}"
+    return Reason("stopped", words, _command("retry", seen, task), (seen.refer(task),), task.completed_at)
+
+
+def _retry(seen: Situation, task: Task) -> Reason:
+    words = f"is tried again after {_error(task)}" if task.retrying else "waits for its time"
+    return Reason("retrying", f"{seen.name(task)} {words}", None, (seen.refer(task),), until=task.not_before)
+
+
+def _free(seen: Situation, ready: Sequence[Task]) -> Reason:
+    if seen.owner:
+        return _many(seen, "ready", ready, "starts when a place is free", "start when a place is free")
+    return _many(seen, "ready", ready, "can be started", "can be started")
+
+
+# what a task waits for
+
+
+def _of_roots(seen: Situation, task: Task, *, dead: bool) -> Iterator[Reason]:
+    roots, missing = _roots(seen, task)
+    if dead:
+        ended = [root for root in roots if root.status in ("failed", "cancelled", "skipped")]
+        yield from _some(seen, ended, lambda _, root: _unreachable(seen, task, root))
+        return
+    for key in missing:
+        yield Reason("missing", f"{seen.name(task)} needs {key}, which does not exist", None, (seen.refer(task),))
+    acting = [root for root in roots if not seen.is_due(root)]
+    yield from _some(seen, acting, lambda _, root: _waits_for(seen, task, root))
+    ready = [root for root in roots if seen.is_due(root)]
+    if ready:
+        them = _many(seen, "waiting", ready, "is ready to start", "are ready to start")
+        yield Reason("waiting", f"{seen.name(task)} waits for others: {them.text}", None, them.tasks)
+        yield from _of_owner(seen)
+
+
+def _roots(seen: Situation, task: Task) -> tuple[list[Task], list[str]]:
+    """Walk up the needs that are not met: where the walk ends are tasks that wait for no other, and missing ones."""
+    roots: dict[int, Task] = {}
+    missing: dict[str, None] = {}
+    known, front = {task.id}, [task]
+    while front:
+        for edge in seen.needs.get(front.pop().id, ()):
+            needed = seen.by_id.get(edge.needed_id) if edge.needed_id is not None else None
+            if needed is None:
+                missing[edge.key] = None
+            elif seen.is_unmet(edge) and needed.id not in known:
+                known.add(needed.id)
+                if needed.status == "pending" and needed.unmet:
+                    front.append(needed)
+                else:
+                    roots[needed.id] = needed
+    return sorted(roots.values(), key=lambda one: (one.position, one.map_index)), list(missing)
+
+
+def _waits_for(seen: Situation, task: Task, root: Task) -> Reason:
+    own = _retry(seen, root) if root.status == "pending" else _standing(seen, root)
+    text = f"{seen.name(task)} waits: {own.text}"
+    return Reason(own.cause, text, own.command, own.tasks, own.since, own.until)
+
+
+def _unreachable(seen: Situation, task: Task, root: Task) -> Reason:
+    own = _standing(seen, root)
+    return Reason("unreachable", f"{seen.name(task)} cannot start: {own.text}", own.command, own.tasks, own.since)
+
+
+# words
+
+
+def _some(seen: Situation, tasks: Sequence[Task], reason: Callable[[Situation, Task], Reason]) -> Iterator[Reason]:
+    """A reason for each of the first tasks; the others are counted by how they stand."""
+    yield from (reason(seen, task) for task in tasks[:_NAMED])
+    rest = tasks[_NAMED:]
+    for status, number in Counter(task.status for task in rest).items():
+        first = reason(seen, next(task for task in rest if task.status == status))
+        refs = [seen.refer(task) for task in rest if task.status == status]
+        yield Reason(first.cause, f"… and {number:,} more", None, refs)
+
+
+def _many(seen: Situation, cause: Cause, tasks: Sequence[Task], one: str, several: str) -> Reason:
+    refs = [seen.refer(task) for task in tasks]
+    if len(tasks) == 1:
+        return Reason(cause, f"{seen.name(tasks[0])} {one}", None, refs)
+    names = ", ".join(seen.name(task) for task in tasks[:_NAMED])
+    more = ", …" if len(tasks) > _NAMED else ""
+    return Reason(cause, f"{len(tasks):,} steps {several}: {names}{more}", None, refs)
+
+
+def _with_status(seen: Situation, status: str) -> list[Task]:
+    return [task for task in seen.tasks if task.status == status]
+
+
+def _error(task: Task) -> str:
+    parts: Iterable[str] = (task.error_type or "", _line(task.error))
+    return ": ".join(part for part in parts if part) or "no reason given"
+
+
+def _line(text: str | None) -> str:
+    return next((line.strip() for line in (text or "").splitlines() if line.strip()), "")
+
+
+def _command(verb: str, seen: Situation, task: Task) -> str:
+    return f"tasktrail {verb} {shlex.quote(seen.refer(task))}"
+
+
+def _resume(seen: Situation) -> str | None:
+    """Code that only a script has cannot be found again; people and agents resume their runs by working on them."""
+    run = seen.run
+    return f"tasktrail resume {seen.reference}" if run.target or run.kind not in _EXECUTED else None

@@ -1,0 +1,98 @@
+"""A run with its tasks, what they need and who executes it, on one snapshot: what explanations and drawings go by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.lookup import owners, run_reference, shared_names, task_reference
+from tasktrail.model.run import Run
+from tasktrail.model.task import FINAL, Status, Task
+from tasktrail.store.transaction import Transaction, met_by
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A need: the row id of what is needed, None when the run has no such task."""
+
+    key: str
+    needed_id: int | None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where a run stands.
+
+    Args:
+        reference: How the run is written.
+        needs: What each task needs, by row id.
+        owner: Who executes the run now, in words.
+        began: By row id of the tasks in progress: when the attempt began, and who began it.
+        now: Microseconds UTC.
+    """
+
+    run: Run
+    reference: str
+    tasks: Sequence[Task]
+    needs: Mapping[int, Sequence[Edge]] = field(default_factory=dict)
+    owner: str | None = None
+    began: Mapping[int, tuple[int, str]] = field(default_factory=dict)
+    now: int = 0
+
+    @cached_property
+    def by_id(self) -> dict[int, Task]:
+        """The tasks by row id."""
+        return {task.id: task for task in self.tasks}
+
+    @cached_property
+    def met_by(self) -> frozenset[Status]:
+        """The statuses that meet a need."""
+        return met_by(self.run.kind)
+
+    def name(self, task: Task) -> str:
+        """Return what a task is called within its run."""
+        return task_reference("", task)[1:]
+
+    def refer(self, task: Task) -> str:
+        """Return how a task is written."""
+        return task_reference(self.reference, task)
+
+    def is_due(self, task: Task) -> bool:
+        """Whether nothing of the task's own keeps it from starting."""
+        return task.status == "pending" and not task.unmet and (task.not_before or 0) <= self.now
+
+    def waits_for_time(self, task: Task) -> bool:
+        """Whether only its time has to come."""
+        return task.status == "pending" and not task.unmet and (task.not_before or 0) > self.now
+
+    def is_unmet(self, edge: Edge) -> bool:
+        """Whether a need is not met now; one on a task that does not exist never is."""
+        needed = self.by_id.get(edge.needed_id) if edge.needed_id is not None else None
+        if needed is None:
+            return True
+        if edge.optional and (needed.status in FINAL or needed.unreachable):
+            return False
+        return needed.status not in self.met_by
+
+
+def situation(ledger: Ledger, run: Run) -> Situation:
+    """Read where a run stands now."""
+    owner = owners(ledger, [run]).get(run.id)
+
+    def work(tx: Transaction) -> Situation:
+        current = tx.run(run.id)
+        reference = run_reference(current, shared_names(tx, [current]))
+        tasks = tx.tasks("tasks_of_run", run_id=run.id)
+        needs: dict[int, list[Edge]] = {}
+        for task_id, key, needed_id, optional in tx.rows("needs_of_run", run_id=run.id):
+            edge = Edge(str(key), int(str(needed_id)) if needed_id is not None else None, bool(optional))
+            needs.setdefault(int(str(task_id)), []).append(edge)
+        active = (task for task in tasks if task.status == "in_progress")
+        last = {task.id: tx.attempts("attempts_of_task", task_id=task.id)[-1] for task in active if task.open_attempt}
+        began = {task_id: (attempt.started_at, attempt.actor or "somebody") for task_id, attempt in last.items()}
+        return Situation(current, reference, tasks, needs, owner, began, ledger.clock.now())
+
+    return ledger.store.read(work)
