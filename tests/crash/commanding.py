@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tasktrail.engine.commands import Command, command_step
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.runner import Plan, Runner
+from tasktrail.engine.plan import Plan
+from tasktrail.engine.runner import Runner
 from tasktrail.engine.watchdog import watchdog
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.store.opening import open_store

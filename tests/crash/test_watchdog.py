@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.runner import Plan, Runner
+from tasktrail.engine.plan import Plan
+from tasktrail.engine.runner import Runner
 from tasktrail.engine.steps import step
 from tasktrail.engine.watchdog import Watchdog
 from tasktrail.store.opening import open_store

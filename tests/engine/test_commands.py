@@ -17,7 +17,8 @@ from tasktrail.engine.commands import LARGEST_RESULT_BYTES, Call, Command, Comma
 from tasktrail.engine.failures import StepLost, names_of
 from tasktrail.engine.lookup import Found
 from tasktrail.engine.output import OutputReader
-from tasktrail.engine.runner import Plan, Runner
+from tasktrail.engine.plan import Plan
+from tasktrail.engine.runner import Runner
 from tasktrail.engine.watchdog import watchdog
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.errors import BadInput
@@ -388,7 +389,7 @@ async def test_many_at_once(tmp_path: Path):
 async def run_of(engine: Engine, run_id: int, **commands: str | tuple[str, ...]) -> Run:
     """Execute a run whose steps are commands."""
     steps = {key: command_step(key, Command(arguments), 0.2) for key, arguments in commands.items()}
-    runner = Runner(engine.ledger, run_id, Plan(steps, sleep=engine.clock.sleep))
+    runner = Runner(engine.ledger, run_id, Plan(steps))
     return await asyncio.wait_for(runner.execute(), SOON_S)
 
 

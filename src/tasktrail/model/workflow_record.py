@@ -205,7 +205,8 @@ _PARAM: Final = {
     "type": _choice(PARAM_TYPES), "default": _Kind(lambda value: True), "required": _FLAG, "description": _TEXT,
 }  # fmt: skip
 _STEP: Final = {
-    "id": _TEXT, "run": _list_or_text(_is_text), "call": _TEXT, "manual": _TEXT, "title": _TEXT,
+    "id": _TEXT, "run": _list_or_text(_is_text), "call": _TEXT, "manual": _TEXT,
+    "arguments": _mapping_of(lambda value: True), "title": _TEXT,
     "needs": _Kind(_is_list, _write_needs, _read_needs), "for_each": _list_or_text(lambda value: True), "when": _TEXT,
     "retry": _Kind(_is_mapping, _write_retry, _read_retry), "timeout_ms": _WHOLE, "critical": _FLAG,
     "priority": _WHOLE, "queue": _TEXT, "limits": _mapping_of(_is_whole), "env": _mapping_of(_is_text),
