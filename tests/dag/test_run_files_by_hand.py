@@ -211,6 +211,48 @@ def test_a_change_by_hand_leaves_pending_what_is_only_shown_as_skipped(store: DA
     assert [task.status for task in tasks(store)] == ["failed", "pending", "pending"]
 
 
+async def test_a_stopped_run_that_is_set_going_by_one_word_still_reaches_what_it_shows_as_skipped(
+    store: DAGRunStore,
+) -> None:
+    """The person who writes `running` at the top has not skipped anything, however often the file is edited then."""
+    run = made(store)
+    run.steps["fetch"].start()
+    run.steps["fetch"].fail("boom")
+    store.update(run)
+    by_hand(store, lambda data: data.update(status="running"))
+    got(store)
+    by_hand(store, lambda data: data["steps"]["fetch"].update(status="success"))
+    assert [task.status for task in tasks(store)] == ["completed", "pending", "pending"]
+    recording = Recording()
+
+    await executed(store, recording)
+
+    assert recording.ran == ["load", "save"]
+
+
+def test_a_reason_beside_a_step_that_is_only_shown_as_skipped_skips_it(store: DAGRunStore) -> None:
+    run = made(store)
+    run.steps["fetch"].start()
+    run.steps["fetch"].fail("boom")
+    store.update(run)
+
+    by_hand(store, lambda data: data["steps"]["save"].update(metadata={"skip_reason": "not needed"}))
+
+    assert [(task.status, task.reason) for task in tasks(store)][1:] == [("pending", None), ("skipped", "not needed")]
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["false is removed", "true is made false"])
+def test_whether_a_step_is_critical_can_be_changed_by_hand(store: DAGRunStore, said: bool) -> None:
+    run = new_run()
+    run.steps["load"].metadata["critical"] = not said
+    store.create(run)
+
+    by_hand(store, lambda data: data["steps"]["load"].update(critical=False) if not said
+            else data["steps"]["load"].pop("critical"))  # fmt: skip
+
+    assert got(store).steps["load"].metadata["critical"] is said
+
+
 async def test_a_step_that_was_set_back_by_hand_is_executed_again(store: DAGRunStore) -> None:
     recording = Recording()
     await executed(store, recording)

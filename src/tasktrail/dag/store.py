@@ -395,6 +395,7 @@ def _task_picture(key: str, step: DAGStepState) -> TaskPicture:
     metadata = {name: value for name, value in step.metadata.items() if name not in _DERIVED}
     values: dict[str, Value] = {
         "max_retries": step.max_retries,
+        "critical": None if step.metadata.get("critical", True) else 0,
         "tries": step.retry_count,
         "last_outcome": "error" if word is DAGStepStatus.RETRY else None,
         "started_at": stored(step.start_time),

@@ -16,7 +16,7 @@ from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
 from tasktrail.engine.ledger import Documented, Ledger, check_tasks, free_name
 from tasktrail.engine.values import NOTHING, encode_text, text_of
 from tasktrail.formats import codec
-from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPicture, differences
+from tasktrail.formats.picture import Codec, Differences, Picture, TaskChange, TaskPicture, differences
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import Busy, Conflict, NotFound, StoreError
 from tasktrail.model.reference import check_run_id
@@ -171,7 +171,7 @@ class Attachments:
         picture = codec(document.codec).load(reading.text, document.path)
         known = document.seen(reading.look, picture.to_json())
         old = Picture.from_json(document.written) if document.written else Picture(picture.name, picture.workflow)
-        found = differences(old, picture)
+        found = _meant(codec(document.codec), old, picture)
 
         def work(tx: Transaction) -> None:
             run = self._run(tx, document.id)
@@ -337,7 +337,7 @@ class Attachments:
             document = self._attach(tx, file, codec_name).seen(reading.look, picture.to_json())
             tasks = tuple(map(_draft, picture.tasks))
             draft = RunDraft(kind, picture.name, picture.workflow, tasks, metadata=picture.metadata)
-            run = self._make(tx, document, draft, picture)
+            run = self._make(tx, document, draft, codec(codec_name).standing(picture))
             documents.save(tx, document)
             return run
 
@@ -382,6 +382,16 @@ class Attachments:
         return runs[0] if runs else None
 
 
+def _meant(words: Codec, old: Picture, new: Picture) -> Differences:
+    """Return what somebody changed in a document: what only stands there as it did is no change, whatever is shown so.
+
+    A run that somebody sets going again by one word has its never-started steps still shown as they were.
+    """
+    found, before, after = differences(words.standing(old), words.standing(new)), old.by_key(), new.by_key()
+    changed = (change for change in found.changed if before[change.key] != after[change.key])
+    return replace(found, changed=tuple(changed))
+
+
 def _edit(task: Task, status: Status, said: Mapping[str, Value], metadata: str | None = None) -> TaskEdit:
     """Return what brings a task to where its document says it stands; nothing where it stands there already."""
     values = {name: _UNSAID.get(name) if value is None else value for name, value in said.items()}
@@ -419,6 +429,7 @@ def _draft(picture: TaskPicture) -> TaskDraft:
     max_retries = picture.values.get("max_retries")
     return TaskDraft(
         picture.key,
+        critical=picture.values.get("critical") != 0,
         max_retries=max_retries if isinstance(max_retries, int) else 3,
         metadata=picture.metadata,
     )

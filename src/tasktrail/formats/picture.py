@@ -129,6 +129,9 @@ class Codec(Protocol):
             BadInput: It cannot be read; every message begins with `where:line:column`.
         """
 
+    def standing(self, picture: Picture) -> Picture:
+        """Return where the run stands by what a document says: a word may be there for readers alone."""
+
     def write(self, text: str | None, picture: Picture, where: str = "the document") -> Writing:
         """Bring a text to what the picture says.
 

@@ -35,8 +35,10 @@ _FIRST: Final = (datetime.min - _NAIVE_EPOCH) // _MICROSECOND
 _LAST: Final = (datetime.max - _NAIVE_EPOCH) // _MICROSECOND
 _MAX_COUNT: Final = 2**31 - 1
 _COLUMNS: Final = (
-    "max_retries", "tries", "last_outcome", "started_at", "completed_at", "error", "reason", "output",
+    "max_retries", "critical", "tries", "last_outcome", "started_at", "completed_at", "error", "reason", "output",
 )  # fmt: skip
+_TRACES: Final = ("last_outcome", "started_at", "completed_at", "error", "reason")
+"""What tells of a step that somebody or something has dealt with it."""
 _DEFAULTS: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3}
 """What a step is taken to have when the file does not say it."""
 _RUN_TIMES: Final = ("updated_at", "started_at", "finished_at")
@@ -95,14 +97,26 @@ def format_moment(at: int) -> str:
 
 
 class RunJson:
-    """The codec `run-json@1`. Its tasks have the values max_retries, tries, last_outcome, started_at, completed_at,
-    error, reason (of a skipped one) and output; `last_outcome` is `error` for what the file calls retry."""
+    """The codec `run-json@1`. Its tasks have the values max_retries, critical (0; it is left out of others), tries,
+    last_outcome, started_at, completed_at, error, reason (of a skipped one) and output; `last_outcome` is `error` for
+    what the file calls retry."""
 
     name = "run-json@1"
 
     def load(self, text: str, where: str) -> Picture:
         """Return what the text says. See `Codec.load`."""
         return _read(json_edit.load(text, where), text, where)
+
+    def standing(self, picture: Picture) -> Picture:
+        """Return where the run stands by what its file says. See `Codec.standing`.
+
+        A step that never started is shown as skipped once the run is over. Nothing but its word says so, while one that
+        was skipped has a time or a reason. A run that completed has no such steps: there, the word is meant.
+        """
+        if not _shows_skips(picture):
+            return picture
+        tasks = (replace(task, status="pending") if _is_bare(task, "skipped") else task for task in picture.tasks)
+        return replace(picture, tasks=tuple(tasks))
 
     def write(self, text: str | None, picture: Picture, where: str = "the run file") -> Writing:
         """Bring a text to what the picture says. See `Codec.write`.
@@ -143,6 +157,13 @@ class _Object:
         if value is None or isinstance(value, str):
             return value
         self.refuse(name, "text")
+        return None
+
+    def flag(self, name: str) -> bool | None:
+        value = self.members.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        self.refuse(name, "true or false")
         return None
 
     def count(self, name: str) -> int | None:
@@ -269,6 +290,7 @@ def _step(key: str, value: object, faults: list[tuple[json_edit.Path, str]]) -> 
     reason = skip_reason if isinstance(skip_reason, str) else None
     values: dict[str, Value] = {
         "max_retries": step.count("max_retries"),
+        "critical": 0 if step.flag("critical") is False else None,
         "tries": step.count("retry_count"),
         "last_outcome": "error" if value.get("status") == "retry" else None,
         "started_at": step.moment("start_time"),
@@ -297,11 +319,18 @@ def _with_skips(picture: Picture) -> Picture:
     """A run that is over shows never-started tasks as skipped; in the store they are pending: a retry reaches them."""
     if picture.status not in OVER:
         return picture
-    tasks = tuple(
-        replace(task, status="skipped") if task.status == "pending" and "started_at" not in task.values else task
-        for task in picture.tasks
-    )
-    return replace(picture, tasks=tasks)
+    tasks = (replace(task, status="skipped") if _is_bare(task, "pending") else task for task in picture.tasks)
+    return replace(picture, tasks=tuple(tasks))
+
+
+def _shows_skips(picture: Picture) -> bool:
+    """Whether a bare `skipped` stands for a step that never started."""
+    return picture.status in OVER and picture.status != "completed"
+
+
+def _is_bare(task: TaskPicture, status: Status) -> bool:
+    """Whether nothing but this status is known of what was done with the task."""
+    return task.status == status and not any(name in task.values for name in _TRACES)
 
 
 def _said(task: TaskPicture) -> TaskPicture:
@@ -313,6 +342,8 @@ def _said(task: TaskPicture) -> TaskPicture:
         values.pop("completed_at", None)
     if status != "skipped":
         values.pop("reason", None)
+    if values.get("critical"):
+        del values["critical"]
     if "last_outcome" in values:
         del values["last_outcome"]
         if status == "pending" and has("last_outcome") in ("error", "timeout"):
@@ -324,7 +355,7 @@ def _said(task: TaskPicture) -> TaskPicture:
 
 
 def _words(picture: Picture) -> dict[str, object]:
-    return {**_run_words(picture), "steps": {task.key: _step_words(task) for task in picture.tasks}}
+    return {**_run_words(picture), "steps": {task.key: _new_step_words(task) for task in picture.tasks}}
 
 
 def _run_words(picture: Picture) -> dict[str, object]:
@@ -358,10 +389,17 @@ def _step_words(task: TaskPicture) -> dict[str, object]:
         "duration_seconds": _duration(has("started_at"), has("completed_at")),
         "retry_count": has("tries"),
         "max_retries": has("max_retries"),
+        "critical": has("critical") != 0,
         "error": has("error"),
         "result": None if output is None else json.loads(str(output)),
         "metadata": metadata if reason is None else {**metadata, "skip_reason": reason},
     }
+
+
+def _new_step_words(task: TaskPicture) -> dict[str, object]:
+    """A new step has the members of document 003, and says only of one that is not critical that it is not."""
+    words = _step_words(task)
+    return {name: value for name, value in words.items() if name != "critical" or not value}
 
 
 def _moment_word(at: Value) -> str | None:
@@ -382,8 +420,11 @@ def _changes(old: Picture, new: Picture) -> tuple[set[str], list[tuple[json_edit
     changes += [(("steps", key), json_edit.REMOVE) for key in before if key not in steps]
     changed = {key for key, task in steps.items() if before.get(key) != task}
     for key in [key for key in steps if key in changed]:
-        words, path = _step_words(steps[key]), ("steps", key)
-        changes += _member_changes(_step_words(before[key]), words, path) if key in before else [(path, words)]
+        path = ("steps", key)
+        if key in before:
+            changes += _member_changes(_step_words(before[key]), _step_words(steps[key]), path)
+        else:
+            changes.append((path, _new_step_words(steps[key])))
     return changed, changes
 
 
@@ -405,15 +446,20 @@ def _silent_as(old: Picture, new: Picture) -> Picture:
     silent = [name for name in _RUN_TIMES if old.status == new.status and getattr(old, name) is None]
     if old.created_at is None:
         silent.append("created_at")
-    before = old.by_key()
-    tasks = tuple(_silent_task(before[task.key], task) if task.key in before else task for task in new.tasks)
+    before, tells = old.by_key(), _shows_skips(new)
+    tasks = tuple(_silent_task(before[task.key], task, tells) if task.key in before else task for task in new.tasks)
     return replace(new, tasks=tasks, **dict.fromkeys(silent))  # type: ignore[arg-type]  # all of them may be None
 
 
-def _silent_task(old: TaskPicture, new: TaskPicture) -> TaskPicture:
-    silent = [name for name, value in _DEFAULTS.items() if name not in old.values and new.values.get(name) == value]
-    if old.status == new.status:
-        silent += [name for name in _TASK_TIMES if name not in old.values]
+def _silent_task(old: TaskPicture, new: TaskPicture, tells: bool) -> TaskPicture:
+    """The task without what its text may leave out.
+
+    Args:
+        tells: Whether a time of a skipped step may be all that tells it from one that never started.
+    """
+    silent = {name for name, value in _DEFAULTS.items() if name not in old.values and new.values.get(name) == value}
+    if old.status == new.status and not (tells and new.status == "skipped"):
+        silent |= {name for name in _TASK_TIMES if name not in old.values}
     if not silent:
         return new
     return replace(new, values={name: value for name, value in new.values.items() if name not in silent})
