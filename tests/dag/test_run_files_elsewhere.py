@@ -17,6 +17,7 @@ from tasktrail.dag.store import ProjectRuns
 from tasktrail.engine.project import open_project
 from tasktrail.engine.verification import verify
 from tasktrail.model.errors import BadInput, Conflict, NotAStore, StoreError
+from tasktrail.model.lifecycle import Ask
 from tasktrail.store.sqlite import SqliteStore
 from tests import processes
 from tests.dag.executors import Recording
@@ -31,6 +32,7 @@ from tests.dag.run_files import (
     new_run,
     path_of,
     said,
+    tasks,
 )
 
 
@@ -357,18 +359,44 @@ def test_a_file_that_is_no_store_is_said_so_and_not_read_around(store: DAGRunSto
     Path(".tasktrail").rmdir()
 
 
-@pytest.mark.xfail(reason="a path is stored from the root: a moved project knows none of its files", strict=True)
-def test_a_project_that_is_moved_knows_its_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    base = tmp_path_factory.mktemp("projects")
-    (base / "old").mkdir()
+# ---------------------------------------------------------------------------------------------- a project that is moved
+
+
+def a_project(folder: Path) -> None:
+    """A project with a run, its file and its store."""
+    folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(base / "old")
+        patch.chdir(folder)
         store = DAGRunStore("runs")
         made(store)
         store.ledger.store.close()
+
+
+def test_a_project_that_is_moved_knows_its_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.mktemp("projects")
+    a_project(base / "old")
     (base / "old").rename(base / "new")
 
     moved = DAGRunStore(base / "new" / "runs")
 
     assert got(moved).run_id == "r1"
     assert names(moved) == ["r1"]
+    assert [one["run_id"] for one in moved.list_runs()] == ["r1"]
+
+
+def test_a_copy_of_a_project_changes_its_own_files_and_never_those_it_was_copied_from(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    base = tmp_path_factory.mktemp("projects")
+    a_project(base / "one")
+    shutil.copytree(base / "one", base / "two")
+    before = everything(base / "one")
+    copied = DAGRunStore(base / "two" / "runs")
+
+    run = ProjectRuns(copied.ledger).find("r1")
+    assert run is not None
+    copied.ledger.ask(tasks(copied)[0].id, Ask("complete"))
+
+    assert said(copied)["steps"]["fetch"]["status"] == "success"
+    assert everything(base / "one") == before
+    assert names(copied) == ["r1"]

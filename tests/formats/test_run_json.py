@@ -424,7 +424,7 @@ def test_an_end_time_of_a_step_that_is_not_over_is_no_fact():
         ('{"run_id": "r", "steps": {"a": {"retry_count": true}}}', "x.json:1:48: expected steps.a.retry_count to be a"),
         ('{"run_id": "r", "steps": {"a": {"max_retries": -1}}}', "x.json:1:48: expected steps.a.max_retries to be a w"),
         ('{"run_id": "r", "steps": {"a": {"end_time": "soon"}}}', "x.json:1:45: expected steps.a.end_time to be an IS"),
-        ('{"run_id": "r", "steps": {"a": {"critical": 0}}}', "x.json:1:45: expected steps.a.critical to be true or fals"),
+        ('{"run_id": "r", "steps": {"a": {"critical": 0}}}', "x.json:1:45: expected steps.a.critical to be true or f"),
         ('{"run_id": "r", "steps": {"a": {"error": {}}}}', "x.json:1:42: expected steps.a.error to be text, got: {}"),
     ],
 )

@@ -22,8 +22,7 @@ from tasktrail.model.errors import Busy, Conflict, NotFound, StoreError
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import OVER, Kind, Run
 from tasktrail.model.task import Status, Task, Value
-from tasktrail.store import documents
-from tasktrail.store.documents import Document, DocumentFile, Look
+from tasktrail.store.documents import Document, DocumentFile, Documents, Look
 from tasktrail.store.locks import sync_folder
 from tasktrail.store.transaction import Transaction
 
@@ -48,6 +47,7 @@ class Attachments:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._store = ledger.store
+        self.documents = Documents(ledger.store.path)
 
     # writing
 
@@ -99,11 +99,11 @@ class Attachments:
 
     def _detach_gone(self, tx: Transaction, ids: Collection[int]) -> set[int]:
         """Documents whose folder is gone cannot be locked, nor written; their runs go on without them."""
-        found = {id_: documents.document_by_id(tx, id_) for id_ in ids}
+        found = {id_: self.documents.by_id(tx, id_) for id_ in ids}
         gone = {id_: one for id_, one in found.items() if one is None or not Path(one.path).parent.is_dir()}
         for one in gone.values():
             if one is not None:
-                documents.save(tx, one.gone(self._ledger.clock.now()))
+                self.documents.save(tx, one.gone(self._ledger.clock.now()))
         return set(gone)
 
     def _replace(self, tx: Transaction, run: Run, document: Document, file: DocumentFile) -> None:
@@ -114,7 +114,7 @@ class Attachments:
         writing = codec(document.codec).write(text, self._picture(tx, run, document), document.path)
         if writing.text is not text or look is None:
             look = file.replace(writing.text, look)
-        documents.save(tx, document.seen(look, writing.picture.to_json()))
+        self.documents.save(tx, document.seen(look, writing.picture.to_json()))
 
     def _picture(self, tx: Transaction, run: Run, document: Document) -> Picture:
         metadata = {row[0]: row[2] for row in tx.rows("details_of_run", run_id=run.id)}
@@ -177,7 +177,7 @@ class Attachments:
             run = self._run(tx, document.id)
             if run is not None and found:
                 self._apply(tx, run.id, known, found, picture)
-            documents.save(tx, known)
+            self.documents.save(tx, known)
             if run is not None and was_gone:
                 self._bring_up(tx, run.id, known, file)
 
@@ -269,7 +269,7 @@ class Attachments:
             run = self._make(tx, document, draft, stands)
             picture = replace(self._picture(tx, run, document), name=draft.name)
             writing = codec(codec_name).write(None, picture, str(file.path))
-            documents.save(tx, document.seen(file.replace(writing.text, None), writing.picture.to_json()))
+            self.documents.save(tx, document.seen(file.replace(writing.text, None), writing.picture.to_json()))
             return run
 
         with file.lock(self._store.busy_s):
@@ -282,7 +282,7 @@ class Attachments:
             BadInput: The file cannot be read; nothing is changed then.
         """
         file = DocumentFile(path)
-        document = self._store.read(lambda tx: documents.document_at(tx, file.path))
+        document = self._store.read(lambda tx: self.documents.at(tx, file.path))
         run = self._store.read(lambda tx: self._run(tx, document.id)) if document else None
         if run is not None:
             run = self.sync(run)
@@ -330,7 +330,7 @@ class Attachments:
         picture = codec(codec_name).load(reading.text, str(file.path))
 
         def work(tx: Transaction) -> Run:
-            document = documents.document_at(tx, file.path)
+            document = self.documents.at(tx, file.path)
             existing = self._run(tx, document.id) if document else None
             if existing is not None:
                 return existing
@@ -338,16 +338,16 @@ class Attachments:
             tasks = tuple(map(_draft, picture.tasks))
             draft = RunDraft(kind, picture.name, picture.workflow, tasks, metadata=picture.metadata)
             run = self._make(tx, document, draft, codec(codec_name).standing(picture))
-            documents.save(tx, document)
+            self.documents.save(tx, document)
             return run
 
         return self._store.write(work)
 
     def _attach(self, tx: Transaction, file: DocumentFile, codec_name: str) -> Document:
         """Return the document of a file that is to be another run's from now on."""
-        document = documents.document_at(tx, file.path)
+        document = self.documents.at(tx, file.path)
         if document is None:
-            return documents.attach(tx, file.path, codec_name)
+            return self.documents.attach(tx, file.path, codec_name)
         former = self._run(tx, document.id)
         if former is not None:  # its file was removed, and this is another one
             tx.set_run(former.id, document_id=None)
@@ -370,10 +370,10 @@ class Attachments:
     # rows
 
     def _document(self, document_id: int) -> Document | None:
-        return self._store.read(lambda tx: documents.document_by_id(tx, document_id))
+        return self._store.read(lambda tx: self.documents.by_id(tx, document_id))
 
     def _save(self, document: Document) -> Document:
-        self._store.write(lambda tx: documents.save(tx, document))
+        self._store.write(lambda tx: self.documents.save(tx, document))
         return document
 
     @staticmethod

@@ -462,7 +462,7 @@ FROM document
 WHERE path = :path
 
 -- name: documents_below
--- Attached files whose path starts with a folder's.
+-- Attached files whose stored path starts with a folder's; with an empty one all of them.
 SELECT {document_columns}
 FROM document
 WHERE path >= :folder
