@@ -392,3 +392,22 @@ def test_a_run_that_is_created_where_a_file_was_removed_is_another_one(store: DA
     assert list(got(store).steps) == list(said(store)["steps"]) == ["other"]
     assert names(store) == ["r1", "r1-2"]
     assert [one["run_id"] for one in store.list_runs()] == ["r1"]
+
+
+def test_a_secret_that_a_person_wrote_stays_in_the_file_and_reaches_no_byte_of_the_store(store: DAGRunStore) -> None:
+    """Text is scrubbed before it is stored; the file is the person's, and a later write leaves it as it stands."""
+    made(store)
+    words, stays = "login with password=hunter2 refused", {"critical": False}
+    by_hand(store, lambda d: d["steps"]["load"].update(status="failed", error=words, metadata=stays))
+
+    assert got(store).steps["load"].error == "login with password=[SECRET] refused"
+    run = got(store)
+    run.steps["fetch"].start()
+    store.update(run)
+
+    assert said(store)["steps"]["load"]["error"] == words
+    assert said(store)["steps"]["fetch"]["status"] == "running"
+    assert got(store).steps["load"].error == "login with password=[SECRET] refused"
+    files = [path.read_bytes() for path in Path(".tasktrail").iterdir() if path.is_file()]
+    assert any(b"[SECRET]" in content for content in files)
+    assert not any(b"hunter2" in content for content in files)

@@ -14,7 +14,8 @@ from typing import Final, TypeVar
 
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
 from tasktrail.engine.ledger import Documented, Ledger, check_tasks, free_name
-from tasktrail.engine.values import NOTHING, encode_text, text_of
+from tasktrail.engine.pictures import REMOVED, Pictures, Written
+from tasktrail.engine.values import NOTHING, encode_text
 from tasktrail.formats import codec
 from tasktrail.formats.picture import Codec, Differences, Picture, TaskChange, TaskPicture, differences
 from tasktrail.model.draft import RunDraft, TaskDraft
@@ -26,7 +27,6 @@ from tasktrail.store.documents import Document, DocumentFile, Documents, Look
 from tasktrail.store.locks import sync_folder
 from tasktrail.store.transaction import Transaction
 
-REMOVED: Final = "removed from its document"
 _DEFINITION: Final = ("priority", "critical", "max_retries")
 _UNSAID: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3, "priority": 3, "critical": 1}
 """What a task has when its document no longer says it, where that cannot be nothing."""
@@ -47,6 +47,7 @@ class Attachments:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._store = ledger.store
+        self._pictures = Pictures(ledger)
         self.documents = Documents(ledger.store.path)
 
     # writing
@@ -109,25 +110,20 @@ class Attachments:
     def _replace(self, tx: Transaction, run: Run, document: Document, file: DocumentFile) -> None:
         if document.detached_at is not None:
             return
-        reading = file.read()
+        reading, words = file.read(), codec(document.codec)
         text, look = (reading.text, reading.look) if reading else (None, None)
-        writing = codec(document.codec).write(text, self._picture(tx, run, document), document.path)
+        last, versions = self._pictures.written(document, look), self._pictures.versions(tx, run)
+        said = last.said if last else words.load(text, document.path) if text is not None else None
+        picture = self._pictures.since(tx, run, last, versions) if last else self._pictures.of(tx, run)
+        if said is not None:
+            picture = self._pictures.as_typed(_named(picture, said), said)
+        writing = words.write(text, picture, document.path, said)
         if writing.text is not text or look is None:
             look = file.replace(writing.text, look)
-        self.documents.save(tx, document.seen(look, writing.picture.to_json()))
-
-    def _picture(self, tx: Transaction, run: Run, document: Document) -> Picture:
-        metadata = {row[0]: row[2] for row in tx.rows("details_of_run", run_id=run.id)}
-        tasks = [
-            TaskPicture.of(task, text_of(task.output, tx), _text(metadata.get(task.id)))
-            for task in tx.tasks("tasks_of_run", run_id=run.id)
-            if task.reason != REMOVED
-        ]
-        picture = Picture.of(run, tasks)
-        if document.written is None:
-            return picture
-        said = Picture.from_json(document.written)  # words of its own, which the store does not take over
-        return replace(picture, name=said.name, created_at=said.created_at or picture.created_at)
+        clean = self._pictures.clean(writing.picture, last)
+        self.documents.save(tx, document.seen(look, clean.to_json()))
+        known = {id_: version for id_, _, version in versions}
+        self._pictures.remember(document.id, Written(look.digest, run.status, writing.picture, clean, known))
 
     # reading
 
@@ -168,10 +164,11 @@ class Attachments:
         if reading is None:
             never_there = seen is None or was_gone
             return document if never_there else self._save(document.gone(self._ledger.clock.now()))
-        picture = codec(document.codec).load(reading.text, document.path)
+        words = codec(document.codec)
+        picture = self._pictures.clean(words.load(reading.text, document.path))
         known = document.seen(reading.look, picture.to_json())
         old = Picture.from_json(document.written) if document.written else Picture(picture.name, picture.workflow)
-        found = _meant(codec(document.codec), old, picture)
+        found = _meant(words, old, picture)
 
         def work(tx: Transaction) -> None:
             run = self._run(tx, document.id)
@@ -227,7 +224,7 @@ class Attachments:
         tx.settle()
         run = tx.run(run_id)
         status = said.status or run.status
-        shown = codec(document.codec).write(None, self._picture(tx, run, document), document.path).picture
+        shown = codec(document.codec).write(None, self._pictures.of(tx, run), document.path).picture
         if status != run.status or said.error != (shown.error if said.error else run.declared_error):
             self._ledger.declare_in(tx, run_id, status, said.error, self._ledger.clock.now())
 
@@ -267,7 +264,7 @@ class Attachments:
                 raise Conflict(f"{file.path} exists already", hint="choose another run id")
             document = self._attach(tx, file, codec_name)
             run = self._make(tx, document, draft, stands)
-            picture = replace(self._picture(tx, run, document), name=draft.name)
+            picture = replace(self._pictures.of(tx, run), name=draft.name)
             writing = codec(codec_name).write(None, picture, str(file.path))
             self.documents.save(tx, document.seen(file.replace(writing.text, None), writing.picture.to_json()))
             return run
@@ -327,7 +324,7 @@ class Attachments:
         reading = file.read()
         if reading is None:
             raise NotFound(f"{file.path} is gone")
-        picture = codec(codec_name).load(reading.text, str(file.path))
+        picture = self._pictures.clean(codec(codec_name).load(reading.text, str(file.path)))
 
         def work(tx: Transaction) -> Run:
             document = self.documents.at(tx, file.path)
@@ -380,6 +377,11 @@ class Attachments:
     def _run(tx: Transaction, document_id: int) -> Run | None:
         runs = tx.runs("run_of_document", document_id=document_id)
         return runs[0] if runs else None
+
+
+def _named(picture: Picture, said: Picture) -> Picture:
+    """Keep words that a document has of its own, which the store does not take over."""
+    return replace(picture, name=said.name, created_at=said.created_at or picture.created_at)
 
 
 def _meant(words: Codec, old: Picture, new: Picture) -> Differences:

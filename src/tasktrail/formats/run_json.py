@@ -118,25 +118,30 @@ class RunJson:
         tasks = (replace(task, status="pending") if _is_bare(task, "skipped") else task for task in picture.tasks)
         return replace(picture, tasks=tuple(tasks))
 
-    def write(self, text: str | None, picture: Picture, where: str = "the run file") -> Writing:
+    def write(
+        self, text: str | None, picture: Picture, where: str = "the run file", said: Picture | None = None
+    ) -> Writing:
         """Bring a text to what the picture says. See `Codec.write`.
 
         What the file leaves out stays out: a count at its default, and a time unless the status moves with it.
         """
         if len(picture.tasks) > MAX_TASKS:
             raise BadInput(f"{where}: expected at most {MAX_TASKS:,} steps, got: {len(picture.tasks):,}")
-        shown = _shown(picture)
         if text is None:
-            text = json_edit.dump(_words(shown)) + "\n"
+            text = json_edit.dump(_words(_shown(picture, {}))) + "\n"
             return Writing(text, self.load(text, where))
-        document = json_edit.load(text, where)
-        old = _read(document, text, where)
-        changed, changes = _changes(_with_skips(old), _silent_as(old, shown))
+        old = self.load(text, where) if said is None else said
+        before = old.by_key()
+        new = _silent_as(old, _shown(picture, before))
+        changed, changes = _changes(old, new)
         if not changes:
             return Writing(text, old)
+        # What the text will say is found without reading it again: of the other steps, as they were said.
+        steps: dict[str, object] = dict.fromkeys(before)
+        steps.update({key: _step_words(before[key]) for key in changed & before.keys()})
+        document = json_edit.apply({**_run_words(old), "steps": steps}, changes)
         text = json_edit.edit(text, changes, where)
-        kept = {task.key: task for task in old.tasks if task.key not in changed}
-        return Writing(text, _read(json_edit.apply(document, changes), text, where, kept))
+        return Writing(text, _read(document, text, where, {key: before[key] for key in before.keys() - changed}))
 
 
 RUN_JSON: Final = RunJson()
@@ -306,21 +311,21 @@ def _step(key: str, value: object, faults: list[tuple[json_edit.Path, str]]) -> 
 # -------------------------------------------------------------------------------------------------------------- showing
 
 
-def _shown(picture: Picture) -> Picture:
-    """The picture as a run file shows it."""
-    picture = replace(picture, tasks=tuple(map(_said, picture.tasks)))
-    failed = sum(task.status == "failed" for task in picture.tasks)
-    if picture.error is None and failed and picture.status in ("failed", "partial"):
-        picture = replace(picture, error=f"{failed} step(s) failed")
-    return _with_skips(picture)
+def _shown(picture: Picture, before: Mapping[str, TaskPicture]) -> Picture:
+    """The picture as a run file shows it. Tasks that were taken from what it said are shown already."""
+    tasks = tuple(
+        task if before.get(task.key) is task else _as_shown(_said(task), picture.status) for task in picture.tasks
+    )
+    failed = sum(task.status == "failed" for task in tasks)
+    error = picture.error
+    if error is None and failed and picture.status in ("failed", "partial"):
+        error = f"{failed} step(s) failed"
+    return replace(picture, tasks=tasks, error=error)
 
 
-def _with_skips(picture: Picture) -> Picture:
+def _as_shown(task: TaskPicture, run_status: RunStatus | None) -> TaskPicture:
     """A run that is over shows never-started tasks as skipped; in the store they are pending: a retry reaches them."""
-    if picture.status not in OVER:
-        return picture
-    tasks = (replace(task, status="skipped") if _is_bare(task, "pending") else task for task in picture.tasks)
-    return replace(picture, tasks=tuple(tasks))
+    return replace(task, status="skipped") if run_status in OVER and _is_bare(task, "pending") else task
 
 
 def _shows_skips(picture: Picture) -> bool:
@@ -418,13 +423,16 @@ def _changes(old: Picture, new: Picture) -> tuple[set[str], list[tuple[json_edit
     before, steps = old.by_key(), new.by_key()
     changes = _member_changes(_run_words(old), _run_words(new), ())
     changes += [(("steps", key), json_edit.REMOVE) for key in before if key not in steps]
-    changed = {key for key, task in steps.items() if before.get(key) != task}
-    for key in [key for key in steps if key in changed]:
-        path = ("steps", key)
-        if key in before:
-            changes += _member_changes(_step_words(before[key]), _step_words(steps[key]), path)
+    changed: set[str] = set()
+    for key, task in steps.items():
+        was, path = before.get(key), ("steps", key)
+        if was is None:
+            changes.append((path, _new_step_words(task)))
+        elif was is task or (shown := _as_shown(was, old.status)) == task:
+            continue
         else:
-            changes.append((path, _new_step_words(steps[key])))
+            changes += _member_changes(_step_words(shown), _step_words(task), path)
+        changed.add(key)
     return changed, changes
 
 
@@ -447,7 +455,10 @@ def _silent_as(old: Picture, new: Picture) -> Picture:
     if old.created_at is None:
         silent.append("created_at")
     before, tells = old.by_key(), _shows_skips(new)
-    tasks = tuple(_silent_task(before[task.key], task, tells) if task.key in before else task for task in new.tasks)
+    tasks = tuple(
+        task if (was := before.get(task.key)) is None or was is task else _silent_task(was, task, tells)
+        for task in new.tasks
+    )
     return replace(new, tasks=tasks, **dict.fromkeys(silent))  # type: ignore[arg-type]  # all of them may be None
 
 

@@ -134,6 +134,13 @@ FROM task
 WHERE run_id = :run_id
 ORDER BY position
 
+-- name: versions_of_run
+-- What tells which tasks changed since a document was written; a run has up to 20,000 of them then.
+SELECT id, key, version
+FROM task
+WHERE run_id = :run_id
+ORDER BY position
+
 -- name: active_of_run
 -- The plus keeps the run's index out: few tasks of the whole store are in progress, a run may have 100,000.
 SELECT {task_columns}
