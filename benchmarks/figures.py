@@ -60,6 +60,8 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure("100,000 steps: peak memory", "tasktrail-long", "peak MB", 400),
     Figure("resume with 100,000 finished", "tasktrail-resume-long", "seconds", 1.0),
     Figure("resume with 1,000 finished", "tasktrail-resume", "seconds", 0.2),
+    Figure("run file of 20 steps: one write", "tasktrail-run-file", "seconds", 0.010),
+    Figure("run file of 1,000 steps: one write", "tasktrail-run-file-large", "seconds", None),
     Figure("import tasktrail", "tasktrail-import", "seconds", 0.060),
     Figure("list-runs on 10,000 runs", "tasktrail-list-runs", "seconds", 0.150),
 )

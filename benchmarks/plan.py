@@ -105,6 +105,10 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
         Subject("tasktrail-resume", 1_000, 50, goes_on_from="tasktrail-chain-inline"),
         Subject("tasktrail-resume-long", 100_000, 500, goes_on_from="tasktrail-long"),
     ),
+    "run-files": (
+        Subject("tasktrail-run-file", 20, 20),
+        Subject("tasktrail-run-file-large", 1_000, 50),
+    ),
     "start": (
         Subject("tasktrail-import", 1, 1),
         Subject("tasktrail-many-runs", 10_000, 50, once=True),

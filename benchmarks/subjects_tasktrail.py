@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from measuring import Reading, peak_rss_mb, timed
 AT_ONCE = 8
 STEPS_PER_RUN = 5
 COLD_STARTS = 10
+WRITES = 20
 RUN_ID = "chain-1"
 
 _SETTINGS = "wal, synchronous=full"
@@ -72,6 +74,14 @@ def resume(n: int, folder: Path) -> Reading:
 
 def resume_long(n: int, folder: Path) -> Reading:
     return _resume("tasktrail-resume-long", n, folder)
+
+
+def run_file(n: int, folder: Path) -> Reading:
+    return _run_file("tasktrail-run-file", n, folder)
+
+
+def large_run_file(n: int, folder: Path) -> Reading:
+    return _run_file("tasktrail-run-file-large", n, folder)
 
 
 def import_time(n: int, folder: Path) -> Reading:
@@ -158,6 +168,23 @@ async def _execute(runner: Any) -> float:
     return watch.seconds
 
 
+def _run_file(name: str, n: int, folder: Path) -> Reading:
+    """One step of a run of n changes: the median of the writes of store, file and index, each of them durable."""
+    from tasktrail.dag import DAGRun, DAGRunStore
+
+    store, run = DAGRunStore(folder / "runs"), DAGRun("file", RUN_ID)
+    for index in range(n):
+        run.add_step(f"s{index}")
+    store.create(run)
+    seconds = []
+    for index in range(min(n, WRITES)):
+        run.steps[f"s{index}"].start()
+        with timed() as watch:
+            store.update(run)
+        seconds.append(watch.seconds)
+    return Reading(name, n, statistics.median(seconds), peak_rss_mb(), "wal, synchronous=full, files fsynced")
+
+
 def _resume(name: str, n: int, folder: Path) -> Reading:
     """From the start of the process to the first new step, by the wall clock that both processes share."""
     started = time.time()
@@ -214,6 +241,8 @@ SUBJECTS = {
     "tasktrail-many-runs": many_runs,
     "tasktrail-resume": resume,
     "tasktrail-resume-long": resume_long,
+    "tasktrail-run-file": run_file,
+    "tasktrail-run-file-large": large_run_file,
     "tasktrail-runs": runs,
 }
 

@@ -30,6 +30,8 @@ OURS = [
     "tasktrail-many-runs",
     "tasktrail-resume",
     "tasktrail-resume-long",
+    "tasktrail-run-file",
+    "tasktrail-run-file-large",
     "tasktrail-runs",
 ]
 
@@ -55,6 +57,12 @@ def test_subject_is_measured(report: dict[str, Any], subject: str) -> None:
 
 def test_every_subject_of_ours_is_listed_here(report: dict[str, Any]) -> None:
     assert sorted(report["readings"]) == OURS
+
+
+@pytest.mark.requirement("BL-066")
+def test_the_write_of_a_run_file_is_judged(report: dict[str, Any]) -> None:
+    figure = figures(report)["run file of 20 steps: one write"]
+    assert figure["verdict"] == ("ok" if figure["value"] <= 0.010 else "short")
 
 
 def test_raw_limit_is_synchronous_full(report: dict[str, Any]) -> None:

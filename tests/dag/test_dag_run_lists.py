@@ -160,7 +160,6 @@ def test_an_index_that_is_lost_or_broken_is_made_from_the_files(five: DAGRunStor
 def test_index_and_store_are_made_again_from_the_files_alone(
     five: DAGRunStore, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    five.delete("d")  # its file has no word for what made it a partial success: see the tests of copied runs below
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     for path in five.storage_path.glob("run_*.json"):
         shutil.copy(path, elsewhere)
@@ -169,7 +168,7 @@ def test_index_and_store_are_made_again_from_the_files_alone(
 
     assert again.get_statistics() == five.get_statistics()
     assert index(again).keys() == index(five).keys()
-    for name in "abce":
+    for name in "abcde":
         assert (index(again)[name]["dag_id"], index(again)[name]["status"]) == (
             index(five)[name]["dag_id"], index(five)[name]["status"],
         )  # fmt: skip

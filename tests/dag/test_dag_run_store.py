@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -352,3 +353,21 @@ def test_a_write_costs_one_commit_and_makes_file_folder_and_index_durable(
 
     assert synced == [".run_r1.json.part", "runs", ".dag_runs_index.json.part", "runs"]
     assert statements.count("COMMIT") == 1
+
+
+@pytest.mark.requirement("BL-064")
+def test_a_large_dag_is_kept_whole_and_a_change_touches_its_own_lines(store: DAGRunStore) -> None:
+    """How long a write takes is measured by the benchmarks."""
+    run = new_run(steps=tuple(f"step-{n}" for n in range(2_000)))
+    store.create(run)
+    before = path_of(store).read_text("utf-8").splitlines()
+
+    run.steps["step-1234"].start()
+    run.steps["step-1234"].complete({"rows": 7})
+    store.update(run)
+
+    after = path_of(store).read_text("utf-8").splitlines()
+    assert (Counter(after) - Counter(before)).total() <= 12  # of the run and of the step
+    assert len(got(store).steps) == 2_000
+    assert got(store).steps["step-1234"].result == {"rows": 7}
+    assert {key for key, step in said(store)["steps"].items() if step["status"] != "pending"} == {"step-1234"}

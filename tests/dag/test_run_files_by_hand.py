@@ -145,7 +145,7 @@ def test_metadata_that_are_removed_by_hand_are_gone(store: DAGRunStore) -> None:
 
     run = got(store)
     assert run.steps["fetch"].metadata == {"critical": True}
-    run.steps["fetch"].start()
+    run.metadata["team"] = "east"
     store.update(run)
     assert said(store)["steps"]["fetch"]["metadata"] == {}
 
@@ -209,6 +209,48 @@ def test_a_change_by_hand_leaves_pending_what_is_only_shown_as_skipped(store: DA
 
     assert got(store).steps["save"].status is DAGStepStatus.SKIPPED
     assert [task.status for task in tasks(store)] == ["failed", "pending", "pending"]
+
+
+async def test_a_stopped_run_that_is_set_going_by_one_word_still_reaches_what_it_shows_as_skipped(
+    store: DAGRunStore,
+) -> None:
+    """The person who writes `running` at the top has not skipped anything, however often the file is edited then."""
+    run = made(store)
+    run.steps["fetch"].start()
+    run.steps["fetch"].fail("boom")
+    store.update(run)
+    by_hand(store, lambda data: data.update(status="running"))
+    got(store)
+    by_hand(store, lambda data: data["steps"]["fetch"].update(status="success"))
+    assert [task.status for task in tasks(store)] == ["completed", "pending", "pending"]
+    recording = Recording()
+
+    await executed(store, recording)
+
+    assert recording.ran == ["load", "save"]
+
+
+def test_a_reason_beside_a_step_that_is_only_shown_as_skipped_skips_it(store: DAGRunStore) -> None:
+    run = made(store)
+    run.steps["fetch"].start()
+    run.steps["fetch"].fail("boom")
+    store.update(run)
+
+    by_hand(store, lambda data: data["steps"]["save"].update(metadata={"skip_reason": "not needed"}))
+
+    assert [(task.status, task.reason) for task in tasks(store)][1:] == [("pending", None), ("skipped", "not needed")]
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["false is removed", "true is made false"])
+def test_whether_a_step_is_critical_can_be_changed_by_hand(store: DAGRunStore, said: bool) -> None:
+    run = new_run()
+    run.steps["load"].metadata["critical"] = not said
+    store.create(run)
+
+    by_hand(store, lambda data: data["steps"]["load"].update(critical=False) if not said
+            else data["steps"]["load"].pop("critical"))  # fmt: skip
+
+    assert got(store).steps["load"].metadata["critical"] is said
 
 
 async def test_a_step_that_was_set_back_by_hand_is_executed_again(store: DAGRunStore) -> None:
@@ -304,7 +346,7 @@ def test_a_dag_id_that_is_changed_by_hand_is_adopted(store: DAGRunStore) -> None
     assert got(store).dag_id == "other"
     assert [one["run_id"] for one in store.list_runs("other")] == ["r1"]
     run = got(store)
-    run.steps["fetch"].start()
+    run.metadata["team"] = "east"
     store.update(run)
     assert said(store)["dag_id"] == "other"
 
@@ -314,7 +356,7 @@ def test_words_of_the_file_that_the_store_does_not_take_over_stay_in_it(store: D
     by_hand(store, lambda data: data.update(run_id="other", created_at="2020-01-01T00:00:00Z"))
 
     run = got(store)
-    run.steps["fetch"].start()
+    run.metadata["team"] = "east"
     store.update(run)
 
     assert (said(store)["run_id"], said(store)["created_at"]) == ("other", "2020-01-01T00:00:00Z")
@@ -350,3 +392,22 @@ def test_a_run_that_is_created_where_a_file_was_removed_is_another_one(store: DA
     assert list(got(store).steps) == list(said(store)["steps"]) == ["other"]
     assert names(store) == ["r1", "r1-2"]
     assert [one["run_id"] for one in store.list_runs()] == ["r1"]
+
+
+def test_a_secret_that_a_person_wrote_stays_in_the_file_and_reaches_no_byte_of_the_store(store: DAGRunStore) -> None:
+    """Text is scrubbed before it is stored; the file is the person's, and a later write leaves it as it stands."""
+    made(store)
+    words, stays = "login with password=hunter2 refused", {"critical": False}
+    by_hand(store, lambda d: d["steps"]["load"].update(status="failed", error=words, metadata=stays))
+
+    assert got(store).steps["load"].error == "login with password=[SECRET] refused"
+    run = got(store)
+    run.metadata["team"] = "east"
+    store.update(run)
+
+    assert said(store)["steps"]["load"]["error"] == words
+    assert said(store)["metadata"]["team"] == "east"
+    assert got(store).steps["load"].error == "login with password=[SECRET] refused"
+    files = [path.read_bytes() for path in Path(".tasktrail").iterdir() if path.is_file()]
+    assert any(b"[SECRET]" in content for content in files)
+    assert not any(b"hunter2" in content for content in files)

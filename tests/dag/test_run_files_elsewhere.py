@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from tasktrail.dag import DAGRunStatus, DAGRunStore, DAGStepStatus, StatefulDAGRunner
+from tasktrail.dag import DAGRun, DAGRunStatus, DAGRunStore, DAGStepStatus, StatefulDAGRunner
 from tasktrail.dag.store import ProjectRuns
 from tasktrail.engine.project import open_project
 from tasktrail.engine.verification import verify
 from tasktrail.model.errors import BadInput, Conflict, NotAStore, StoreError
+from tasktrail.model.lifecycle import Ask
 from tasktrail.store.sqlite import SqliteStore
 from tests import processes
 from tests.dag.executors import Recording
@@ -31,6 +32,7 @@ from tests.dag.run_files import (
     new_run,
     path_of,
     said,
+    tasks,
 )
 
 
@@ -134,7 +136,6 @@ async def test_a_file_copied_to_another_project_is_a_run_there(
     assert verify(there.ledger.store) == []
 
 
-@pytest.mark.xfail(reason="a run file shows never-started steps as skipped, and reads them so", strict=True)
 async def test_a_copied_run_that_was_stopped_goes_on_to_its_end(tmp_path_factory: pytest.TempPathFactory) -> None:
     here, there, recording = DAGRunStore("runs"), DAGRunStore(tmp_path_factory.mktemp("there")), Recording()
     runner = StatefulDAGRunner("etl", here, dag_run_id="r1")
@@ -151,7 +152,6 @@ async def test_a_copied_run_that_was_stopped_goes_on_to_its_end(tmp_path_factory
     assert run.status is DAGRunStatus.SUCCESS
 
 
-@pytest.mark.xfail(reason="run files have no word for critical", strict=True)
 async def test_a_copied_run_knows_which_steps_are_not_critical(tmp_path_factory: pytest.TempPathFactory) -> None:
     here, there = DAGRunStore("runs"), DAGRunStore(tmp_path_factory.mktemp("there"))
     runner = StatefulDAGRunner("etl", here, dag_run_id="r1")
@@ -160,6 +160,22 @@ async def test_a_copied_run_knows_which_steps_are_not_critical(tmp_path_factory:
     shutil.copy(path_of(here), path_of(there))
 
     assert got(there).steps["fetch"].metadata["critical"] is False
+
+
+async def test_a_copied_partial_success_is_one_there_too(tmp_path_factory: pytest.TempPathFactory) -> None:
+    here, there = DAGRunStore("runs"), DAGRunStore(tmp_path_factory.mktemp("there"))
+    runner = StatefulDAGRunner("etl", here, dag_run_id="r1")
+    runner.register_step("fetch", Recording().failing_step("fetch"), max_retries=0, critical=False)
+    runner.register_step("load", Recording().step("load"))
+    await runner.execute()
+    assert there.ledger.store.path is not None
+    shutil.copy(path_of(here), path_of(there))
+
+    run = there.find("r1")
+
+    assert run is not None
+    assert (run.status, run.declared_status, run.n_stopping) == ("partial", None, 0)
+    assert DAGRun.from_dict(said(there)).steps["fetch"].metadata["critical"] is False
 
 
 def test_a_copied_run_has_the_status_that_its_file_says_and_was_changed_when_it_says(store: DAGRunStore) -> None:
@@ -343,18 +359,44 @@ def test_a_file_that_is_no_store_is_said_so_and_not_read_around(store: DAGRunSto
     Path(".tasktrail").rmdir()
 
 
-@pytest.mark.xfail(reason="a path is stored from the root: a moved project knows none of its files", strict=True)
-def test_a_project_that_is_moved_knows_its_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    base = tmp_path_factory.mktemp("projects")
-    (base / "old").mkdir()
+# ---------------------------------------------------------------------------------------------- a project that is moved
+
+
+def a_project(folder: Path) -> None:
+    """A project with a run, its file and its store."""
+    folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(base / "old")
+        patch.chdir(folder)
         store = DAGRunStore("runs")
         made(store)
         store.ledger.store.close()
+
+
+def test_a_project_that_is_moved_knows_its_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.mktemp("projects")
+    a_project(base / "old")
     (base / "old").rename(base / "new")
 
     moved = DAGRunStore(base / "new" / "runs")
 
     assert got(moved).run_id == "r1"
     assert names(moved) == ["r1"]
+    assert [one["run_id"] for one in moved.list_runs()] == ["r1"]
+
+
+def test_a_copy_of_a_project_changes_its_own_files_and_never_those_it_was_copied_from(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    base = tmp_path_factory.mktemp("projects")
+    a_project(base / "one")
+    shutil.copytree(base / "one", base / "two")
+    before = everything(base / "one")
+    copied = DAGRunStore(base / "two" / "runs")
+
+    run = ProjectRuns(copied.ledger).find("r1")
+    assert run is not None
+    copied.ledger.ask(tasks(copied)[0].id, Ask("complete"))
+
+    assert said(copied)["steps"]["fetch"]["status"] == "success"
+    assert everything(base / "one") == before
+    assert names(copied) == ["r1"]

@@ -259,6 +259,70 @@ def test_never_started_steps_of_a_run_that_is_over_are_shown_skipped_and_pending
     assert json.loads(again.text)["error"] is None
 
 
+@pytest.mark.parametrize(
+    ("run", "step", "standing"),
+    [
+        ("failed", {}, "pending"),
+        ("partial_success", {"max_retries": 9, "metadata": {"a": 1}}, "pending"),
+        ("cancelled", {}, "pending"),
+        ("failed", {"metadata": {"skip_reason": ""}}, "skipped"),
+        ("failed", {"start_time": "2025-05-19T10:00:00Z"}, "skipped"),
+        ("failed", {"end_time": "2025-05-19T10:00:00Z"}, "skipped"),
+        ("failed", {"error": "gone"}, "skipped"),
+        ("success", {}, "skipped"),
+        ("running", {}, "skipped"),
+        (None, {}, "skipped"),
+    ],
+)
+def test_a_skipped_step_of_which_nothing_else_is_known_never_started_where_the_run_did_not_succeed(
+    run: str | None, step: dict[str, object], standing: str
+):
+    picture = load(status=run, steps={"a": {"status": "skipped", **step}})
+
+    assert picture.tasks[0].status == "skipped"
+    assert RUN_JSON.standing(picture).tasks[0].status == standing
+
+
+def test_what_has_been_dealt_with_is_never_shown_as_if_it_had_not():
+    waiting = with_task(replace(SAMPLE, status="failed"), "save", values={"last_outcome": "error"})
+
+    assert step_in(RUN_JSON.write(None, waiting).text, "save")["status"] == "retry"
+
+
+def test_a_step_that_was_skipped_by_hand_gets_its_time_once_only_that_tells_it_from_one_that_never_started():
+    text = '{"run_id": "r1", "status": "running", "steps": {"a": {"status": "skipped"}, "b": {"status": "running"}}}'
+    stored = with_task(load(status="running", steps=json.loads(text)["steps"]), "a", values={"completed_at": T0})
+
+    goes_on = RUN_JSON.write(text, stored).text
+    over = RUN_JSON.write(text, with_task(replace(stored, status="failed"), "b", status="failed"))
+
+    assert goes_on is text
+    assert "end_time" in step_in(over.text, "a")
+    assert RUN_JSON.standing(over.picture).tasks[0].status == "skipped"
+
+
+def test_only_a_step_that_is_not_critical_says_so():
+    lax = with_task(SAMPLE, "load", values={**SAMPLE.tasks[1].values, "critical": 0})
+    usual = with_task(SAMPLE, "load", values={**SAMPLE.tasks[1].values, "critical": 1})
+
+    new, edited = RUN_JSON.write(None, lax), RUN_JSON.write(SAMPLE_TEXT, lax)
+
+    assert {key: step.get("critical") for key, step in json.loads(new.text)["steps"].items()} == {
+        "fetch": None, "load": False, "save": None,
+    }  # fmt: skip
+    assert changed_lines(SAMPLE_TEXT, edited.text) == [
+        '-      "metadata": {}', '+      "metadata": {},', '+      "critical": false',
+    ]  # fmt: skip
+    assert new.picture == edited.picture == lax
+    assert step_in(RUN_JSON.write(new.text, usual).text, "load")["critical"] is True
+    assert RUN_JSON.write(None, usual).text == SAMPLE_TEXT
+
+
+def test_a_step_is_critical_unless_the_file_says_that_it_is_not():
+    assert [loaded_step(**said).values for said in ({}, {"critical": True}, {"critical": None})] == [{}] * 3
+    assert loaded_step(critical=False).values == {"critical": 0}
+
+
 def test_a_hand_made_run_that_is_over_keeps_its_pending_steps():
     text = '{"run_id": "r", "status": "failed", "steps": {"a": {"status": "pending"}}}'
 
@@ -360,6 +424,7 @@ def test_an_end_time_of_a_step_that_is_not_over_is_no_fact():
         ('{"run_id": "r", "steps": {"a": {"retry_count": true}}}', "x.json:1:48: expected steps.a.retry_count to be a"),
         ('{"run_id": "r", "steps": {"a": {"max_retries": -1}}}', "x.json:1:48: expected steps.a.max_retries to be a w"),
         ('{"run_id": "r", "steps": {"a": {"end_time": "soon"}}}', "x.json:1:45: expected steps.a.end_time to be an IS"),
+        ('{"run_id": "r", "steps": {"a": {"critical": 0}}}', "x.json:1:45: expected steps.a.critical to be true or f"),
         ('{"run_id": "r", "steps": {"a": {"error": {}}}}', "x.json:1:42: expected steps.a.error to be text, got: {}"),
     ],
 )
@@ -416,6 +481,7 @@ TIMES = st.integers(T0, T0 + 10 * SECOND)
 COLUMNS: dict[str, st.SearchStrategy[Any]] = {
     "priority": st.integers(1, 4),
     "max_retries": st.integers(0, 5),
+    "critical": st.integers(0, 1),
     "tries": st.integers(0, 5),
     "last_outcome": st.sampled_from(["ok", "error", "timeout", "lost"]),
     "started_at": TIMES,
@@ -483,6 +549,18 @@ def test_an_edited_document_says_the_new_picture(codec: Codec, old: Picture, new
         (fresh[task.key].status, (metadata := fresh[task.key].metadata) and json.loads(metadata))
         for task in writing.picture.tasks
     ]
+
+
+@CODECS
+@given(old=pictures(), new=pictures())
+def test_where_tasks_stand_survives_being_shown(codec: Codec, old: Picture, new: Picture):
+    """Blocked has no word; a run that is declared completed shows what never started as skipped for good."""
+    for writing in (codec.write(None, new), codec.write(codec.write(None, old).text, new)):
+        found = codec.standing(writing.picture).by_key()
+        for task in new.tasks if new.status != "completed" else ():
+            stands = "pending" if task.status == "blocked" else task.status
+            telling = task.values.keys() & {"started_at", "completed_at", "error", "reason"}
+            assert found[task.key].status == stands or (stands == "skipped" and not telling)
 
 
 @CODECS

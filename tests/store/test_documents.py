@@ -17,16 +17,7 @@ import pytest
 
 from tasktrail.model.errors import BadInput, Busy, Conflict, StoreError
 from tasktrail.store import documents
-from tasktrail.store.documents import (
-    Document,
-    DocumentFile,
-    Look,
-    attach,
-    document_at,
-    document_by_id,
-    documents_below,
-    save,
-)
+from tasktrail.store.documents import Document, DocumentFile, Documents, Look
 from tasktrail.store.opening import open_store
 
 LONG_AGO_NS = 1_700_000_000 * 10**9
@@ -452,35 +443,66 @@ def test_whoever_reads_without_the_lock_sees_a_whole_file(file: DocumentFile):
 
 
 def test_a_document_is_attached_saved_and_found(file: DocumentFile):
-    store = open_store("memory:")
-    document = store.write(lambda tx: attach(tx, file.path, "run-json@1"))
+    store, rows = open_store("memory:"), Documents(None)
+    document = store.write(lambda tx: rows.attach(tx, file.path, "run-json@1"))
     assert document.look is None
 
     seen = document.seen(look_at(file), '{"run":[]}')
-    store.write(lambda tx: save(tx, seen))
+    store.write(lambda tx: rows.save(tx, seen))
 
-    assert store.read(lambda tx: document_at(tx, file.path)) == seen
-    assert store.read(lambda tx: document_by_id(tx, document.id)) == seen
+    assert store.read(lambda tx: rows.at(tx, file.path)) == seen
+    assert store.read(lambda tx: rows.by_id(tx, document.id)) == seen
     assert seen.file.recognise(seen.look) is not None
 
 
-def test_a_document_is_found_by_a_link_to_its_file_and_by_its_folder(file: DocumentFile, tmp_path: Path):
+@pytest.mark.parametrize(
+    "home", [None, ".tasktrail/tasktrail.db", "plan.json-s/tasks.db", "elsewhere/.tasktrail/tasktrail.db"], ids=str
+)
+def test_a_document_is_found_by_a_link_to_its_file_and_by_its_folder(
+    file: DocumentFile, tmp_path: Path, home: str | None
+):
     link = tmp_path / "link.json"
     link.symlink_to(file.path)
     inner = tmp_path / "plan.json-s" / "x.json"
-    store = open_store("memory:")
+    store, rows = open_store("memory:"), Documents(tmp_path / home if home else None)
     for path in (link, inner):
-        store.write(partial(attach, path=path, codec="run-json@1"))
+        store.write(partial(rows.attach, path=path, codec="run-json@1"))
 
     def paths(folder: Path) -> list[str]:
-        return [document.path for document in store.read(lambda tx: documents_below(tx, folder))]
+        return [document.path for document in store.read(lambda tx: rows.below(tx, folder))]
 
-    assert store.read(lambda tx: document_at(tx, file.path)) is not None
-    assert store.read(lambda tx: document_at(tx, tmp_path / "other.json")) is None
-    assert store.read(lambda tx: document_by_id(tx, 99)) is None
+    assert store.read(lambda tx: rows.at(tx, file.path)) is not None
+    assert store.read(lambda tx: rows.at(tx, tmp_path / "other.json")) is None
+    assert store.read(lambda tx: rows.by_id(tx, 99)) is None
     assert paths(tmp_path) == [str(file.path), str(inner)]
     assert paths(inner.parent) == [str(inner)]
     assert paths(tmp_path / "plan.json") == []
+    assert paths(tmp_path.parent) == [str(file.path), str(inner)]
+
+
+@pytest.mark.parametrize(
+    ("store_file", "document", "stored"),
+    [
+        ("p/.tasktrail/tasktrail.db", "p/runs/a.json", "runs/a.json"),
+        ("p/work.db", "p/runs/a.json", "runs/a.json"),
+        ("p/.tasktrail/tasktrail.db", "other/a.json", "{root}/other/a.json"),
+        ("p/state/work.db", "p/runs/a.json", "{root}/p/runs/a.json"),
+        ("p/.tasktrail/tasktrail.db", "p2/a.json", "{root}/p2/a.json"),
+        (None, "p/runs/a.json", "{root}/p/runs/a.json"),
+    ],
+)
+def test_a_path_is_stored_from_the_project_of_its_store_where_it_lies_below(
+    tmp_path: Path, store_file: str | None, document: str, stored: str
+):
+    store, rows = open_store("memory:"), Documents(tmp_path / store_file if store_file else None)
+
+    found = store.write(lambda tx: rows.attach(tx, tmp_path / document, "run-json@1"))
+
+    row = store.read(lambda tx: tx.row("document_by_id", id=found.id))
+    assert row is not None
+    assert row[1] == stored.format(root=tmp_path)
+    assert store.read(lambda tx: rows.by_id(tx, found.id)) == found
+    assert found.path == str(tmp_path / document)
 
 
 def test_a_document_that_is_gone_says_when_and_is_attached_again_once_it_is_seen(file: DocumentFile):

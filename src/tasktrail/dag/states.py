@@ -158,6 +158,8 @@ class DAGStepState:
         step.worked_s = data.get("duration_seconds")
         step.error, step.result = data.get("error"), data.get("result")
         step.metadata = dict(data.get("metadata") or {})
+        if data.get("critical") is False:  # as run files say it
+            step.metadata["critical"] = False
         return step
 
 

@@ -26,7 +26,7 @@ from tasktrail.model.errors import BadInput, Conflict, NewerStore, NotAStore, St
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import FINAL, Value
-from tasktrail.store.documents import Document, DocumentFile, document_by_id, documents_below
+from tasktrail.store.documents import Document, DocumentFile
 from tasktrail.store.opening import open_store
 from tasktrail.store.transaction import Transaction
 
@@ -272,7 +272,7 @@ class DAGRunStore:
         return _newest_first(one for one in found if one)
 
     def _known(self, tx: Transaction) -> dict[str, tuple[Document, Run]]:
-        below = {document.id: document for document in documents_below(tx, self.storage_path)}
+        below = {document.id: document for document in self.ledger.attachments.documents.below(tx, self.storage_path)}
         runs = tx.runs("runs_with_documents")
         return {below[id_].path: (below[id_], run) for run in runs if (id_ := run.document_id or 0) in below}
 
@@ -373,7 +373,7 @@ def _path_of(record: Record) -> str | None:
     """The document of the run behind a draft."""
 
     def path(tx: Transaction) -> str | None:
-        document = document_by_id(tx, tx.run(record.row_id).document_id or 0)
+        document = record.ledger.attachments.documents.by_id(tx, tx.run(record.row_id).document_id or 0)
         return document.path if document else None
 
     return record.ledger.store.read(path)
@@ -395,6 +395,7 @@ def _task_picture(key: str, step: DAGStepState) -> TaskPicture:
     metadata = {name: value for name, value in step.metadata.items() if name not in _DERIVED}
     values: dict[str, Value] = {
         "max_retries": step.max_retries,
+        "critical": None if step.metadata.get("critical", True) else 0,
         "tries": step.retry_count,
         "last_outcome": "error" if word is DAGStepStatus.RETRY else None,
         "started_at": stored(step.start_time),

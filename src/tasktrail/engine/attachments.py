@@ -15,20 +15,19 @@ from typing import Final, TypeVar
 from tasktrail.engine.additions import check_tasks
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
 from tasktrail.engine.ledger import Documented, Ledger, free_name
-from tasktrail.engine.values import NOTHING, encode_text, text_of
+from tasktrail.engine.pictures import REMOVED, Pictures, Written
+from tasktrail.engine.values import NOTHING, encode_text
 from tasktrail.formats import codec
-from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPicture, differences
+from tasktrail.formats.picture import Codec, Differences, Picture, TaskChange, TaskPicture, differences
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import Busy, Conflict, NotFound, StoreError
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import OVER, Kind, Run
 from tasktrail.model.task import Status, Task, Value
-from tasktrail.store import documents
-from tasktrail.store.documents import Document, DocumentFile, Look
+from tasktrail.store.documents import Document, DocumentFile, Documents, Look
 from tasktrail.store.locks import sync_folder
 from tasktrail.store.transaction import Transaction
 
-REMOVED: Final = "removed from its document"
 _DEFINITION: Final = ("priority", "critical", "max_retries")
 _UNSAID: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3, "priority": 3, "critical": 1}
 """What a task has when its document no longer says it, where that cannot be nothing."""
@@ -49,6 +48,8 @@ class Attachments:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._store = ledger.store
+        self._pictures = Pictures(ledger)
+        self.documents = Documents(ledger.store.path)
 
     # writing
 
@@ -100,35 +101,30 @@ class Attachments:
 
     def _detach_gone(self, tx: Transaction, ids: Collection[int]) -> set[int]:
         """Documents whose folder is gone cannot be locked, nor written; their runs go on without them."""
-        found = {id_: documents.document_by_id(tx, id_) for id_ in ids}
+        found = {id_: self.documents.by_id(tx, id_) for id_ in ids}
         gone = {id_: one for id_, one in found.items() if one is None or not Path(one.path).parent.is_dir()}
         for one in gone.values():
             if one is not None:
-                documents.save(tx, one.gone(self._ledger.clock.now()))
+                self.documents.save(tx, one.gone(self._ledger.clock.now()))
         return set(gone)
 
     def _replace(self, tx: Transaction, run: Run, document: Document, file: DocumentFile) -> None:
         if document.detached_at is not None:
             return
-        reading = file.read()
+        reading, words = file.read(), codec(document.codec)
         text, look = (reading.text, reading.look) if reading else (None, None)
-        writing = codec(document.codec).write(text, self._picture(tx, run, document), document.path)
+        last, versions = self._pictures.written(document, look), self._pictures.versions(tx, run)
+        said = last.said if last else words.load(text, document.path) if text is not None else None
+        picture = self._pictures.since(tx, run, last, versions) if last else self._pictures.of(tx, run)
+        if said is not None:
+            picture = self._pictures.as_typed(_named(picture, said), said)
+        writing = words.write(text, picture, document.path, said)
         if writing.text is not text or look is None:
             look = file.replace(writing.text, look)
-        documents.save(tx, document.seen(look, writing.picture.to_json()))
-
-    def _picture(self, tx: Transaction, run: Run, document: Document) -> Picture:
-        metadata = {row[0]: row[2] for row in tx.rows("details_of_run", run_id=run.id)}
-        tasks = [
-            TaskPicture.of(task, text_of(task.output, tx), _text(metadata.get(task.id)))
-            for task in tx.tasks("steps_of_run", run_id=run.id)
-            if task.reason != REMOVED
-        ]
-        picture = Picture.of(run, tasks)
-        if document.written is None:
-            return picture
-        said = Picture.from_json(document.written)  # words of its own, which the store does not take over
-        return replace(picture, name=said.name, created_at=said.created_at or picture.created_at)
+        clean = self._pictures.clean(writing.picture, last)
+        self.documents.save(tx, document.seen(look, clean.to_json()))
+        known = {id_: version for id_, _, version in versions}
+        self._pictures.remember(document.id, Written(look.digest, run.status, writing.picture, clean, known))
 
     # reading
 
@@ -169,16 +165,17 @@ class Attachments:
         if reading is None:
             never_there = seen is None or was_gone
             return document if never_there else self._save(document.gone(self._ledger.clock.now()))
-        picture = codec(document.codec).load(reading.text, document.path)
+        words = codec(document.codec)
+        picture = self._pictures.clean(words.load(reading.text, document.path))
         known = document.seen(reading.look, picture.to_json())
         old = Picture.from_json(document.written) if document.written else Picture(picture.name, picture.workflow)
-        found = differences(old, picture)
+        found = _meant(words, old, picture)
 
         def work(tx: Transaction) -> None:
             run = self._run(tx, document.id)
             if run is not None and found:
                 self._apply(tx, run.id, known, found, picture)
-            documents.save(tx, known)
+            self.documents.save(tx, known)
             if run is not None and was_gone:
                 self._bring_up(tx, run.id, known, file)
 
@@ -228,7 +225,7 @@ class Attachments:
         tx.settle()
         run = tx.run(run_id)
         status = said.status or run.status
-        shown = codec(document.codec).write(None, self._picture(tx, run, document), document.path).picture
+        shown = codec(document.codec).write(None, self._pictures.of(tx, run), document.path).picture
         if status != run.status or said.error != (shown.error if said.error else run.declared_error):
             self._ledger.declare_in(tx, run_id, status, said.error, self._ledger.clock.now())
 
@@ -268,9 +265,9 @@ class Attachments:
                 raise Conflict(f"{file.path} exists already", hint="choose another run id")
             document = self._attach(tx, file, codec_name)
             run = self._make(tx, document, draft, stands)
-            picture = replace(self._picture(tx, run, document), name=draft.name)
+            picture = replace(self._pictures.of(tx, run), name=draft.name)
             writing = codec(codec_name).write(None, picture, str(file.path))
-            documents.save(tx, document.seen(file.replace(writing.text, None), writing.picture.to_json()))
+            self.documents.save(tx, document.seen(file.replace(writing.text, None), writing.picture.to_json()))
             return run
 
         with file.lock(self._store.busy_s):
@@ -283,7 +280,7 @@ class Attachments:
             BadInput: The file cannot be read; nothing is changed then.
         """
         file = DocumentFile(path)
-        document = self._store.read(lambda tx: documents.document_at(tx, file.path))
+        document = self._store.read(lambda tx: self.documents.at(tx, file.path))
         run = self._store.read(lambda tx: self._run(tx, document.id)) if document else None
         if run is not None:
             run = self.sync(run)
@@ -328,27 +325,27 @@ class Attachments:
         reading = file.read()
         if reading is None:
             raise NotFound(f"{file.path} is gone")
-        picture = codec(codec_name).load(reading.text, str(file.path))
+        picture = self._pictures.clean(codec(codec_name).load(reading.text, str(file.path)))
 
         def work(tx: Transaction) -> Run:
-            document = documents.document_at(tx, file.path)
+            document = self.documents.at(tx, file.path)
             existing = self._run(tx, document.id) if document else None
             if existing is not None:
                 return existing
             document = self._attach(tx, file, codec_name).seen(reading.look, picture.to_json())
             tasks = tuple(map(_draft, picture.tasks))
             draft = RunDraft(kind, picture.name, picture.workflow, tasks, metadata=picture.metadata)
-            run = self._make(tx, document, draft, picture)
-            documents.save(tx, document)
+            run = self._make(tx, document, draft, codec(codec_name).standing(picture))
+            self.documents.save(tx, document)
             return run
 
         return self._store.write(work)
 
     def _attach(self, tx: Transaction, file: DocumentFile, codec_name: str) -> Document:
         """Return the document of a file that is to be another run's from now on."""
-        document = documents.document_at(tx, file.path)
+        document = self.documents.at(tx, file.path)
         if document is None:
-            return documents.attach(tx, file.path, codec_name)
+            return self.documents.attach(tx, file.path, codec_name)
         former = self._run(tx, document.id)
         if former is not None:  # its file was removed, and this is another one
             tx.set_run(former.id, document_id=None)
@@ -371,16 +368,31 @@ class Attachments:
     # rows
 
     def _document(self, document_id: int) -> Document | None:
-        return self._store.read(lambda tx: documents.document_by_id(tx, document_id))
+        return self._store.read(lambda tx: self.documents.by_id(tx, document_id))
 
     def _save(self, document: Document) -> Document:
-        self._store.write(lambda tx: documents.save(tx, document))
+        self._store.write(lambda tx: self.documents.save(tx, document))
         return document
 
     @staticmethod
     def _run(tx: Transaction, document_id: int) -> Run | None:
         runs = tx.runs("run_of_document", document_id=document_id)
         return runs[0] if runs else None
+
+
+def _named(picture: Picture, said: Picture) -> Picture:
+    """Keep words that a document has of its own, which the store does not take over."""
+    return replace(picture, name=said.name, created_at=said.created_at or picture.created_at)
+
+
+def _meant(words: Codec, old: Picture, new: Picture) -> Differences:
+    """Return what somebody changed in a document: what only stands there as it did is no change, whatever is shown so.
+
+    A run that somebody sets going again by one word has its never-started steps still shown as they were.
+    """
+    found, before, after = differences(words.standing(old), words.standing(new)), old.by_key(), new.by_key()
+    changed = (change for change in found.changed if before[change.key] != after[change.key])
+    return replace(found, changed=tuple(changed))
 
 
 def _edit(task: Task, status: Status, said: Mapping[str, Value], metadata: str | None = None) -> TaskEdit:
@@ -420,6 +432,7 @@ def _draft(picture: TaskPicture) -> TaskDraft:
     max_retries = picture.values.get("max_retries")
     return TaskDraft(
         picture.key,
+        critical=picture.values.get("critical") != 0,
         max_retries=max_retries if isinstance(max_retries, int) else 3,
         metadata=picture.metadata,
     )

@@ -129,12 +129,19 @@ class Codec(Protocol):
             BadInput: It cannot be read; every message begins with `where:line:column`.
         """
 
-    def write(self, text: str | None, picture: Picture, where: str = "the document") -> Writing:
+    def standing(self, picture: Picture) -> Picture:
+        """Return where the run stands by what a document says: a word may be there for readers alone."""
+
+    def write(
+        self, text: str | None, picture: Picture, where: str = "the document", said: Picture | None = None
+    ) -> Writing:
         """Bring a text to what the picture says.
 
         Args:
             text: None makes a new document; otherwise only what differs from what it says now is changed, and it is
                 the same object when nothing does.
+            said: What the text says, where that is known: then it is not read. Tasks that the picture has from there,
+                the very same objects, are left as they stand.
 
         Raises:
             BadInput: The text cannot be read, or the picture has more tasks than a document holds.

@@ -35,8 +35,10 @@ _FIRST: Final = (datetime.min - _NAIVE_EPOCH) // _MICROSECOND
 _LAST: Final = (datetime.max - _NAIVE_EPOCH) // _MICROSECOND
 _MAX_COUNT: Final = 2**31 - 1
 _COLUMNS: Final = (
-    "max_retries", "tries", "last_outcome", "started_at", "completed_at", "error", "reason", "output",
+    "max_retries", "critical", "tries", "last_outcome", "started_at", "completed_at", "error", "reason", "output",
 )  # fmt: skip
+_TRACES: Final = ("last_outcome", "started_at", "completed_at", "error", "reason")
+"""What tells of a step that somebody or something has dealt with it."""
 _DEFAULTS: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3}
 """What a step is taken to have when the file does not say it."""
 _RUN_TIMES: Final = ("updated_at", "started_at", "finished_at")
@@ -95,8 +97,9 @@ def format_moment(at: int) -> str:
 
 
 class RunJson:
-    """The codec `run-json@1`. Its tasks have the values max_retries, tries, last_outcome, started_at, completed_at,
-    error, reason (of a skipped one) and output; `last_outcome` is `error` for what the file calls retry."""
+    """The codec `run-json@1`. Its tasks have the values max_retries, critical (0; it is left out of others), tries,
+    last_outcome, started_at, completed_at, error, reason (of a skipped one) and output; `last_outcome` is `error` for
+    what the file calls retry."""
 
     name = "run-json@1"
 
@@ -104,25 +107,41 @@ class RunJson:
         """Return what the text says. See `Codec.load`."""
         return _read(json_edit.load(text, where), text, where)
 
-    def write(self, text: str | None, picture: Picture, where: str = "the run file") -> Writing:
+    def standing(self, picture: Picture) -> Picture:
+        """Return where the run stands by what its file says. See `Codec.standing`.
+
+        A step that never started is shown as skipped once the run is over. Nothing but its word says so, while one that
+        was skipped has a time or a reason. A run that completed has no such steps: there, the word is meant.
+        """
+        if not _shows_skips(picture):
+            return picture
+        tasks = (replace(task, status="pending") if _is_bare(task, "skipped") else task for task in picture.tasks)
+        return replace(picture, tasks=tuple(tasks))
+
+    def write(
+        self, text: str | None, picture: Picture, where: str = "the run file", said: Picture | None = None
+    ) -> Writing:
         """Bring a text to what the picture says. See `Codec.write`.
 
         What the file leaves out stays out: a count at its default, and a time unless the status moves with it.
         """
         if len(picture.tasks) > MAX_TASKS:
             raise BadInput(f"{where}: expected at most {MAX_TASKS:,} steps, got: {len(picture.tasks):,}")
-        shown = _shown(picture)
         if text is None:
-            text = json_edit.dump(_words(shown)) + "\n"
+            text = json_edit.dump(_words(_shown(picture, {}))) + "\n"
             return Writing(text, self.load(text, where))
-        document = json_edit.load(text, where)
-        old = _read(document, text, where)
-        changed, changes = _changes(_with_skips(old), _silent_as(old, shown))
+        old = self.load(text, where) if said is None else said
+        before = old.by_key()
+        new = _silent_as(old, _shown(picture, before))
+        changed, changes = _changes(old, new)
         if not changes:
             return Writing(text, old)
+        # What the text will say is found without reading it again: of the other steps, as they were said.
+        steps: dict[str, object] = dict.fromkeys(before)
+        steps.update({key: _step_words(before[key]) for key in changed & before.keys()})
+        document = json_edit.apply({**_run_words(old), "steps": steps}, changes)
         text = json_edit.edit(text, changes, where)
-        kept = {task.key: task for task in old.tasks if task.key not in changed}
-        return Writing(text, _read(json_edit.apply(document, changes), text, where, kept))
+        return Writing(text, _read(document, text, where, {key: before[key] for key in before.keys() - changed}))
 
 
 RUN_JSON: Final = RunJson()
@@ -143,6 +162,13 @@ class _Object:
         if value is None or isinstance(value, str):
             return value
         self.refuse(name, "text")
+        return None
+
+    def flag(self, name: str) -> bool | None:
+        value = self.members.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        self.refuse(name, "true or false")
         return None
 
     def count(self, name: str) -> int | None:
@@ -269,6 +295,7 @@ def _step(key: str, value: object, faults: list[tuple[json_edit.Path, str]]) -> 
     reason = skip_reason if isinstance(skip_reason, str) else None
     values: dict[str, Value] = {
         "max_retries": step.count("max_retries"),
+        "critical": 0 if step.flag("critical") is False else None,
         "tries": step.count("retry_count"),
         "last_outcome": "error" if value.get("status") == "retry" else None,
         "started_at": step.moment("start_time"),
@@ -284,24 +311,31 @@ def _step(key: str, value: object, faults: list[tuple[json_edit.Path, str]]) -> 
 # -------------------------------------------------------------------------------------------------------------- showing
 
 
-def _shown(picture: Picture) -> Picture:
-    """The picture as a run file shows it."""
-    picture = replace(picture, tasks=tuple(map(_said, picture.tasks)))
-    failed = sum(task.status == "failed" for task in picture.tasks)
-    if picture.error is None and failed and picture.status in ("failed", "partial"):
-        picture = replace(picture, error=f"{failed} step(s) failed")
-    return _with_skips(picture)
-
-
-def _with_skips(picture: Picture) -> Picture:
-    """A run that is over shows never-started tasks as skipped; in the store they are pending: a retry reaches them."""
-    if picture.status not in OVER:
-        return picture
+def _shown(picture: Picture, before: Mapping[str, TaskPicture]) -> Picture:
+    """The picture as a run file shows it. Tasks that were taken from what it said are shown already."""
     tasks = tuple(
-        replace(task, status="skipped") if task.status == "pending" and "started_at" not in task.values else task
-        for task in picture.tasks
+        task if before.get(task.key) is task else _as_shown(_said(task), picture.status) for task in picture.tasks
     )
-    return replace(picture, tasks=tasks)
+    failed = sum(task.status == "failed" for task in tasks)
+    error = picture.error
+    if error is None and failed and picture.status in ("failed", "partial"):
+        error = f"{failed} step(s) failed"
+    return replace(picture, tasks=tasks, error=error)
+
+
+def _as_shown(task: TaskPicture, run_status: RunStatus | None) -> TaskPicture:
+    """A run that is over shows never-started tasks as skipped; in the store they are pending: a retry reaches them."""
+    return replace(task, status="skipped") if run_status in OVER and _is_bare(task, "pending") else task
+
+
+def _shows_skips(picture: Picture) -> bool:
+    """Whether a bare `skipped` stands for a step that never started."""
+    return picture.status in OVER and picture.status != "completed"
+
+
+def _is_bare(task: TaskPicture, status: Status) -> bool:
+    """Whether nothing but this status is known of what was done with the task."""
+    return task.status == status and not any(name in task.values for name in _TRACES)
 
 
 def _said(task: TaskPicture) -> TaskPicture:
@@ -313,6 +347,8 @@ def _said(task: TaskPicture) -> TaskPicture:
         values.pop("completed_at", None)
     if status != "skipped":
         values.pop("reason", None)
+    if values.get("critical"):
+        del values["critical"]
     if "last_outcome" in values:
         del values["last_outcome"]
         if status == "pending" and has("last_outcome") in ("error", "timeout"):
@@ -324,7 +360,7 @@ def _said(task: TaskPicture) -> TaskPicture:
 
 
 def _words(picture: Picture) -> dict[str, object]:
-    return {**_run_words(picture), "steps": {task.key: _step_words(task) for task in picture.tasks}}
+    return {**_run_words(picture), "steps": {task.key: _new_step_words(task) for task in picture.tasks}}
 
 
 def _run_words(picture: Picture) -> dict[str, object]:
@@ -358,10 +394,17 @@ def _step_words(task: TaskPicture) -> dict[str, object]:
         "duration_seconds": _duration(has("started_at"), has("completed_at")),
         "retry_count": has("tries"),
         "max_retries": has("max_retries"),
+        "critical": has("critical") != 0,
         "error": has("error"),
         "result": None if output is None else json.loads(str(output)),
         "metadata": metadata if reason is None else {**metadata, "skip_reason": reason},
     }
+
+
+def _new_step_words(task: TaskPicture) -> dict[str, object]:
+    """A new step has the members of document 003, and says only of one that is not critical that it is not."""
+    words = _step_words(task)
+    return {name: value for name, value in words.items() if name != "critical" or not value}
 
 
 def _moment_word(at: Value) -> str | None:
@@ -380,10 +423,16 @@ def _changes(old: Picture, new: Picture) -> tuple[set[str], list[tuple[json_edit
     before, steps = old.by_key(), new.by_key()
     changes = _member_changes(_run_words(old), _run_words(new), ())
     changes += [(("steps", key), json_edit.REMOVE) for key in before if key not in steps]
-    changed = {key for key, task in steps.items() if before.get(key) != task}
-    for key in [key for key in steps if key in changed]:
-        words, path = _step_words(steps[key]), ("steps", key)
-        changes += _member_changes(_step_words(before[key]), words, path) if key in before else [(path, words)]
+    changed: set[str] = set()
+    for key, task in steps.items():
+        was, path = before.get(key), ("steps", key)
+        if was is None:
+            changes.append((path, _new_step_words(task)))
+        elif was is task or (shown := _as_shown(was, old.status)) == task:
+            continue
+        else:
+            changes += _member_changes(_step_words(shown), _step_words(task), path)
+        changed.add(key)
     return changed, changes
 
 
@@ -405,15 +454,23 @@ def _silent_as(old: Picture, new: Picture) -> Picture:
     silent = [name for name in _RUN_TIMES if old.status == new.status and getattr(old, name) is None]
     if old.created_at is None:
         silent.append("created_at")
-    before = old.by_key()
-    tasks = tuple(_silent_task(before[task.key], task) if task.key in before else task for task in new.tasks)
+    before, tells = old.by_key(), _shows_skips(new)
+    tasks = tuple(
+        task if (was := before.get(task.key)) is None or was is task else _silent_task(was, task, tells)
+        for task in new.tasks
+    )
     return replace(new, tasks=tasks, **dict.fromkeys(silent))  # type: ignore[arg-type]  # all of them may be None
 
 
-def _silent_task(old: TaskPicture, new: TaskPicture) -> TaskPicture:
-    silent = [name for name, value in _DEFAULTS.items() if name not in old.values and new.values.get(name) == value]
-    if old.status == new.status:
-        silent += [name for name in _TASK_TIMES if name not in old.values]
+def _silent_task(old: TaskPicture, new: TaskPicture, tells: bool) -> TaskPicture:
+    """The task without what its text may leave out.
+
+    Args:
+        tells: Whether a time of a skipped step may be all that tells it from one that never started.
+    """
+    silent = {name for name, value in _DEFAULTS.items() if name not in old.values and new.values.get(name) == value}
+    if old.status == new.status and not (tells and new.status == "skipped"):
+        silent |= {name for name in _TASK_TIMES if name not in old.values}
     if not silent:
         return new
     return replace(new, values={name: value for name, value in new.values.items() if name not in silent})

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 __all__ = [
-    "MAX_BYTES", "Document", "DocumentFile", "Look", "Reading", "Signature",
-    "attach", "document_at", "document_by_id", "documents_below", "save",
+    "MAX_BYTES", "Document", "DocumentFile", "Documents", "Look", "Reading", "Signature",
 ]  # fmt: skip
 
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -258,6 +257,7 @@ class Document:
     """One row of `document`. The order of the fields is the order of the columns in the query `document_columns`.
 
     Args:
+        path: The whole path, whatever part of it the row has.
         written: What the codec last wrote or read, as `Picture.to_json` gives it.
         detached_at: When the file was found to be gone; None while it is there.
     """
@@ -306,34 +306,61 @@ class Document:
 _FIELDS: Final = tuple(field.name for field in fields(Document))
 
 
-def attach(tx: Transaction, path: Path, codec: str) -> Document:
-    """Add a document that was never looked at. The path is stored with its links followed."""
-    real = str(DocumentFile(path).path)
-    row = tx.row("add_document", path=real, codec=codec)
-    assert row is not None
-    return Document(int(str(row[0])), real, codec)
+class Documents:
+    """The rows of a store's documents.
+
+    A file below the store's project is stored by its path from there, so that a project that is moved, or copied with
+    its store, knows its own files, and no others. Any other file is stored by its whole path.
+
+    Args:
+        store: The store's own file; None where it is in memory.
+    """
+
+    def __init__(self, store: Path | None) -> None:
+        self._home = _project_of(store) if store else None
+
+    def attach(self, tx: Transaction, path: Path, codec: str) -> Document:
+        """Add a document that was never looked at. The path is stored with its links followed."""
+        real = DocumentFile(path).path
+        row = tx.row("add_document", path=self._stored(real), codec=codec)
+        assert row is not None
+        return Document(int(str(row[0])), str(real), codec)
+
+    def at(self, tx: Transaction, path: Path) -> Document | None:
+        """Return the document of a file; None when the file is not attached."""
+        return self._document(tx.row("document_by_path", path=self._stored(DocumentFile(path).path)))
+
+    def by_id(self, tx: Transaction, document_id: int) -> Document | None:
+        """Return a document; None when there is none."""
+        return self._document(tx.row("document_by_id", id=document_id))
+
+    def below(self, tx: Transaction, folder: Path) -> list[Document]:
+        """Return the attached documents in a folder and its folders, by path."""
+        real = DocumentFile(folder).path
+        inside = self._home is not None and self._home != real and real.is_relative_to(self._home)
+        # Above the project there are paths of both kinds, so all of them are looked at.
+        rows = tx.rows("documents_below", folder=f"{self._stored(real)}/" if inside else "")
+        found = [document for row in rows if (document := self._document(row))]
+        prefix = f"{real}{os.sep}"
+        return sorted((one for one in found if one.path.startswith(prefix)), key=lambda one: one.path)
+
+    @staticmethod
+    def save(tx: Transaction, document: Document) -> None:
+        """Write a document's row; its path stays as it is."""
+        tx.execute("put_document", dict(zip(_FIELDS, astuple(document), strict=True)))
+
+    def _stored(self, path: Path) -> str:
+        if self._home is not None and path.is_relative_to(self._home):
+            return path.relative_to(self._home).as_posix()
+        return str(path)
+
+    def _document(self, row: tuple[object, ...] | None) -> Document | None:
+        if row is None:
+            return None
+        document = Document(*row)  # type: ignore[arg-type]  # the query's columns are the fields
+        return replace(document, path=str(self._home / document.path)) if self._home is not None else document
 
 
-def document_at(tx: Transaction, path: Path) -> Document | None:
-    """Return the document of a file; None when the file is not attached."""
-    return _document(tx.row("document_by_path", path=str(DocumentFile(path).path)))
-
-
-def document_by_id(tx: Transaction, document_id: int) -> Document | None:
-    """Return a document; None when there is none."""
-    return _document(tx.row("document_by_id", id=document_id))
-
-
-def documents_below(tx: Transaction, folder: Path) -> list[Document]:
-    """Return the attached documents in a folder and its folders, by path."""
-    real = f"{DocumentFile(folder).path}{os.sep}"
-    return [Document(*row) for row in tx.rows("documents_below", folder=real)]  # type: ignore[arg-type]
-
-
-def save(tx: Transaction, document: Document) -> None:
-    """Write a document's row."""
-    tx.execute("put_document", dict(zip(_FIELDS, astuple(document), strict=True)))
-
-
-def _document(row: tuple[object, ...] | None) -> Document | None:
-    return Document(*row) if row else None  # type: ignore[arg-type]  # the query's columns are the fields
+def _project_of(store: Path) -> Path:
+    folder = Path(os.path.realpath(store)).parent
+    return folder.parent if folder.name == ".tasktrail" else folder

@@ -22,7 +22,7 @@ from tasktrail.model.errors import BadInput, Conflict
 from tasktrail.model.lifecycle import Ask
 from tasktrail.model.run import Kind, Run
 from tasktrail.model.task import Status, Task
-from tasktrail.store.documents import DocumentFile, document_by_id
+from tasktrail.store.documents import DocumentFile
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Transaction
 from tasktrail.testing.dying import Arm, die_everywhere
@@ -336,7 +336,7 @@ def is_detached(ledger: Ledger, run: Run) -> bool:
     """Whether the run's document was found to be gone."""
 
     def work(tx: Transaction) -> bool:
-        document = document_by_id(tx, tx.run(run.id).document_id or 0)
+        document = ledger.attachments.documents.by_id(tx, tx.run(run.id).document_id or 0)
         return document is not None and document.detached_at is not None
 
     return ledger.store.read(work)
@@ -347,10 +347,10 @@ def assert_agree(ledger: Ledger, path: Path, when: str = "now") -> None:
     hand is adopted by a look, and a look writes no file."""
 
     def written(tx: Transaction) -> tuple[str, Picture]:
-        run = next(run for run in tx.runs("runs_with_documents") if _path_of(tx, run) == os.path.realpath(path))
+        run = next(run for run in tx.runs("runs_with_documents") if _path_of(ledger, tx, run) == os.path.realpath(path))
         details: Mapping[object, Any] = {row[0]: row[2] for row in tx.rows("details_of_run", run_id=run.id)}
         found = tx.tasks("tasks_of_run", run_id=run.id)
-        document = document_by_id(tx, run.document_id or 0)
+        document = ledger.attachments.documents.by_id(tx, run.document_id or 0)
         assert document is not None
         return document.codec, Picture.of(
             run, [TaskPicture.of(task, text_of(task.output, tx), details.get(task.id)) for task in found]
@@ -373,8 +373,8 @@ def edit(path: Path, change: Callable[[str], str]) -> None:
     part.replace(path)
 
 
-def _path_of(tx: Transaction, run: Run) -> str | None:
-    document = document_by_id(tx, run.document_id or 0)
+def _path_of(ledger: Ledger, tx: Transaction, run: Run) -> str | None:
+    document = ledger.attachments.documents.by_id(tx, run.document_id or 0)
     return document.path if document else None
 
 

@@ -231,6 +231,14 @@ WHERE run_id = :run_id
   AND map_index < 0
 ORDER BY position
 
+-- name: versions_of_run
+-- What tells which tasks changed since a document was written; a run has up to 20,000 of them then.
+SELECT id, key, version
+FROM task
+WHERE run_id = :run_id
+  AND map_index < 0
+ORDER BY position
+
 -- name: active_of_run
 SELECT {task_columns}
 FROM task
@@ -630,7 +638,7 @@ FROM document
 WHERE path = :path
 
 -- name: documents_below
--- Attached files whose path starts with a folder's.
+-- Attached files whose stored path starts with a folder's; with an empty one all of them.
 SELECT {document_columns}
 FROM document
 WHERE path >= :folder

@@ -44,7 +44,7 @@ CREATE TABLE job (
 -- A file that people or agents edit, attached to the store.
 CREATE TABLE document (
   id          INTEGER PRIMARY KEY,
-  path        TEXT    NOT NULL UNIQUE,          -- data: absolute
+  path        TEXT    NOT NULL UNIQUE,          -- data: from the store's project where it lies below, else absolute
   codec       TEXT    NOT NULL,
   size        INTEGER,                          -- of the file as we last read or wrote it, like the next four
   mtime_ns    INTEGER,
@@ -52,7 +52,7 @@ CREATE TABLE document (
   inode       INTEGER,
   digest      TEXT,
   looked_at   INTEGER,
-  written     TEXT,                             -- data: JSON, what our codec last wrote or read, by key
+  written     TEXT,                             -- data: JSON, what our codec last wrote or read, by key; text scrubbed
   detached_at INTEGER                           -- the file is gone
 ) STRICT;
 
