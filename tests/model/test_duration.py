@@ -43,7 +43,9 @@ def test_a_duration_is_read_in_milliseconds(value: object, ms: int) -> None:
     "value", ["", "s", "90", "1h30m", "-5s", "5 minutes", "5M", "1e3s", "٣s", "5s\0", None, True, [5]]
 )
 def test_what_is_no_duration_is_refused(value: object) -> None:
-    with pytest.raises(BadInput, match=r"^expected a duration to be a number of seconds or a text like 500ms, 90s, 5m, 2h, 7d, got: "):
+    with pytest.raises(
+        BadInput, match=r"^expected a duration to be a number of seconds or a text like 500ms, 90s, 5m, 2h, 7d, got: "
+    ):
         parse_duration_ms(value)
 
 
