@@ -93,6 +93,12 @@ def test_a_byte_order_mark_is_skipped_and_moves_no_column() -> None:
     assert places("\ufeffa: @") == ["1:4: this is no YAML: found character that cannot start any token"]
 
 
+def test_a_byte_order_mark_is_not_shown() -> None:
+    error = Source("\ufeffa: @", "w.yaml").refusal([Fault(0, 3, "here")], "is wrong")
+
+    assert error.details[0].splitlines()[1:] == ["1 | a: @", "  |    ^"]
+
+
 def test_a_column_counts_characters_not_bytes() -> None:
     assert places('"日本": &x 1') == ["1:7: expected no anchor, got: &x; write the value itself"]
 

@@ -129,12 +129,14 @@ INVALID: Final = {
         ],
     ),
     "a step that is none": Wrong(
-        steps(A, "  - 5", "  - {run: [x]}", "  - {id: , run: [x]}", "  - {id: [1], run: [x]}"),
+        steps(A, "  - 5", "  - {run: [x]}", "  - {id: , run: [x]}", "  - {id: [1], run: [x]}",
+              "  - {id: z, run: [x], depends_on: nope}"),
         [
             "4:5: expected a step to be a mapping with id and one of run, call and manual, got: 5",
             "5:5: expected a step to have an id",
             "6:10: expected id to be a text, got: nothing",
             "7:10: expected id to be a text, got: a list",
+            "8:35: there is no step nope",
         ],
     ),
     "wrong ids": Wrong(
@@ -351,6 +353,9 @@ INVALID: Final = {
         steps("  - {id: a, agent: bob, input_from: b, outputs: [x]}"),
         ["3:13: this is the older form of workflow files (workflow:, agent:, input_file:, outputs:), "
          "which is not executed"],
+    ),
+    "a key of the older form": Wrong(
+        steps("  - {id: a, agent: bob, run: [x]}"), ["3:13: unknown key agent"]
     ),
     "a key twice and an unknown one": Wrong(
         "name: a\nname: b\nfoo: 1\nsteps: [{id: a, run: [x]}]",
