@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import Need
 from tasktrail.model.retry import RetryPolicy
 from tasktrail.model.workflow import Param, StepSpec, Workflow
+from tests.docs.blocks import blocks_of
 from tests.formats.workflow_files import ATLAS, INVALID, VALID, steps
 
 
@@ -204,6 +206,15 @@ def test_a_file_that_cannot_be_read_has_no_hint_on_keys() -> None:
         load_workflow("a: b: c", "w.yaml")
 
     assert error.value.hint is None
+
+
+def test_the_file_of_the_guide_is_a_workflow() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "howto" / "workflow-files.md"
+    (block,) = (one for one in blocks_of(page) if one.option("file") == "atlas.yaml")
+
+    assert [step.id for step in load_workflow(block.text, "atlas.yaml").steps] == [
+        "fetch", "enrich", "parse", "approve", "publish"
+    ]  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------------------------- large files

@@ -87,7 +87,8 @@ def _top() -> dict[str, object]:
         },
         "env": _env("Environment variables for all commands; values may hold `{params.x}` and `{run.id}`."),
         "on_failure": _words(
-            ON_FAILURE, "Whether a step that fails for good stops the run, where it has no `critical`."
+            ON_FAILURE,
+            "`stop` (when not said) or `continue`: what a step without `critical` does to the run when it fails.",
         ),
         "max_parallel": _whole("How many steps run at the same time; otherwise the setting `run.max_parallel`."),
     }
@@ -124,13 +125,16 @@ def _retries() -> dict[str, object]:
     properties = {
         "max": _whole("Further tries after the first.", 0),
         "delay": {**delay, "description": "The wait before the first retry, in seconds or with a unit."},
-        "backoff": {"enum": list(BACKOFFS), "description": "How the wait grows: doubled, by the same again, or not."},
+        "backoff": {
+            "enum": list(BACKOFFS),
+            "description": "How the wait grows: `exponential` doubles it, `linear` adds it, `constant` keeps it.",
+        },
         "max_delay": {**_or_null(delay), "description": "No wait is longer."},
         "jitter": {
             "type": "number",
             "minimum": 0,
             "maximum": 1,
-            "description": "The share of the wait that is random.",
+            "description": "The share of the wait that is random, 0 to 1.",
         },
         "on": {
             "type": "array",
@@ -144,7 +148,10 @@ def _retries() -> dict[str, object]:
 
 def _param() -> dict[str, object]:
     properties = {
-        "type": {"enum": list(PARAM_TYPES), "description": "What it may be; otherwise as its default."},
+        "type": {
+            "enum": list(PARAM_TYPES),
+            "description": f"{', '.join(f'`{one}`' for one in PARAM_TYPES)}; that of the default when not said.",
+        },
         "default": {"description": "What it is when it is not given."},
         "description": _text("What it is for."),
     }

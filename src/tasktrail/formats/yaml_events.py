@@ -35,7 +35,7 @@ def root_of(source: Source, faults: list[Fault]) -> Node | None:
         for event in iter(loader.get_event, None):
             if not builder.takes(event):
                 return None
-    except yaml.MarkedYAMLError as error:
+    except yaml.YAMLError as error:
         faults.append(_syntax_fault(error, source))
         return None
     finally:
@@ -43,7 +43,9 @@ def root_of(source: Source, faults: list[Fault]) -> Node | None:
     return builder.root
 
 
-def _syntax_fault(error: yaml.MarkedYAMLError, source: Source) -> Fault:
+def _syntax_fault(error: yaml.YAMLError, source: Source) -> Fault:
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return Fault(0, 0, f"this is no YAML: {' '.join(str(error).split())}")
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark is not None else (0, 0)
     before = source.lines[line][: column + 1] if line < len(source.lines) else ""
