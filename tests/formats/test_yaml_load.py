@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasktrail.formats import yaml_load
@@ -206,9 +206,24 @@ def test_a_place_inside_a_scalar_is_exact_where_it_can_be(text: str, offset: int
 @given(JSON)
 def test_json_is_read_as_json(value: object) -> None:
     text = json.dumps({"value": value}, ensure_ascii=True)
-    assume("\\ud" not in text)  # libyaml knows no pairs of surrogates
-
     assert read(text) == ({"value": value}, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'{"a": "\ud83d\ude00\uD83D\uDE00"}', "😀😀"),
+        (r'{"a": "\\ud83d\\ude00"}', r"\ud83d\ude00"),  # a backslash itself
+        (r'{"a": "\\\ud83d\ude00"}', "\\😀"),
+        (r"a: '\ud83d\ude00'", r"\ud83d\ude00"),  # no JSON, and no escapes in such quotes
+    ],
+)
+def test_characters_that_json_escapes_as_two_are_one(text: str, value: str) -> None:
+    assert read(text) == ({"a": value}, [])
+
+
+def test_half_of_such_a_character_is_refused() -> None:
+    assert places(r'{"a": "\ud83d"}')[0].endswith("while parsing a quoted scalar that begins in line 1")
 
 
 @given(st.text(PRINTABLE))
