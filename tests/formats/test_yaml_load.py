@@ -222,8 +222,9 @@ def test_characters_that_json_escapes_as_two_are_one(text: str, value: str) -> N
     assert read(text) == ({"a": value}, [])
 
 
-def test_half_of_such_a_character_is_refused() -> None:
-    assert places(r'{"a": "\ud83d"}')[0].endswith("while parsing a quoted scalar that begins in line 1")
+@pytest.mark.parametrize("text", [r'{"a": "\ud83d"}', r'{"a": "\\ud83d\ude00"}'])
+def test_half_of_such_a_character_is_refused(text: str) -> None:
+    assert places(text)[0].endswith("while parsing a quoted scalar that begins in line 1")
 
 
 @given(st.text(PRINTABLE))
