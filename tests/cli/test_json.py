@@ -20,6 +20,7 @@ COMMANDS: list[tuple[list[str], str]] = [
     (["init"], "file@1"),
     (["backup", "copy.db"], "file@1"),
     (["completion", "bash"], "completion@1"),
+    (["schema"], "json-schema@1"),
     (["help", "exit-codes"], "exit-codes@1"),
     (["cancel", "my-dag-123"], "error@1"),
     (["restore", "nope.db"], "error@1"),

@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "restore": ("keeping", "Put a backup in the place of the store."),
     "init": ("setup", "Write a commented tasktrail.toml."),
     "config": ("setup", "Show every setting and where it was said: config show."),
+    "schema": ("schema", "Print the JSON Schema of workflow files, for editors."),
     "completion": ("setup", "Print what makes a shell complete commands and run ids."),
     "help": ("topics", "Show help on a command or on exit-codes."),
 })  # fmt: skip  # one line per command

@@ -230,6 +230,8 @@ class _File(Reading):
         """Note a fault that the model found, at the node that its keys and indexes lead to."""
         node = self._root
         parts = fault.at
+        if parts == ("steps",) and _steps_of(node).value:
+            return  # there are no steps since they cannot be read, which was said
         if parts[:1] == ("steps",):
             node, parts = _steps_of(self._root), parts[1:]
             if parts and node.items is not None and isinstance(parts[0], int):
@@ -254,8 +256,8 @@ def _inside(node: Node, part: str | int) -> Node:
         return node
     if isinstance(part, int):
         return node.items[part]
-    named = (_named(one) for one in node.items)
-    return next((one for one in named if one.text == part), node)
+    # The last one: where a name is there twice, the second is one too many.
+    return next((one for one in map(_named, reversed(node.items)) if one.text == part), node)
 
 
 def _named(need: Node) -> Node:

@@ -19,6 +19,9 @@ _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _MAX_DIGITS: Final = 4_000  # Python reads whole numbers of up to 4,300
 _STYLES: Final = {"'": "quoted", '"': "quoted", "|": "block", ">": "block"}
 
+_PAIR: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+"""How JSON escapes a character beyond U+FFFF: as two; libyaml refuses the halves and knows `\\U0001F600`."""
+
 # The loader made of libyaml is some thirty times faster; where PyYAML was built without it, the events are the same.
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -29,13 +32,14 @@ def root_of(source: Source, faults: list[Fault]) -> Node | None:
     Args:
         faults: What is wrong is added here.
     """
-    loader = _Loader(source.text)
+    is_json = source.text.lstrip().startswith("{")
+    loader = _Loader(_PAIR.sub(_whole, source.text) if is_json else source.text)
     builder = _Builder(faults)
     try:
         for event in iter(loader.get_event, None):
             if not builder.takes(event):
                 return None
-    except yaml.MarkedYAMLError as error:
+    except yaml.YAMLError as error:
         faults.append(_syntax_fault(error, source))
         return None
     finally:
@@ -43,7 +47,14 @@ def root_of(source: Source, faults: list[Fault]) -> Node | None:
     return builder.root
 
 
-def _syntax_fault(error: yaml.MarkedYAMLError, source: Source) -> Fault:
+def _whole(pair: re.Match[str]) -> str:
+    number = 0x10000 + ((int(pair[2], 16) - 0xD800) << 10) + int(pair[3], 16) - 0xDC00
+    return f"{pair[1]}\\U{number:08X}"
+
+
+def _syntax_fault(error: yaml.YAMLError, source: Source) -> Fault:
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return Fault(0, 0, f"this is no YAML: {' '.join(str(error).split())}")
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark is not None else (0, 0)
     before = source.lines[line][: column + 1] if line < len(source.lines) else ""

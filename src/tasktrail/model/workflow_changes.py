@@ -15,6 +15,7 @@ from tasktrail.model.retry import RetryPolicy
 from tasktrail.model.workflow import Param, StepSpec, Workflow
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=list).encode
+_canonical: Final = json.JSONEncoder(sort_keys=True, default=repr).encode  # for Python 1 is True; in a file it is not
 
 
 def workflow_differences(old: Workflow, new: Workflow) -> list[str]:
@@ -69,7 +70,7 @@ def _step(old: StepSpec, new: StepSpec) -> Iterator[str]:
 
 
 def _change(key: str, old: object, new: object, text: Callable[[object], str] | None = None) -> Iterator[str]:
-    if old == new and type(old) is type(new):
+    if _canonical(old) == _canonical(new):
         return
     write = text or _plain
     before, after = write(old), write(new)
