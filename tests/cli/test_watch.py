@@ -98,7 +98,7 @@ def test_what_runs_comes_first_then_what_is_tried_again_blocked_failed_and_done(
     assert shown(anew) == expected, "who comes later sees the same"
     lines = picture(view.board, ledger, run)
     assert "↻ again         next try in" in lines[2]
-    assert lines[3] == "■ blocked       Look at the pages  → tasktrail complete A:blocked"
+    assert lines[3] == "■ blocked       tasktrail complete A:blocked  Look at the pages"
     assert lines[4] == "✗ failed        no space"
 
 

@@ -112,8 +112,8 @@ def _facts(row: Row, run: Run, now: int) -> Iterator[str]:
         yield f"next try in {span(max(0, (member.due or 0) - now))}"
         yield first_line(member.words)
     elif standing == "blocked" and (member := row.first("blocked")):
-        yield first_line(member.words) or "waits for a person"
-        yield f"→ tasktrail complete {run.name}:{plain(member.name)}"
+        yield f"tasktrail complete {run.name}:{plain(member.name)}"  # first: what is too long is cut off at the end
+        yield first_line(member.words)
     elif standing == "failed" and (member := row.first("failed")):
         yield _of_parts(row, ("failed",)) if row.n_parts else ""
         yield first_line(member.words)
