@@ -66,7 +66,7 @@ def drawn(board: Board, run: Run, owner: str | None, now: int, columns: int, lin
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append_text(_head(run, owner, now))
     names = [_name(row) for row in rows]
-    room = max(_SMALLEST_NAME, min(max(map(width, names), default=0), columns // 2))
+    room = max(_SMALLEST_NAME, min(max(map(width, names), default=0), columns // 3))
     for row, name in zip(rows, names, strict=True):
         text.append("\n")
         text.append_text(_line(row, pad(shorten(name, room), room), run, now, columns))
