@@ -102,6 +102,19 @@ def test_what_runs_comes_first_then_what_is_tried_again_blocked_failed_and_done(
     assert lines[4] == "✗ failed        no space"
 
 
+def test_a_step_whose_next_try_came_is_tried_again_no_more(ledger: Ledger):
+    run = ledger.create_run(RunDraft("dag", "A", "etl", (TaskDraft("again"),)))
+    watcher, view = watcher_of(ledger, run)
+    do(ledger, run, "again", -1, Ask("retry", failure=Failure("OSError", "no"), outcome="error", not_before=1))
+    watcher.look()
+    assert "↻ again         next try is due  no" in picture(view.board, ledger, run)
+
+    do(ledger, run, "again")
+    watcher.look()
+
+    assert shown(view.board) == [("again", "done")]
+
+
 def test_parts_are_counted_in_the_row_of_their_step(ledger: Ledger):
     run = mapped_run(ledger)
     watcher, view = watcher_of(ledger, run)

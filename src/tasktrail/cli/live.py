@@ -109,7 +109,8 @@ def _facts(row: Row, run: Run, now: int) -> Iterator[str]:
     if standing == "running":
         yield from _running(row, now)
     elif standing == "retrying" and (member := row.next_due()):
-        yield f"next try in {span(max(0, (member.due or 0) - now))}"
+        left_us = (member.due or 0) - now
+        yield f"next try in {span(left_us)}" if left_us > 0 else "next try is due"
         yield first_line(member.words)
     elif standing == "blocked" and (member := row.first("blocked")):
         yield f"tasktrail complete {run.name}:{plain(member.name)}"  # first: what is too long is cut off at the end
