@@ -49,7 +49,7 @@ def test_a_pause_stands_in_the_title(ledger: Ledger, call: Call):
 
 def test_more_arrows_than_mermaid_draws_are_told(ledger: Ledger, call: Call):
     tasks = [TaskDraft("a"), *(TaskDraft(f"b{n}", needs=(Need("a"),)) for n in range(501))]
-    ledger.create_run(RunDraft("dag", "wide", "wide", tasks))
+    ledger.create_run(RunDraft("dag", "wide", "wide", tuple(tasks)))
 
     assert "Mermaid draws at most 500 arrows" in call("graph", "wide", "--format", "mermaid").err
     assert call("graph", "wide", "--format", "dot").err == ""

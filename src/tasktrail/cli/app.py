@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "unblock": ("moving", "Let a blocked step start again."),
     "reopen": ("moving", "Let a finished step be done again."),
     "graph": ("graph", "Draw a run: as text, Mermaid or DOT."),
+    "watch": ("watch", "Follow a run until it is over."),
     "explain": ("explain", "Say why nothing runs, or why a step did not start."),
     "list-runs": ("listing", "List runs, the newest first."),
     "history": ("events", "Show who changed what in a run or a task, and when."),

@@ -262,24 +262,29 @@ class Ledger:
         reason = self.clean_text(reason)
 
         def work(tx: Transaction) -> Run:
-            check_pause(tx.run(run_id))
-            return self._flag_paused(tx, run_id, True, reason)
+            run = tx.run(run_id)
+            check_pause(run)
+            if not run.paused:
+                now = self.clock.now()
+                tx.record_run(run_id, "pause", now, self.actor, note=reason, changes='{"paused":[0,1]}')
+                tx.set_run(run_id, paused=1, updated_at=now)
+                tx.settle()
+            return tx.settled(run_id)
 
         return self.commit(work)
 
     def unpause_run(self, run_id: int) -> Run:
         """Let steps start again; a run that is not paused stays as it is."""
-        return self.commit(lambda tx: self._flag_paused(tx, run_id, False, None))
 
-    def _flag_paused(self, tx: Transaction, run_id: int, paused: bool, note: str | None) -> Run:
-        run, now = tx.run(run_id), self.clock.now()
-        if bool(run.paused) != paused:
-            verb = "pause" if paused else "unpause"
-            changes = json.dumps({"paused": [run.paused, int(paused)]})
-            tx.record_run(run_id, verb, now, self.actor, changes=changes, note=note)
-            tx.set_run(run_id, paused=int(paused), updated_at=now)
-            tx.settle()
-        return tx.settled(run_id)
+        def work(tx: Transaction) -> Run:
+            if tx.run(run_id).paused:
+                now = self.clock.now()
+                tx.record_run(run_id, "unpause", now, self.actor, changes='{"paused":[1,0]}')
+                tx.set_run(run_id, paused=0, updated_at=now)
+                tx.settle()
+            return tx.settled(run_id)
+
+        return self.commit(work)
 
     def note(self, task: Task, text: str) -> None:
         """Append a note to a task's history."""

@@ -1,0 +1,147 @@
+"""The live table of `watch`: counts above, then the rows that are worth looking at, as many as the terminal shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from rich import live
+from rich.console import Console
+from rich.text import Text
+
+from tasktrail.cli.board import Board, Member, Row
+from tasktrail.cli.text import first_line, pad, plain, shorten, span, width
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.lookup import Event
+from tasktrail.model.run import OVER, Run
+from tasktrail.model.task import Status
+
+_MARKS: Final[Mapping[str, tuple[str, str]]] = {
+    "running": ("●", "blue"), "retrying": ("↻", "yellow"), "blocked": ("■", "magenta"), "failed": ("✗", "red"),
+    "waiting": ("○", "bright_black"), "done": ("✓", "green"),
+}  # fmt: skip
+_COUNTED: Final[tuple[tuple[Status, str, str], ...]] = (
+    ("in_progress", "running", "blue"), ("blocked", "blocked", "magenta"), ("failed", "failed", "red"),
+    ("skipped", "skipped", "bright_black"), ("cancelled", "cancelled", "bright_black"),
+)  # fmt: skip
+_BAR: Final = 20
+_SMALLEST_NAME: Final = 12
+_OTHER_LINES: Final = 4
+"""Head, footer, the count of rows that are not shown, and the line of the cursor."""
+
+
+class Live:
+    """A board, drawn where it stood before."""
+
+    def __init__(self, ledger: Ledger, run: Run, *, color: bool) -> None:
+        self._ledger, self._run = ledger, run
+        self.board = Board(ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id)))
+        self._grew = False
+        self._console = Console(highlight=False, no_color=not color)
+        self._live = live.Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        self._live.start()
+
+    def changed(self, event: Event) -> None:
+        """Take it to the board; where tasks were added, all are looked at once more."""
+        self.board.changed(event)
+        self._grew |= event.verb == "added"
+
+    def draw(self, run: Run, owner: str | None, now: int) -> None:
+        """Draw what is visible."""
+        if self._grew:
+            self.board.reload(self._ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id)))
+            self._grew = False
+        columns, lines = self._console.size
+        self._live.update(drawn(self.board, run, owner, now, columns, lines), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last picture where it stands."""
+        self._live.stop()
+
+
+def drawn(board: Board, run: Run, owner: str | None, now: int, columns: int, lines: int) -> Text:
+    """Return the picture: no line is longer than the terminal, and there are fewer lines than it has."""
+    most = max(1, lines - _OTHER_LINES)
+    rows = list(board.shown(most))
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append_text(_head(run, owner, now))
+    names = [_name(row) for row in rows]
+    room = max(_SMALLEST_NAME, min(max(map(width, names), default=0), columns // 3))
+    for row, name in zip(rows, names, strict=True):
+        text.append("\n")
+        text.append_text(_line(row, pad(shorten(name, room), room), run, now, columns))
+    if (hidden := board.n_filed() - most) > 0:
+        text.append(f"\n  … and {hidden:,} more", "bright_black")
+    if run.status not in OVER:
+        text.append_text(_footer(run, owner))
+    return text
+
+
+def _head(run: Run, owner: str | None, now: int) -> Text:
+    counts = run.counts
+    done = run.n_completed + run.n_skipped
+    filled = _BAR * done // max(1, run.n_tasks)
+    lasted = (run.finished_at or (now if owner else run.updated_at)) - run.started_at if run.started_at else None
+    text = Text.assemble((run.name, "bold"), "  ", ("━" * filled, "green"), ("━" * (_BAR - filled), "bright_black"))
+    text.append(f"  {done:,}/{run.n_tasks:,}", "bold")
+    for status, word, style in _COUNTED:
+        if counts[status]:
+            text.append(f"  {counts[status]:,} {word}", style)
+    if run.n_pending and run.status not in OVER:
+        text.append(f"  {run.n_pending:,} waiting", "bright_black")
+    return text.append(f"  {run.status}  {span(lasted)}" if run.status in OVER else f"  {span(lasted)}", "bright_black")
+
+
+def _name(row: Row) -> str:
+    return f"{plain(row.name)} [{row.n_done}/{row.n_parts}]" if row.n_parts else plain(row.name)
+
+
+def _line(row: Row, name: str, run: Run, now: int, columns: int) -> Text:
+    standing = row.standing
+    mark, style = _MARKS[standing]
+    parts = [part for part in _facts(row, run, now) if part]
+    words = shorten("  ".join(parts), max(8, columns - width(name) - 6))
+    return Text.assemble((f"{mark} ", style), name, "  ", (words, "bright_black" if standing == "done" else style))
+
+
+def _facts(row: Row, run: Run, now: int) -> Iterator[str]:
+    standing = row.standing
+    if standing == "running":
+        yield from _running(row, now)
+    elif standing == "retrying" and (member := row.next_due()):
+        left_us = (member.due or 0) - now
+        yield f"next try in {span(left_us)}" if left_us > 0 else "next try is due"
+        yield first_line(member.words)
+    elif standing == "blocked" and (member := row.first("blocked")):
+        yield f"tasktrail complete {run.name}:{plain(member.name)}"  # first: what is too long is cut off at the end
+        yield first_line(member.words)
+    elif standing == "failed" and (member := row.first("failed")):
+        yield _of_parts(row, ("failed",)) if row.n_parts else ""
+        yield first_line(member.words)
+    elif standing == "done" and (member := row.members.get(-1)):
+        yield member.status if member.status != "completed" else span(member.lasted_us)
+
+
+def _running(row: Row, now: int) -> Iterator[str]:
+    running = [member for member in row.members.values() if member.status == "in_progress"]
+    yield span(max(0, now - min(member.since or now for member in running)))
+    yield _again(running[0]) if not row.n_parts else _of_parts(row, ("in_progress", "blocked", "failed"))
+
+
+def _again(member: Member) -> str:
+    return f"attempt {member.attempt}" if member.attempt > 1 else ""
+
+
+def _of_parts(row: Row, statuses: tuple[Status, ...]) -> str:
+    words = {"in_progress": "running"}
+    return ", ".join(f"{row.counts[one]:,} {words.get(one, one)}" for one in statuses if row.counts[one])
+
+
+def _footer(run: Run, owner: str | None) -> Text:
+    if run.paused:
+        what = "finishes what runs" if owner and run.n_in_progress else "nothing new starts"
+        return Text(f"\npaused: {what}; to go on: tasktrail resume {run.name}", "yellow")
+    if owner:
+        return Text(f"\nexecuted by {owner}; Ctrl-C leaves it alone", "bright_black")
+    how = f"tasktrail resume {run.name}" if run.target else f"tasktrail explain {run.name}"
+    return Text(f"\nnobody executes it just now: {how}", "yellow")
