@@ -26,6 +26,7 @@ from tasktrail.model.errors import BadInput, RunFailed
 from tasktrail.model.graph import Need
 from tasktrail.model.retry import Backoff, RetryPolicy
 from tasktrail.model.workflow import STEP_ID, Param, ParamType, StepSpec, Workflow
+from tasktrail.model.workflow_check import check_workflow
 
 __all__ = ["Node", "Result", "Retry", "StepFunction", "WorkflowFunction", "step", "workflow"]
 
@@ -187,7 +188,8 @@ def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
 
     def mark(marked: Callable[P, R]) -> StepFunction[P, R]:
         name = re.sub(r"\W", "_", getattr(marked, "__name__", "step"))
-        target = f"{getattr(marked, '__module__', '__main__')}:{getattr(marked, '__qualname__', name)}"
+        place = re.sub(r"\.<locals>|<lambda>", "", getattr(marked, "__qualname__", name)) or name
+        target = f"{getattr(marked, '__module__', '__main__')}:{place}"
         return StepFunction(marked, StepSpec(name, call=target), options)
 
     return mark if function is None else mark(function)
@@ -236,6 +238,7 @@ class WorkflowFunction(Generic[P]):
         name = self._options.pop("name", None) or self.function.__name__
         said = inspect.getdoc(self.function) or ""
         flow = Workflow(name, tuple(drawing.specs.values()), description=said, params=params, **self._options)
+        check_workflow(flow)
         return flow, drawing.functions, value
 
     @property

@@ -141,6 +141,8 @@ class _Stage:
         opened.max_parallel = opened.max_parallel or self.session.config.run_max_parallel
         opened.waits, opened.watch, opened.say = order.waits, self._watch, self._say_of
         again = opened.take_back(order.from_step) if order.from_step is not None else 0
+        if order.only:
+            opened.retry_only(order.only)
         return Prepared(self.ledger, opened.run, opened.execute, again)
 
     def _of_runner(self, target: targets.Target) -> Prepared:

@@ -21,15 +21,20 @@ from tasktrail.model.run import STOPPING_KINDS, Run
 
 @click.command("resume", cls=SessionCommand)
 @click.argument("reference", metavar="RUN", type=RUN)
+@click.option("--no-wait", is_flag=True, help="Do not wait for steps that a person must complete.")
+@click.option("--accept-changes", is_flag=True, help="Go on by the workflow file as it is now.")
 @OUTPUT_DIR
-def resume_command(session: Session, reference: str, output_dir: Path | None) -> int:
+def resume_command(
+    session: Session, reference: str, no_wait: bool, accept_changes: bool, output_dir: Path | None
+) -> int:
     """Go on with a run that was paused, interrupted, killed, cancelled, or failed; nothing finished is repeated.
 
-    A pause is lifted. Where a process still executes the run, it goes on; else this one does.
+    A pause is lifted. Where a process still executes the run, it goes on; else this one does. A run of a workflow
+    file goes by the plan that was stored when it began; where the file differs now, the command says how.
     """
     ledger = session.ledger()
     run = find_run(ledger, reference)
-    if run.status == "completed":
+    if run.status == "completed" and not accept_changes:
         from tasktrail.cli import status
 
         tell(f"run {run.name} is completed; nothing is left to do")
@@ -38,7 +43,7 @@ def resume_command(session: Session, reference: str, output_dir: Path | None) ->
     if run.paused and (run.id in owners(ledger, [run]) or not _has_code(run)):
         _lift_pause(session, run)
         return 0
-    return execute_again(session, run, output_dir)
+    return execute_again(session, run, output_dir, waits=not no_wait, accepts=accept_changes)
 
 
 def _has_code(run: Run) -> bool:
@@ -92,7 +97,14 @@ def retry_from(session: Session, reference: str, step: str, output_dir: Path | N
 
 
 def execute_again(
-    session: Session, run: Run, output_dir: Path | None, *, from_step: str | None = None, only: Sequence[str] = ()
+    session: Session,
+    run: Run,
+    output_dir: Path | None,
+    *,
+    from_step: str | None = None,
+    only: Sequence[str] = (),
+    waits: bool = True,
+    accepts: bool = False,
 ) -> int:
     """Execute a run with the code that its first execution found; a pause is lifted.
 
@@ -116,7 +128,7 @@ def execute_again(
         raise NotFound(f"the code of run {run.name} is gone: {error.message}", hint=elsewhere) from None
     if run.paused:
         session.ledger().unpause_run(run.id)
-    return execute(session, Order(target, run.name, output_dir, from_step, only))
+    return execute(session, Order(target, run.name, output_dir, from_step, only, waits=waits, accepts=accepts))
 
 
 @click.command("pause", cls=SessionCommand)

@@ -33,6 +33,7 @@ class WorkflowRun:
         params: Of the run, as they were given when it began.
         max_parallel: How many steps run at the same time, whatever the workflow says.
         waits: Whether to wait for what only a person can move.
+        retries_failed: Whether what stands failed is tried again.
     """
 
     ledger: Ledger
@@ -42,6 +43,7 @@ class WorkflowRun:
     steps: Mapping[str, Step]
     max_parallel: int | None = None
     waits: bool = True
+    retries_failed: bool = True
     watch: Callable[[Run], None] | None = None
     say: Callable[[Task, str], None] | None = None
     _runner: Runner | None = None
@@ -104,7 +106,7 @@ class WorkflowRun:
             watch=self.watch,
             say=self.say,
         )
-        self._runner = Runner(self.ledger, self.run.id, plan)
+        self._runner = Runner(self.ledger, self.run.id, plan, retry=self.retries_failed)
         try:
             self.run = await self._runner.execute()
         finally:
@@ -121,6 +123,17 @@ class WorkflowRun:
         number = len(retrying.keys_from(self.ledger, self.run.id, step_id, in_order=False))
         self.run = retrying.take_back(self.ledger, self.run.id, step_id, in_order=False)
         return number
+
+    def retry_only(self, keys: Collection[str]) -> None:
+        """Let these failed steps be tried again, and leave the others failed.
+
+        Raises:
+            WrongState: One has not failed, or another one that failed stops the run.
+            Held: Somebody executes the run.
+        """
+        check_free(self.ledger.store, self.run)
+        retrying.retry_tasks(self.ledger, retrying.failures_of_run(self.ledger, self.run, keys))
+        self.retries_failed = False
 
     def results(self) -> tuple[dict[str, object], dict[str, str]]:
         """Return results and errors of the steps by id; None where a step gave nothing."""

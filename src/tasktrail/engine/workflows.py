@@ -17,15 +17,12 @@ from tasktrail.model.lifecycle import Ask, decide
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
-from tasktrail.model.workflow import Param, ParamType, StepSpec, Workflow
-from tasktrail.model.workflow_differences import workflow_differences
+from tasktrail.model.workflow import StepSpec, Workflow, is_of_type
+from tasktrail.model.workflow_changes import workflow_differences
 from tasktrail.model.workflow_record import workflow_from_dict, workflow_hash, workflow_to_dict
 from tasktrail.store.transaction import Mark, Transaction
 
 _KIND: Final = "workflow"
-_TYPES: Final[Mapping[ParamType, tuple[type, ...]]] = {
-    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "list": (list,), "object": (dict,),
-}  # fmt: skip
 
 
 def begin(
@@ -84,7 +81,7 @@ def given(workflow: Workflow, params: Mapping[str, object]) -> dict[str, object]
             values[name] = param.default
             continue
         values[name] = params[name]
-        if not _fits(params[name], param):
+        if params[name] is None or not is_of_type(params[name], param.type):
             faults.append(f"expected param {name} to be of the type {param.type}, got: {params[name]!r:.80}")
     if faults:
         raise BadInput(
@@ -175,9 +172,3 @@ def _unknown(name: str, workflow: Workflow) -> str:
 
 def _names(workflow: Workflow) -> str:
     return ", ".join(workflow.params) or "none"
-
-
-def _fits(value: object, param: Param) -> bool:
-    if isinstance(value, bool):
-        return param.type == "boolean"
-    return isinstance(value, _TYPES[param.type])

@@ -204,6 +204,10 @@ def _actions() -> dict[str, object]:
         "shell": {"type": "boolean", "description": "Whether `run` is one line that a shell reads."},
         "call": _text("A function: `module:function`. It gets results and params by the names of its parameters.",
                       pattern=r"^[^\s:]+:[^\s:]+$"),
+        "with": {
+            "type": "object",
+            "description": "What parameters of the function are given by name; texts may hold `{paths}`.",
+        },
         "manual": _text("What a person does. The step is blocked until somebody completes it."),
     }  # fmt: skip
 

@@ -244,6 +244,13 @@ class Reading:
         optional = self.flag(node.members["optional"], "optional") if "optional" in node.members else False
         return None if step is None else Need(step, optional=bool(optional))
 
+    def arguments(self, node: Node, key: str) -> dict[str, object] | None:
+        """What parameters are given, by name."""
+        if node.members is None:
+            self.unlike(node, key, "a mapping of parameters to values")
+            return None
+        return {name: member.to_json() for name, member in node.members.items()}
+
     def for_each(self, node: Node, key: str) -> tuple[object, ...] | str | None:
         """A list, or the path of one."""
         if node.items is not None:

@@ -34,7 +34,7 @@ T = TypeVar("T")
 _Read = Callable[[Reading, Node, str], object]
 _STEP: Final[Mapping[str, tuple[str, _Read]]] = MappingProxyType({
     "id": ("id", Reading.text), "name": ("title", Reading.text), "title": ("title", Reading.text),
-    "call": ("call", Reading.text), "manual": ("manual", Reading.text),
+    "call": ("call", Reading.text), "with": ("arguments", Reading.arguments), "manual": ("manual", Reading.text),
     "depends_on": ("needs", Reading.needs), "for_each": ("for_each", Reading.for_each), "when": ("when", Reading.text),
     "retries": ("retry", Reading.retries), "timeout": ("timeout_ms", Reading.duration_ms),
     "critical": ("critical", Reading.flag), "priority": ("priority", Reading.priority),

@@ -141,6 +141,8 @@ def _step(step: StepSpec) -> Iterator[Fault]:
         yield Fault(("call",), f"expected call to be module:function, got: {shown(step.call)}")
     if step.env and step.call is not None:
         yield Fault(("env",), "expected env only where a command is run; a function gets values by its parameters")
+    if step.arguments and step.call is None:
+        yield Fault(("with",), "expected with only where a function is called; a command has its arguments in run")
     if said == ["manual"]:
         for name, key in _NOT_BY_HAND.items():
             if getattr(step, name) != _DEFAULTS[name]:
@@ -174,6 +176,10 @@ class _Texts:
                 yield from self._template(text, ("run", number), step)
         for name, text in step.env.items():
             yield from self._template(text, ("env", name), step)
+        for at, text in _texts_in(step.arguments, ("with",)):
+            yield from self._template(text, at, step)
+        if step.manual is not None:
+            yield from self._template(step.manual, ("manual",), step)
         if step.when is not None:
             yield from self._condition(step.when, step)
         if isinstance(step.for_each, str):
@@ -285,3 +291,15 @@ class _Texts:
                     place = self._places[need.key]
                     reach[self._places[key]] |= reach[place] | 1 << place
         return reach
+
+
+def _texts_in(value: object, at: Place) -> Iterator[tuple[Place, str]]:
+    """Every text in a JSON value, with its place."""
+    if isinstance(value, str):
+        yield at, value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _texts_in(one, (*at, str(key)))
+    elif isinstance(value, list | tuple):
+        for place, one in enumerate(value):
+            yield from _texts_in(one, (*at, place))
