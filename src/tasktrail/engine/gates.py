@@ -123,7 +123,7 @@ class _Judge:
         if spec.for_each is not None and task.map_index < 0:
             return self._expand(task, spec, values)
         if spec.manual is not None:
-            return self._move(task, Ask("block", reason=str(Template.parse(spec.manual).fill(values))))
+            return self._move(task, Ask("block", reason=_told(spec.manual, values)))
         if spec.cache_s is not None and (found := self._known(task, spec, values)):
             return self._complete(task, Encoded(*found))
         return self._start(task, spec)
@@ -196,3 +196,11 @@ class _Judge:
         change = decide(task, self._ledger.clean(ask), self._now)
         self._tx.apply([(change, Mark(self._ledger.actor))])
         return "moved"
+
+
+def _told(manual: str, values: Values) -> str:
+    """What a person is told; a result that is not there keeps nobody from being asked."""
+    try:
+        return str(Template.parse(manual).fill(values)).strip()
+    except BadInput:
+        return manual

@@ -1,0 +1,193 @@
+"""`run dag FILE.yaml`: a workflow file is executed, waited for, gone on with, and refused before anything runs."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+
+FLOW = """\
+name: report
+params:
+  day: {type: string, default: monday}
+env: {WHERE: "on {params.day}"}
+steps:
+  - id: fetch
+    run: ["python3", "fetch.py", "{params.day}"]
+    retries: {max: 2, delay: 1ms, on: [75]}
+    timeout: 90s
+  - id: parse
+    call: my_steps:parse
+    depends_on: [fetch]
+    for_each: "{fetch.items}"
+    with: {factor: 10}
+  - id: shell
+    run: echo "hello $WHERE"
+    shell: true
+    depends_on: parse
+    when: "fetch.count > 1 and params.day != 'tuesday'"
+  - id: approve
+    manual: Look at {shell.stdout}
+    depends_on: shell
+  - id: end
+    call: my_steps:end
+    depends_on: [approve, parse]
+"""
+FETCH = """\
+import json, os, sys
+
+print("fetching", sys.argv[1])
+if os.environ["TASKTRAIL_ATTEMPT"] == "1":
+    sys.exit(75)
+with open(os.environ["TASKTRAIL_RESULT"], "w") as file:
+    json.dump({"items": [1, 2, 3], "count": 3}, file)
+"""
+STEPS = """\
+def parse(item, index, factor):
+    print("parsing", item)
+    return item * factor
+
+
+def end(parse, approve):
+    return [sum(parse), approve]
+"""
+
+
+@pytest.fixture
+def report() -> Path:
+    """A workflow file with everything in it, and what it calls, beside it."""
+    Path("fetch.py").write_text(FETCH, "utf-8")
+    Path("my_steps.py").write_text(STEPS, "utf-8")
+    path = Path("report.yaml")
+    path.write_text(FLOW, "utf-8")
+    return path
+
+
+def statuses(call: Call, run: str) -> dict[str, str]:
+    tasks = call("run", "dag", "--status", run, "--json").data["tasks"]
+    return {task["key"]: task["status"] for task in tasks if task["id"].count("#") == 0}
+
+
+@pytest.mark.requirement("BL-105")
+def test_a_workflow_file_runs_until_a_person_is_asked_and_goes_on_with_the_answer(report: Path, call: Call) -> None:
+    first = call("run", "dag", str(report), "--run-id", "r1", "--no-wait")
+
+    assert first.code == 0, first.err
+    assert "approve waits for a person: Look at hello on monday" in first.err
+    assert "tasktrail complete r1:approve" in first.err
+    assert statuses(call, "r1") == {
+        "fetch": "completed", "parse": "completed", "shell": "completed", "approve": "blocked", "end": "pending",
+    }  # fmt: skip
+
+    assert call("complete", "r1:approve", "--value", '"fine"').code == 0
+    resumed = call("resume", "r1")
+
+    assert resumed.code == 0, resumed.err
+    assert set(statuses(call, "r1").values()) == {"completed"}
+    end = next(one for one in call("run", "dag", "--status", "r1", "--json").data["tasks"] if one["key"] == "end")
+    assert end["output"] == [60, "fine"]
+    assert call("doctor", "--verify").code == 0
+
+
+def test_what_steps_print_is_shown_by_step_and_kept(report: Path, call: Call) -> None:
+    done = call("run", "dag", str(report), "--run-id", "r1", "--no-wait")
+
+    assert "fetch | fetching monday" in done.err
+    assert "parse#1 | parsing 2" in done.err
+    assert "hello on monday" in call("logs", "r1:shell").out
+
+
+def test_params_come_from_the_command_line(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait", "-p", "day=tuesday").code == 0
+
+    assert statuses(call, "r1")["shell"] == "skipped"
+    wrong = call("run", "dag", str(report), "-p", "dya=monday")
+    assert (wrong.code, "workflow report has no param 'dya'; did you mean day?" in wrong.err) == (2, True)
+    assert call("run", "dag", str(report), "-p", "day").code == 2
+
+
+def test_a_failure_ends_the_run_with_5_and_a_retry_tries_it_again(report: Path, call: Call) -> None:
+    Path("fetch.py").write_text("import sys; print('no'); sys.exit(3)", "utf-8")
+    failed = call("run", "dag", str(report), "--run-id", "r1", "--no-wait")
+    assert (failed.code, statuses(call, "r1")["fetch"]) == (5, "failed")
+    assert "ended with exit code 3" in failed.out
+
+    Path("fetch.py").write_text(FETCH.replace('== "1"', '== "0"'), "utf-8")
+    again = call("run", "dag", "--retry", "r1")
+
+    assert again.code != 5, again.err
+    assert statuses(call, "r1")["fetch"] == "completed"
+
+
+def test_a_changed_file_is_told_and_taken_over_only_when_asked(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
+    report.write_text(FLOW.replace("timeout: 90s", "timeout: 30s"), "utf-8")
+
+    told = call("run", "dag", str(report), "--run-id", "r1")
+    assert told.code == 4
+    assert "step fetch: timeout 90s -> 30s" in told.err
+    assert "tasktrail resume r1 --accept-changes" in told.err
+    assert call("resume", "r1").code == 4
+
+    assert call("resume", "r1", "--accept-changes", "--no-wait").code == 0
+    assert call("resume", "r1", "--no-wait").code == 0
+
+
+def test_a_file_that_is_no_workflow_is_refused_with_every_fault_and_nothing_is_stored(call: Call) -> None:
+    Path("bad.yaml").write_text(
+        "name: bad\nsteps:\n  - id: a\n    run: [x]\n    retrys: 3\n  - id: b\n    call: m:f\n    depends_on: [c]\n",
+        "utf-8",
+    )
+
+    refused = call("run", "dag", "bad.yaml")
+
+    assert refused.code == 2
+    assert "bad.yaml:5:5: unknown key retrys; did you mean retries?" in refused.err
+    assert "bad.yaml:8:18: there is no step c" in refused.err
+    assert not Path(".tasktrail").exists()
+
+
+def test_a_function_that_cannot_be_imported_is_told_before_a_run_is_stored(report: Path, call: Call) -> None:
+    Path("my_steps.py").write_text("def parse(item, factor): pass\n", "utf-8")
+
+    refused = call("run", "dag", str(report), "--run-id", "r1")
+
+    assert (refused.code, "module my_steps has no function end" in refused.err) == (2, True)
+    assert call("list-runs", "--json").data == []
+
+
+@pytest.mark.platform_only("SIGKILL")
+def test_a_killed_run_goes_on_and_repeats_nothing(report: Path, call: Call) -> None:
+    """The process is killed while its third part of three runs."""
+    marks = Path("marks")
+    marks.mkdir()
+    Path("my_steps.py").write_text(
+        "import os, pathlib, time\n"
+        "def parse(item, index, factor):\n"
+        "    with open(f'marks/{item}', 'a') as file: file.write('x')\n"
+        "    if item == 3 and not os.path.exists('calm'):\n"
+        "        pathlib.Path('ready').touch(); time.sleep(60)\n"
+        "    return item * factor\n"
+        "def end(parse, approve): return parse\n",
+        "utf-8",
+    )
+    command = [sys.executable, "-m", "tasktrail", "run", "dag", str(report), "--run-id", "r1", "--max-parallel", "1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not Path("ready").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    Path("calm").touch()
+
+    assert call("resume", "r1", "--no-wait").code == 0
+
+    assert {path.name: len(path.read_text("utf-8")) for path in marks.iterdir()} == {"1": 1, "2": 1, "3": 2}
+    assert call("doctor", "--verify").code == 0
