@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "resume": ("steering", "Go on with a run that was interrupted, killed, or failed."),
     "cancel": ("steering", "Call a run off; what runs is told to stop."),
     "list-runs": ("listing", "List runs, the newest first."),
+    "logs": ("output", "Show what steps printed, also while they run."),
     "history": ("events", "Show who changed what in a run or a task, and when."),
     "doctor": ("health", "Look for what is wrong with the store and around it."),
     "backup": ("keeping", "Copy the store to a new file while others work on it."),

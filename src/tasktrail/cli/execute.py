@@ -24,7 +24,7 @@ from tasktrail.dag.states import DAGRun
 from tasktrail.engine.capture import captured
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, find_run
-from tasktrail.engine.output import OutputReader
+from tasktrail.engine.reading import OutputReader
 from tasktrail.engine.values import decode
 from tasktrail.model.errors import BadInput, TasktrailError
 from tasktrail.model.reference import check_run_id, format_task

@@ -163,7 +163,7 @@ class _Process:
             await self._until_empty(time.monotonic() + _DEATH_S)
 
     async def _until_empty(self, deadline: float) -> None:
-        while _lives(self._group) and time.monotonic() < deadline:  # noqa: ASYNC110 - the system has no event for it
+        while _lives(self._group) and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK_AGAIN_S)
             self._popen.poll()
 
