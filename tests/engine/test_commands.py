@@ -16,8 +16,8 @@ import pytest
 from tasktrail.engine.commands import LARGEST_RESULT_BYTES, Call, Command, CommandFailed, check, command_step, execute
 from tasktrail.engine.failures import StepLost, names_of
 from tasktrail.engine.lookup import Found
-from tasktrail.engine.output import OutputReader
 from tasktrail.engine.plan import Plan
+from tasktrail.engine.reading import OutputReader
 from tasktrail.engine.runner import Runner
 from tasktrail.engine.watchdog import watchdog
 from tasktrail.model.draft import TaskDraft
@@ -57,14 +57,12 @@ def python(script: str) -> tuple[str, ...]:
 def tidy(folder: Path) -> tuple[str, ...]:
     """A program that tidies up when it is told to end. No shell: between fork and exec those lose a signal."""
     return python(f"""
-import os, signal, sys, time
-def tidy(*_):
-    time.sleep(0.05)
-    open({str(folder / "tidied")!r}, "w")
-    sys.exit()
-signal.signal(signal.SIGTERM, tidy)
+import os, signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 open({str(folder / "pid")!r}, "w").write(f"{{os.getpid()}}\\n")
-signal.pause()
+signal.sigwait([signal.SIGTERM])
+time.sleep(0.05)
+open({str(folder / "tidied")!r}, "w")
 """)
 
 

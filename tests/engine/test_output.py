@@ -14,7 +14,8 @@ import pytest
 from tasktrail.engine.capture import captured
 from tasktrail.engine.failures import StepLost
 from tasktrail.engine.lookup import Found
-from tasktrail.engine.output import KEPT_AT_EACH_END, Line, OutputReader, Piece, keep
+from tasktrail.engine.output import KEPT_AT_EACH_END, Piece, keep
+from tasktrail.engine.reading import Line, OutputReader
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.lifecycle import Failure
 from tests.engine.executing import SOON_S, Engine, until

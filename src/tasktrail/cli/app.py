@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "watch": ("watch", "Follow a run until it is over."),
     "explain": ("explain", "Say why nothing runs, or why a step did not start."),
     "list-runs": ("listing", "List runs, the newest first."),
+    "logs": ("output", "Show what steps printed, also while they run."),
     "history": ("events", "Show who changed what in a run or a task, and when."),
     "doctor": ("health", "Look for what is wrong with the store and around it."),
     "backup": ("keeping", "Copy the store to a new file while others work on it."),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from tasktrail.engine.moving import Moved
+    from tasktrail.engine.reading import Line
 
 _TIMES: Final = frozenset({"not_before", "started_at", "completed_at"})
 
@@ -121,6 +122,18 @@ def _event_record(event: Event, run: str) -> dict[str, Any]:
         "attempt": event.attempt,
         "changes": _changes(event.changes),
         "note": event.note,
+    }
+
+
+def line_record(line: Line, run: str) -> dict[str, Any]:
+    """Return a line that a step printed; without a stream it says how much is missing there."""
+    return {
+        "id": f"{run}:{line.step}",
+        "run": run,
+        "attempt": line.attempt,
+        "at": utc(line.at),
+        "stream": line.stream,
+        "text": line.text,
     }
 
 

@@ -25,7 +25,7 @@ from tasktrail.dag.runner import Binding, ParallelStatefulDAGRunner, StatefulDAG
 from tasktrail.engine.capture import captured
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, find_run
-from tasktrail.engine.output import OutputReader
+from tasktrail.engine.reading import OutputReader
 from tasktrail.engine.values import decode
 from tasktrail.model.errors import BadInput, TasktrailError
 from tasktrail.model.reference import check_run_id, format_task
@@ -118,6 +118,7 @@ class _Stage:
         self.stderr = stderr
         self._view: View | None = None
         self._follower: Follower | None = None
+        self._asked: set[int] = set()
 
     def prepare(self) -> Prepared:
         """Import the code, and find or begin the run."""
@@ -220,6 +221,15 @@ class _Stage:
     def _watch(self, run: Run) -> None:
         if self._follower is not None:
             self._follower.watch(run)
+        if self.order.waits and run.n_blocked and not run.n_in_progress:
+            self._ask(run)
+
+    def _ask(self, run: Run) -> None:
+        """The execution waits for people: say once of each step what to type."""
+        for task in blocked_steps(self.ledger, run):
+            if task.id not in self._asked:
+                self._asked.add(task.id)
+                self.say("", what_to_type(run, task))
 
     def _work(self, runner: IDAGRunner) -> Callable[[], Coroutine[Any, Any, object]]:
         if self.order.from_step is None and not self.order.only:
@@ -296,10 +306,20 @@ def tell_what_waits(ledger: Ledger, run: Run) -> None:
     """Say of every step that waits for a person what to type, when nobody executes the run any more."""
     if not run.n_blocked or run.status in OVER:
         return
-    blocked = ledger.store.read(lambda tx: tx.tasks("tasks_of_run_in", run_id=run.id, statuses='["blocked"]'))
-    for task in blocked:
-        tell(f"{task.key} waits for a person: {task.reason or ''}\n  tasktrail complete {run.name}:{task.key}")
+    for task in blocked_steps(ledger, run):
+        tell(what_to_type(run, task))
     tell(f"then: tasktrail resume {run.name}")
+
+
+def blocked_steps(ledger: Ledger, run: Run) -> list[Task]:
+    """Return the steps of a run that wait for a person."""
+    return ledger.store.read(lambda tx: tx.tasks("tasks_of_run_in", run_id=run.id, statuses='["blocked"]'))
+
+
+def what_to_type(run: Run, task: Task) -> str:
+    """Return what a step waits for, and the command that says it is done."""
+    reference = format_task(run.name, task.key, task.item, task.map_index)
+    return f"{task.key} waits for a person: {task.reason or ''}\n  tasktrail complete {reference}"
 
 
 def _put_files(ledger: Ledger, run: Run, folder: OutputFolder) -> None:

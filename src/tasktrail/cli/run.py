@@ -67,7 +67,7 @@ def dag_command(
     if status_of:
         return _status(session, status_of)
     if retried:
-        return _retry(session, retried, from_step, output_dir)
+        return _retry(session, retried, from_step, output_dir, waits=not no_wait)
     asked = _Asked(str(target), run_id, params, not no_wait, accept_changes)
     return _execute(session, asked, output_dir)
 
@@ -90,12 +90,12 @@ def _status(session: Session, reference: str) -> int:
     return 0
 
 
-def _retry(session: Session, reference: str, from_step: str | None, output_dir: Path | None) -> int:
+def _retry(session: Session, reference: str, from_step: str | None, output_dir: Path | None, *, waits: bool) -> int:
     from tasktrail.cli.steering import retry, retry_from
 
     if from_step is not None:
-        return retry_from(session, reference, from_step, output_dir)
-    return retry(session, reference, output_dir)
+        return retry_from(session, reference, from_step, output_dir, waits=waits)
+    return retry(session, reference, output_dir, waits=waits)
 
 
 def _execute(session: Session, asked: _Asked, output_dir: Path | None) -> int:

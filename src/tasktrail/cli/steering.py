@@ -64,7 +64,9 @@ def _lift_pause(session: Session, run: Run) -> None:
         tell(f"to go on: {SCRIPT_WORDS}")
 
 
-def retry(session: Session, reference: str, output_dir: Path | None, only: Sequence[str] = ()) -> int:
+def retry(
+    session: Session, reference: str, output_dir: Path | None, only: Sequence[str] = (), *, waits: bool = True
+) -> int:
     """Execute the failed steps of a run again, and what they kept from starting.
 
     Args:
@@ -76,15 +78,15 @@ def retry(session: Session, reference: str, output_dir: Path | None, only: Seque
     run = find_run(session.ledger(), reference, "dag")
     if only:
         failures_of_run(session.ledger(), run, only)
-        return execute_again(session, run, output_dir, only=only)
+        return execute_again(session, run, output_dir, only=only, waits=waits)
     if not run.n_failed and run.declared_status != "failed":
         again = f"tasktrail run dag --retry {run.name} --from STEP"
         hint = again if run.status == "completed" else f"tasktrail resume {run.name}"
         raise WrongState(f"run {run.name} is {run.status}; retry needs a step that failed", hint=hint)
-    return execute_again(session, run, output_dir)
+    return execute_again(session, run, output_dir, waits=waits)
 
 
-def retry_from(session: Session, reference: str, step: str, output_dir: Path | None) -> int:
+def retry_from(session: Session, reference: str, step: str, output_dir: Path | None, *, waits: bool = True) -> int:
     """Execute a step of a run again, finished or not, and everything that comes after it or needs it.
 
     Raises:
@@ -93,7 +95,7 @@ def retry_from(session: Session, reference: str, step: str, output_dir: Path | N
     ledger = session.ledger()
     run = find_run(ledger, reference, "dag")
     check_step(ledger, run, step, "tasktrail run dag --retry {run} --from {step}")
-    return execute_again(session, run, output_dir, from_step=step)
+    return execute_again(session, run, output_dir, from_step=step, waits=waits)
 
 
 def execute_again(
