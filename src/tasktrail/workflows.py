@@ -188,11 +188,17 @@ def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
 
     def mark(marked: Callable[P, R]) -> StepFunction[P, R]:
         name = re.sub(r"\W", "_", getattr(marked, "__name__", "step"))
-        place = re.sub(r"\.<locals>|<lambda>", "", getattr(marked, "__qualname__", name)) or name
-        target = f"{getattr(marked, '__module__', '__main__')}:{place}"
-        return StepFunction(marked, StepSpec(name, call=target), options)
+        return StepFunction(marked, StepSpec(name, call=_call(marked, name)), options)
 
     return mark if function is None else mark(function)
+
+
+def _call(marked: Callable[..., Any], name: str) -> str:
+    """Return where a function is, as the plan names it: its run is handed the function itself, whatever that is."""
+    module = re.sub(r"[^\w.]", "_", getattr(marked, "__module__", None) or "__main__")
+    place = re.sub(r"\.<locals>|<lambda>", "", getattr(marked, "__qualname__", name))
+    is_path = re.fullmatch(r"[\w.]*\w", place) is not None
+    return f"{module}:{place if is_path else name}"
 
 
 @dataclass(frozen=True, slots=True)
