@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -365,4 +366,40 @@ def test_functions_that_cannot_be_called_are_named_all_at_once_and_nothing_is_st
     said = [error.value.message, *error.value.details]
     expected = ("no function missing", "no_such_module cannot be imported", "'for_what'")
     assert all(words in one for words, one in zip(expected, said, strict=True))
+    assert engine.rows("run_ids") == []
+
+
+async def test_a_function_runs_where_its_executor_says(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "placed_steps.py").write_text(
+        "import os, threading\n"
+        "def who(): return [os.getpid(), threading.current_thread() is threading.main_thread()]\n"
+        "async def loop(): return [os.getpid(), threading.current_thread() is threading.main_thread()]\n",
+        "utf-8",
+    )
+    placed = flow(
+        StepSpec("apart", call="placed_steps:who", executor="process"),
+        StepSpec("thread", call="placed_steps:who", executor="thread"),
+        StepSpec("inline", call="placed_steps:loop", executor="async"),
+    )
+    run = WorkflowRun.open(engine.ledger, placed, "r", {}, folder=tmp_path)
+
+    await asyncio.wait_for(run.execute(), 60)
+
+    results, _ = run.results()
+    apart, thread, inline = (results[name] for name in ("apart", "thread", "inline"))
+    assert isinstance(apart, list)
+    assert apart[0] != os.getpid()
+    assert (thread, inline) == ([os.getpid(), False], [os.getpid(), True])
+
+
+@pytest.mark.parametrize(
+    ("executor", "words"),
+    [
+        ("async", "executor async cannot execute steps:a, which is no coroutine function"),
+        ("ray", "there is no executor"),
+    ],
+)
+def test_an_executor_that_cannot_is_told_before_a_run_is_stored(engine: Engine, executor: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        opened(engine, flow(call("a", executor=executor)), {"a": lambda: 1})
     assert engine.rows("run_ids") == []

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from tasktrail.engine.execution import Answer, Claim
-from tasktrail.engine.failures import StepLost, failure_of, names_of
+from tasktrail.engine.failures import StepFailed, StepLost, failure_of, names_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.steps import Step
 from tasktrail.engine.values import encode
@@ -30,6 +30,8 @@ def failed(ledger: Ledger, claim: Claim, error: BaseException, duration_us: int)
     """Return the answer of a step that raised."""
     if isinstance(error, StepLost):
         return _lost(claim, failure_of(error))
+    if isinstance(error, StepFailed) and error.is_final:
+        return Answer(claim, Ask("fail", failure=failure_of(error), outcome="error"), duration_us=duration_us)
     wish_s = retry_after_of(error, datetime.now(UTC))
     return Answer(
         claim, _again_or_fail(ledger, claim, failure_of(error), names_of(error), wish_s), duration_us=duration_us

@@ -49,6 +49,7 @@ class Command:
         arguments: An argument list, or one text: a line for `/bin/sh`.
         env: Variables on top of our own environment.
         folder: Where it works.
+        title: How errors name it; None is the command itself.
 
     Raises:
         BadInput: It names no program.
@@ -57,6 +58,7 @@ class Command:
     arguments: tuple[str, ...] | str
     env: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path()
+    title: str | None = None
 
     def __post_init__(self) -> None:
         program = self.arguments if isinstance(self.arguments, str) else "".join(self.arguments[:1])
@@ -71,6 +73,8 @@ class Command:
     @property
     def name(self) -> str:
         """The command in one line, as errors name it."""
+        if self.title is not None:
+            return self.title
         text = self.arguments if isinstance(self.arguments, str) else shlex.join(self.arguments)
         line = " ".join(text.split())
         return line if len(line) <= _LONGEST_NAME else f"{line[:_LONGEST_NAME]}…"
@@ -122,12 +126,17 @@ def command_step(key: str, command: Command, grace_s: float = GRACE_S) -> Step:
     """Return the step of a command; its output is that of the attempt."""
 
     async def work(ctx: StepContext) -> object:
-        printed = printing.get()
-        return await execute(command, call_of(ctx), printed.write if printed else _drop, grace_s=grace_s)
+        return await execute(command, call_of(ctx), output_of_attempt(), grace_s=grace_s)
 
     text = json.dumps([command.arguments, dict(command.env)])
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Step(key, work, True, {}, True, version, ends_when_told=True)
+
+
+def output_of_attempt() -> Write:
+    """Return what takes the output of the attempt that the present code belongs to."""
+    printed = printing.get()
+    return printed.write if printed else _drop
 
 
 def _drop(_stream: int, _text: str) -> None:

@@ -22,13 +22,22 @@ class StepFailed(Exception):  # raised for the runner alone; no user catches it
     Args:
         names: By what names a retry policy may know it: classes, exit codes.
         retry_after: Seconds that it asks to wait before the next try.
+        is_final: Whether no further try would mend it.
     """
 
-    def __init__(self, failure: Failure, names: tuple[str, ...] = (), retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        failure: Failure,
+        names: tuple[str, ...] = (),
+        retry_after: float | None = None,
+        *,
+        is_final: bool = False,
+    ) -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.names = names or (failure.type,)
         self.retry_after = retry_after
+        self.is_final = is_final
 
 
 class StepLost(StepFailed):

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from tasktrail.engine.commands import Command, call_of, check, execute
+from tasktrail.engine.commands import Command, call_of, check, execute, output_of_attempt
 from tasktrail.engine.context import StepContext
-from tasktrail.engine.printed import printing
+from tasktrail.engine.isolation import process_step, target_of
 from tasktrail.engine.steps import Step, step
 from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import upstream
@@ -57,7 +57,26 @@ def _step(workflow: Workflow, spec: StepSpec, folder: Path, known: Sequence[str]
     if spec.call is None:
         return _person(spec)
     function = functions.get(spec.id) or imported(spec.call, folder, spec.id)
-    return step(spec.id, function, [*spec.arguments, *known], "neither a step that it needs nor a param is called so")
+    lacking = "neither a step that it needs nor a param is called so"
+    return _placed(step(spec.id, function, [*spec.arguments, *known], lacking), spec, function, folder)
+
+
+def _placed(one: Step, spec: StepSpec, function: Callable[..., Any], folder: Path) -> Step:
+    """Let the executor that a step names execute it: a coroutine runs on the event loop, all else in threads.
+
+    Raises:
+        BadInput: There is no such executor, or it cannot execute this function.
+    """
+    if spec.executor == "process":
+        return process_step(one, target_of(function), folder)
+    fits = {None: True, "async": one.asynchronous, "thread": not one.asynchronous}
+    if spec.executor not in fits:
+        known = "thread, process, async"
+        raise BadInput(f"step {spec.id}: there is no executor {spec.executor!r}", hint=f"one of: {known}")
+    if not fits[spec.executor]:
+        kind = "a coroutine function" if one.asynchronous else "no coroutine function"
+        raise BadInput(f"step {spec.id}: executor {spec.executor} cannot execute {spec.call}, which is {kind}")
+    return one
 
 
 def _person(spec: StepSpec) -> Step:
@@ -78,9 +97,8 @@ def _command(spec: StepSpec, env: Mapping[str, str], folder: Path) -> Step:
     async def work(ctx: StepContext, **values: object) -> object:
         run = spec.run if isinstance(spec.run, str) else tuple(_text(part, values) for part in spec.run or ())
         command = Command(run, {name: _text(text, values) for name, text in env.items()}, folder)
-        printed = printing.get()
         call = replace(call_of(ctx), results=values)
-        return await execute(command, call, printed.write if printed else _drop)
+        return await execute(command, call, output_of_attempt())
 
     version = hashlib.sha256(json.dumps([spec.run, dict(env)]).encode()).hexdigest()[:12]
     return Step(spec.id, work, True, {name: name for name in wants}, True, version, ends_when_told=True)
@@ -94,10 +112,6 @@ def _text(text: str, values: Mapping[str, object]) -> str:
     """Return a part of a command: what is no text goes in as JSON."""
     found = Template.parse(text).fill(values)
     return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-
-
-def _drop(_stream: int, _text: str) -> None:
-    """Nobody keeps what it prints."""
 
 
 def imported(call: str, folder: Path, step_id: str) -> Callable[..., Any]:
