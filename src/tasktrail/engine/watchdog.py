@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -13,8 +14,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+_NOT_FOR_IT: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _SCRIPT: Final = """
-trap '' HUP INT TERM
 groups=' '
 while read -r line; do
   case $line in
@@ -54,15 +55,21 @@ class Watchdog:
 
     def _start(self) -> None:
         """In a session of its own, so that no Ctrl-C and no kill of our group reaches it."""
-        self._shell = subprocess.Popen(
-            ["/bin/sh", "-c", _SCRIPT, "tasktrail-watchdog", str(self.folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            start_new_session=True,
-            bufsize=0,
-        )
+        before = signal.pthread_sigmask(
+            signal.SIG_BLOCK, _NOT_FOR_IT
+        )  # it inherits that: no moment is left to be hit in
+        try:
+            self._shell = subprocess.Popen(
+                ["/bin/sh", "-c", _SCRIPT, "tasktrail-watchdog", str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+                bufsize=0,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def watch(self, group: int) -> None:
         """From now on this process group ends with us."""
