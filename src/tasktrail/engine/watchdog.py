@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-_NOT_FOR_IT: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+_NOT_FOR_IT: Final = [one for one in signal.Signals if one.name in ("SIGHUP", "SIGINT", "SIGTERM")]
 _SCRIPT: Final = """
 groups=' '
 while read -r line; do
