@@ -94,10 +94,14 @@ class Gates:
     workflow: Workflow
     params: Mapping[str, object]
     code: Mapping[str, Step] = field(default_factory=dict)
+    specs: dict[str, StepSpec] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "specs", self.workflow.by_id)  # once: every commit makes a judge
 
     def __call__(self, tx: Transaction) -> Judge:
         """Return the judge of one transaction."""
-        return _Judge(tx, self, self.workflow.by_id)
+        return _Judge(tx, self, self.specs)
 
 
 class _Judge:

@@ -7,8 +7,9 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,8 +41,8 @@ def code_of(workflow: Workflow, folder: Path, functions: Functions | None = None
     steps: dict[str, Step] = {}
     faults: list[BadInput] = []
     for spec in workflow.steps:
-        known = [*upstream(needs, needs, spec.id), *workflow.params, "params", "run"]
-        known += _OF_PARTS if spec.for_each is not None else ()
+        own = [*workflow.params, "params", "run", *(_OF_PARTS if spec.for_each is not None else ()), *spec.arguments]
+        known = _Known(own, lambda key=spec.id: upstream(needs, needs, key))  # type: ignore[misc]  # bound early
         try:
             steps[spec.id] = _step(workflow, spec, folder, known, functions or {})
         except BadInput as error:
@@ -51,14 +52,14 @@ def code_of(workflow: Workflow, folder: Path, functions: Functions | None = None
     return steps
 
 
-def _step(workflow: Workflow, spec: StepSpec, folder: Path, known: Sequence[str], functions: Functions) -> Step:
+def _step(workflow: Workflow, spec: StepSpec, folder: Path, known: Collection[str], functions: Functions) -> Step:
     if spec.run is not None:
         return _command(spec, {**workflow.env, **spec.env}, folder)
     if spec.call is None:
         return _person(spec)
     function = functions.get(spec.id) or imported(spec.call, folder, spec.id)
     lacking = "neither a step that it needs nor a param is called so"
-    return _placed(step(spec.id, function, [*spec.arguments, *known], lacking), spec, function, folder)
+    return _placed(step(spec.id, function, known, lacking), spec, function, folder)
 
 
 def _placed(one: Step, spec: StepSpec, function: Callable[..., Any], folder: Path) -> Step:
@@ -77,6 +78,26 @@ def _placed(one: Step, spec: StepSpec, function: Callable[..., Any], folder: Pat
         kind = "a coroutine function" if one.asynchronous else "no coroutine function"
         raise BadInput(f"step {spec.id}: executor {spec.executor} cannot execute {spec.call}, which is {kind}")
     return one
+
+
+class _Known(Collection[str]):
+    """What a function may ask for by name. Most ask for nothing, so what a step stands on is found out when asked."""
+
+    def __init__(self, own: Collection[str], upstream_of: Callable[[], list[str]]) -> None:
+        self._own, self._upstream_of = own, upstream_of
+
+    @cached_property
+    def _all(self) -> dict[str, None]:
+        return dict.fromkeys([*self._own, *self._upstream_of()])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._all
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
 
 
 def _person(spec: StepSpec) -> Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,10 @@ class WorkflowRun:
     watch: Callable[[Run], None] | None = None
     say: Callable[[Task, str], None] | None = None
     _runner: Runner | None = None
+    _gates: Gates = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gates = Gates(self.ledger, self.workflow, self.params, self.steps)
 
     @classmethod
     def open(
@@ -99,7 +103,7 @@ class WorkflowRun:
         plan = Plan(
             self.steps,
             max_parallel=self.max_parallel or self.workflow.max_parallel or _MOST_AT_ONCE,
-            gate=Gates(self.ledger, self.workflow, self.params, self.steps),
+            gate=self._gates,
             values=self._values,
             once=[spec.id for spec in self.workflow.steps if spec.effect == "at_most_once"],
             waits=self.waits,
@@ -148,5 +152,5 @@ class WorkflowRun:
 
     def _values(self, tx: Transaction, task: Task, names: Collection[str]) -> dict[str, Any]:
         values = Values(tx, task, self.workflow, self.params)
-        given = self.workflow.by_id[task.key].arguments
+        given = self._gates.specs[task.key].arguments
         return {name: filled(given[name], values) if name in given else values.named(name) for name in names}
