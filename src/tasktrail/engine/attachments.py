@@ -121,10 +121,11 @@ class Attachments:
         writing = words.write(text, picture, document.path, said)
         if writing.text is not text or look is None:
             look = file.replace(writing.text, look)
-        clean = self._pictures.clean(writing.picture, last)
-        self.documents.save(tx, document.seen(look, clean.to_json()))
+        kept = self._pictures.kept(writing.picture, last)
+        run_alone = self._pictures.clean(replace(writing.picture, tasks=()))
+        self.documents.save(tx, document.seen(look, run_alone.joined(kept.values())))
         known = {id_: version for id_, _, version in versions}
-        self._pictures.remember(document.id, Written(look.digest, run.status, writing.picture, clean, known))
+        self._pictures.remember(document.id, Written(look.digest, run.status, writing.picture, kept, known))
 
     # reading
 

@@ -79,7 +79,8 @@ def save(ledger: Ledger, edit: RunEdit) -> Run:
         tx.settle()
         return tx.settled(edit.run_id)
 
-    return ledger.commit(work)
+    document_id = edit.loaded.document_id if edit.loaded else None
+    return ledger.commit(work, documents=() if document_id is None else (document_id,))
 
 
 def save_in(tx: Transaction, ledger: Ledger, edit: RunEdit, now: int) -> None:

@@ -32,14 +32,14 @@ class Written:
         digest: Of its file.
         run_status: Of the run then: another one may show its tasks otherwise.
         said: What the file says, as people typed it.
-        clean: The same, as the store keeps it.
+        kept: Its tasks as `document.written` has them, by key.
         versions: Of the run's tasks, by row id.
     """
 
     digest: str
     run_status: RunStatus
     said: Picture
-    clean: Picture
+    kept: Mapping[str, str]
     versions: Mapping[int, int]
 
 
@@ -78,12 +78,17 @@ class Pictures:
 
     # text: what the store keeps of a document is scrubbed, while the file stays as people typed it
 
-    def clean(self, said: Picture, last: Written | None = None) -> Picture:
-        """Return what a document says as the store may keep it; what it said before was scrubbed then."""
-        before = last.said.by_key() if last else {}
-        clean = last.clean.by_key() if last else {}
-        tasks = (clean[task.key] if before.get(task.key) is task else self._clean_task(task) for task in said.tasks)
-        return replace(said, error=self._ledger.clean_text(said.error), tasks=tuple(tasks))
+    def clean(self, said: Picture) -> Picture:
+        """Return what a document says as the store may keep it."""
+        return replace(said, error=self._ledger.clean_text(said.error), tasks=tuple(map(self._clean_task, said.tasks)))
+
+    def kept(self, said: Picture, last: Written | None) -> dict[str, str]:
+        """Return the tasks as `document.written` has them, by key; what was said before was scrubbed then."""
+        before, kept = (last.said.by_key(), last.kept) if last else ({}, {})
+        return {
+            task.key: kept[task.key] if before.get(task.key) is task else self._clean_task(task).to_json()
+            for task in said.tasks
+        }
 
     def _clean_task(self, task: TaskPicture) -> TaskPicture:
         texts = {name: self._ledger.clean_text(str(task.values[name])) for name in TEXT_COLUMNS & task.values.keys()}

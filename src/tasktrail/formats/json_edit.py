@@ -265,7 +265,7 @@ class _Style:
         unit = opening["indent"] if opening else "  " if _EMPTY.fullmatch(text) else None
         first_key = _FIRST_KEY.match(text)
         colon = first_key["colon"] if first_key else ": "
-        escaped = text.isascii() and re.search(r"\\u(?!00[01])", text) is not None
+        escaped = text.isascii() and "\\u" in text and re.search(r"\\u(?!00[01])", text) is not None
         return cls(unit, "\r\n" if "\r\n" in text else "\n", colon, escaped)
 
 

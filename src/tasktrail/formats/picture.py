@@ -51,6 +51,10 @@ class TaskPicture:
             values["output"] = output
         return cls(task.key, task.status, values, metadata)
 
+    def to_json(self) -> str:
+        """Return its part of what `Picture.to_json` gives."""
+        return _encode([self.key, self.status, dict(self.values), self.metadata])
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -95,10 +99,13 @@ class Picture:
         >>> Picture("r1", "nightly", tasks=(TaskPicture("load", "pending"),)).to_json()
         '{"run":["r1","nightly",null,null,null,null,null,null,null],"tasks":[["load","pending",{},null]]}'
         """
+        return self.joined(task.to_json() for task in self.tasks)
+
+    def joined(self, tasks: Iterable[str]) -> str:
+        """Return the same, its tasks being written already."""
         run = [self.name, self.workflow, self.status, self.error, self.metadata]
         run += [self.created_at, self.updated_at, self.started_at, self.finished_at]  # type: ignore[list-item]
-        tasks = [[task.key, task.status, dict(task.values), task.metadata] for task in self.tasks]
-        return _encode({"run": run, "tasks": tasks})
+        return f'{{"run":{_encode(run)},"tasks":[{",".join(tasks)}]}}'
 
     @classmethod
     def from_json(cls, text: str) -> Picture:
