@@ -171,7 +171,7 @@ def test_a_fault_at_the_nth_commit_for_every_n(
             broken.append(f"{n} of {commits}: {wrong}")
         small.store.close()
 
-    assert commits > 8
+    assert commits > 5  # fewer than steps: answers that come together share one
     assert broken == [], "\n".join([f"{len(broken)} of {commits} faults harm", *broken[:5]])
 
 
