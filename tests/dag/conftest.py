@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from tasktrail.dag import ParallelStatefulDAGRunner, StatefulDAGRunner
+from tasktrail.dag import DAGRunStore, ParallelStatefulDAGRunner, StatefulDAGRunner
 from tasktrail.dag.runner import Binding, bound
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.verification import verify
@@ -83,3 +83,12 @@ def runner(new_runner: NewRunner) -> StatefulDAGRunner:
 def parallel(new_parallel_runner: NewParallelRunner) -> ParallelStatefulDAGRunner:
     """A parallel runner for a new run of `etl`."""
     return new_parallel_runner()
+
+
+@pytest.fixture
+def store() -> Iterator[DAGRunStore]:
+    """Run files in a folder of the test's own. Whatever a test did, the history must fold to the rows."""
+    store = DAGRunStore("runs")
+    yield store
+    if Path(".tasktrail").exists():
+        assert verify(store.ledger.store) == []

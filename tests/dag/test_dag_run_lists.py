@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,6 @@ from tests.dag.run_files import (
     path_of,
     said,
 )
-
-
-@pytest.fixture
-def store() -> Iterator[DAGRunStore]:
-    """Run files in a folder of the test's own. Whatever a test did, the history must fold to the rows."""
-    store = DAGRunStore("runs")
-    yield store
-    if Path(".tasktrail").exists():
-        assert verify(store.ledger.store) == []
 
 
 @pytest.fixture

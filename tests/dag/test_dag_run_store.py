@@ -6,13 +6,11 @@ import json
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tasktrail.dag import DAGRun, DAGRunStatus, DAGRunStore, DAGStepStatus
-from tasktrail.engine.verification import verify
 from tasktrail.formats.picture import MAX_TASKS
 from tasktrail.model.errors import BadInput, Conflict
 from tests.dag.run_files import (
@@ -26,15 +24,6 @@ from tests.dag.run_files import (
 )
 
 ODD_RUN_IDS = ["../etc", "a/b", "a\0b", "x" * 10_000, "🚀", ".hidden", "-rf", "a\nb", "\ud800", " a", "a:b", "CON\\x"]
-
-
-@pytest.fixture
-def store() -> Iterator[DAGRunStore]:
-    """Run files in a folder of the test's own. Whatever a test did, the history must fold to the rows."""
-    store = DAGRunStore("runs")
-    yield store
-    if Path(".tasktrail").exists():
-        assert verify(store.ledger.store) == []
 
 
 @pytest.mark.requirement("BL-053", "BL-065")
@@ -353,6 +342,30 @@ def test_a_write_costs_one_commit_and_makes_file_folder_and_index_durable(
 
     assert synced == [".run_r1.json.part", "runs", ".dag_runs_index.json.part", "runs"]
     assert statements.count("COMMIT") == 1
+
+
+def test_what_a_run_comes_to_changes_how_steps_are_shown_that_nobody_touched(store: DAGRunStore) -> None:
+    """A write reads only the steps that changed since the last one, unless the run does not stand where it stood."""
+    run = made(store)
+    seen = []
+    for move in (
+        lambda step: step.start(),
+        lambda step: step.complete(1),
+        lambda step: setattr(step, "status", "running"),
+        lambda step: step.fail("boom"),
+        lambda step: step.retry(),
+    ):
+        move(run.steps["fetch"])
+        store.update(run)
+        seen.append([step["status"] for step in said(store)["steps"].values()])
+
+    assert seen == [
+        ["running", "pending", "pending"],
+        ["success", "pending", "pending"],
+        ["running", "pending", "pending"],
+        ["failed", "skipped", "skipped"],
+        ["retry", "pending", "pending"],
+    ]
 
 
 @pytest.mark.requirement("BL-064")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasktrail.dag import DAGRunStatus, DAGRunStore, DAGStepStatus
-from tasktrail.engine.verification import verify
 from tasktrail.model.lifecycle import Ask
 from tests.dag.executors import Recording
 from tests.dag.run_files import (
@@ -26,15 +24,6 @@ from tests.dag.run_files import (
     said,
     tasks,
 )
-
-
-@pytest.fixture
-def store() -> Iterator[DAGRunStore]:
-    """Run files in a folder of the test's own. Whatever a test did, the history must fold to the rows."""
-    store = DAGRunStore("runs")
-    yield store
-    if Path(".tasktrail").exists():
-        assert verify(store.ledger.store) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +34,6 @@ from tests.dag.run_files import (
     said,
     tasks,
 )
-
-
-@pytest.fixture
-def store() -> Iterator[DAGRunStore]:
-    """Run files in a folder of the test's own. Whatever a test did, the history must fold to the rows."""
-    store = DAGRunStore("runs")
-    yield store
-    if Path(".tasktrail").exists():
-        assert verify(store.ledger.store) == []
 
 
 def test_a_folder_below_the_working_directory_uses_its_store(store: DAGRunStore) -> None:

@@ -222,19 +222,6 @@ class Record:
         self._fill(run)
         self.draft.record = self
 
-    @classmethod
-    def of_draft(cls, ledger: Ledger, run: Run, draft: DAGRun, name: str | None) -> Record:
-        """Store all that a draft says as a run that was just created with its steps, and let the draft stand for it."""
-        said = {key: dict(step.__dict__) for key, step in draft.steps.items()}
-        status, error, metadata = draft.status, draft.error, draft.metadata
-        record = cls(ledger, run, name, draft)
-        draft.steps.attach(record._steps)
-        for key, values in said.items():
-            draft.steps[key].__dict__.update(values)
-        draft.status, draft.error, draft.metadata = status, error, metadata
-        record.save()
-        return record
-
     def _fill(self, run: Run) -> None:
         fill_run(self.draft, self.ledger, run)
         self._run = run
@@ -312,7 +299,7 @@ class Record:
 def _beside(step: DAGStepState, draft: TaskDraft) -> TaskEdit | None:
     """Return what is said of a step that is added, beside what its draft says."""
     output = encode(step.result, f"the result of step {draft.key!r}")
-    metadata = _user_metadata(step.metadata, _OWN_STEP_KEYS)
+    metadata = step_metadata(step)
     critical = bool(step.metadata.get("critical", draft.critical))
     moved = step.status is not DAGStepStatus.PENDING or step.retry_count or step.error or step.result is not None
     return TaskEdit(
@@ -340,9 +327,14 @@ def _moved_values(step: DAGStepState, task: Task | None, output: str | None) -> 
 
 def _said(step: DAGStepState) -> tuple[Any, ...]:
     """What a person may assign, as values that do not change with the object."""
-    metadata = _user_metadata(step.metadata, _OWN_STEP_KEYS)
+    metadata = step_metadata(step)
     critical = bool(step.metadata.get("critical", True))
     return step.status, step.retry_count, step.error, step.result, step.max_retries, critical, metadata
+
+
+def step_metadata(step: DAGStepState) -> dict[str, Any]:
+    """Return what a person said of a step, without what its row and its history tell."""
+    return _user_metadata(step.metadata, _OWN_STEP_KEYS)
 
 
 def _user_metadata(metadata: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:

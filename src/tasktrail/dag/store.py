@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from tasktrail.config import find_store_for_folder, load
-from tasktrail.dag.records import Record, RunNotFound, find_run, run_statuses, stored, when
+from tasktrail.dag.records import Record, RunNotFound, find_run, run_statuses, step_metadata, stored, when
 from tasktrail.dag.states import DAGRun, DAGRunStatus, DAGStepState, DAGStepStatus
 from tasktrail.dag.words import RUN_STATUSES, STEP_STATUSES
 from tasktrail.engine.ledger import Ledger
@@ -33,8 +33,6 @@ from tasktrail.store.transaction import Transaction
 _INDEX: Final = "dag_runs_index.json"
 _NO_INDEX: Final = "{}\n"
 _DAY_US: Final = 86_400_000_000
-_DERIVED: Final = frozenset({"critical", "error_history", "stack_trace", "attempts"})
-"""Metadata of a step that its row has columns for, or its history tells."""
 
 T = TypeVar("T")
 
@@ -392,7 +390,6 @@ def _picture(run: DAGRun, now: int) -> Picture:
 def _task_picture(key: str, step: DAGStepState) -> TaskPicture:
     word = DAGStepStatus(step.status)
     status, result = STEP_STATUSES[word], encode(step.result, f"the result of step {key!r}")
-    metadata = {name: value for name, value in step.metadata.items() if name not in _DERIVED}
     values: dict[str, Value] = {
         "max_retries": step.max_retries,
         "critical": None if step.metadata.get("critical", True) else 0,
@@ -401,11 +398,11 @@ def _task_picture(key: str, step: DAGStepState) -> TaskPicture:
         "started_at": stored(step.start_time),
         "completed_at": stored(step.end_time) if status in FINAL else None,
         "error": step.error,
-        "reason": metadata.pop("skip_reason", None) if status == "skipped" else None,
+        "reason": step.metadata.get("skip_reason") if status == "skipped" else None,
         "output": result.payload or result.column,
     }
     values = {name: value for name, value in values.items() if value is not None}
-    return TaskPicture(key, status, values, _json(metadata))
+    return TaskPicture(key, status, values, _json(step_metadata(step)))
 
 
 def _draft(step: DAGStepState, picture: TaskPicture) -> TaskDraft:

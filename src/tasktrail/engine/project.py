@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from tasktrail.config import Config, StoreLocation, find_store_for_folder, load, prepare_folder
+from tasktrail.config import Config, StoreLocation, load, prepare_folder
 from tasktrail.engine.ledger import Ledger
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
 from tasktrail.store.opening import open_store
@@ -43,11 +43,6 @@ def open_project(start: Path | None = None, flags: Mapping[str, str] = _NO_FLAGS
     """
     config = load(start, flags)
     return ledger_of(config.store, config, create=create)
-
-
-def open_folder_project(folder: Path) -> Ledger:
-    """Return the ledger for a door that was given a folder: the search begins there."""
-    return ledger_of(find_store_for_folder(folder), load(folder))
 
 
 def ledger_of(location: StoreLocation, config: Config, *, create: bool = True) -> Ledger:
