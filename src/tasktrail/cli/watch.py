@@ -119,8 +119,8 @@ class Watcher:
 
 
 def _last_event(tx: Transaction) -> int:
-    row = tx.row("last_ids")
-    return int(str(row[2])) if row else 0
+    row = tx.row("last_event")
+    return int(str(row[0])) if row else 0
 
 
 class Plain:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 from tasktrail.model.errors import NewerStore, StoreError
 from tasktrail.store.queries import SQL_FOLDER
+
+_END = re.compile(r"(?:\$\$.*?\$\$|--[^\n]*\n|'[^']*'|[^;$'-]|-(?!-))*?(;)", re.DOTALL)
+"""As far as the next semicolon that is in no comment, text or body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +71,12 @@ def check(database: str, applied: Iterable[tuple[int, str]], where: str) -> None
     for number, checksum in applied:
         if known.get(number) != checksum:
             raise StoreError(f"{where}: migration {number} is not the one this Tasktrail ships")
+
+
+def statements(text: str) -> list[str]:
+    """Return the statements of a migration, for databases that take one at a time; `$$` quotes a body."""
+    parts, rest = [], text
+    while match := _END.search(rest):
+        parts.append(rest[: match.start(1)].strip())
+        rest = rest[match.end() :]
+    return [part for part in parts if part]

@@ -119,7 +119,7 @@ class Transaction:
         """The run as it was read, without the counters' moves."""
         known = self._read.get(run_id)
         if known is None:
-            row = self.execute("run_by_id", {"id": run_id}).fetchone()
+            row = self.execute("lock_run", {"id": run_id}).fetchone()
             if row is None:
                 raise NotFound("the run does not exist any more", hint="tasktrail list-runs")
             known = self._read[run_id] = Run._make(row)

@@ -8,3 +8,36 @@ SELECT sqlite_version(),
   (SELECT journal_mode FROM pragma_journal_mode),
   (SELECT synchronous FROM pragma_synchronous),
   (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)
+
+-- name: last_character
+-- Differs because each database names its functions. Behind it no text sorts.
+char(1114111)
+
+-- name: each_id
+-- Differs because each database takes JSON apart in its own way.
+SELECT value FROM json_each(:ids)
+
+-- name: each_name
+-- Differs because each database takes JSON apart in its own way.
+SELECT value FROM json_each(:names)
+
+-- name: each_status
+-- Differs because each database takes JSON apart in its own way.
+SELECT value FROM json_each(:statuses)
+
+-- name: each_key_without
+-- Differs because each database takes JSON apart in its own way.
+SELECT value FROM json_each(:without)
+
+-- name: lock_run
+-- Differs because a SQLite file has one writer: who writes holds all.
+SELECT {run_columns}
+FROM run
+WHERE id = :id
+
+-- name: last_ids
+-- Differs because a SQLite file has one writer: what is the highest id stays so until its commit.
+-- New ones are counted from here inside a writing transaction.
+SELECT
+  (SELECT coalesce(max(id), 0) FROM run),
+  (SELECT coalesce(max(id), 0) FROM task)

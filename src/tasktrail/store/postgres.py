@@ -1,0 +1,395 @@
+"""The store in a PostgreSQL database: the same tables and queries; many processes write at the same time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tasktrail.model.errors import Busy, NotAStore, StoreError
+from tasktrail.store import migrate
+from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
+from tasktrail.store.queries import queries
+from tasktrail.store.transaction import Params, Rows, Transaction
+from tasktrail.store.wire import BROKEN, Answer, ServerError, Wire
+
+_POSTGRES: Final = "postgres"
+_OLDEST_SERVER: Final = 130000
+_READERS_KEPT: Final = 4
+_PUT_OFF_MS: Final = 20
+"""How long a ticket that shares a commit waits for rows of another process: longer, and it goes alone. So two
+processes that share commits between the same runs never wait for each other."""
+_LOCK_CLASS: Final = 7234297
+_LOST: Final = ("08", "57P", "25P03")
+"""SQLSTATEs, by their beginning, after which the connection is of no use."""
+_AGAIN: Final = frozenset({"40001", "40P01"})
+
+T = TypeVar("T")
+
+
+class PostgresStore:
+    """Rows in a schema of a PostgreSQL database. Use `open_store` to get one.
+
+    Args:
+        url: `postgresql://user:password@host:port/database`, with what libpq knows as `?key=value`, and `schema=NAME`
+            (`tasktrail` when not said).
+        busy_s: How long a write waits for others, or for the server to come back, before it gives up.
+
+    Attributes:
+        path: None: it is no file.
+        where: How messages name it; without the password.
+    """
+
+    path: Path | None = None
+
+    def __init__(self, url: str, *, busy_s: float = 30.0) -> None:
+        self.busy_s = busy_s
+        self._schema, self._conninfo, self.where = _target(url)
+        self._queries = queries(_POSTGRES)
+        self._reading = {**self._queries, "lock_run": self._queries["run_by_id"]}
+        self._group = GroupCommit(self._commit)
+        self._gate = threading.RLock()
+        self._idle: list[Wire] = []
+        self._writer: Wire | None = None
+        self._pid = os.getpid()
+        self._prepare()
+
+    # the seam
+
+    def write(self, work: Callable[[Transaction], T], *, patience_s: float | None = None) -> T:
+        """Run `work` in a transaction; when this returns, its effect survives whatever the server's settings promise.
+
+        Args:
+            work: May be run more than once, when others were faster or the connection was lost before its commit.
+            patience_s: How long to wait for others and for the server; None is the store's own limit.
+
+        Raises:
+            Busy: Others held what it needs all that time.
+            StoreError: The server cannot be reached, or refuses; nothing was changed.
+        """
+        self._check_process()
+        result: T = self._group.submit(Ticket(work, self.busy_s if patience_s is None else patience_s))
+        return result
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` on one consistent snapshot; what it writes does not stay."""
+        self._check_process()
+        with self._explained():
+            try:
+                return self._read(work)
+            except ServerError as error:
+                if not _is_lost(error):
+                    raise
+                return self._read(work)  # the server came back, or refuses now
+
+    def _read(self, work: Callable[[Transaction], T]) -> T:
+        wire = self._idle.pop() if self._idle else self._connect()
+        try:
+            wire.ask("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            try:
+                return work(Transaction(_Connected(wire, self._reading)))
+            finally:
+                if not wire.is_broken:
+                    with contextlib.suppress(ServerError):
+                        wire.settle()
+                    wire.ask("ROLLBACK")
+                    wire.settle()
+        finally:
+            if not wire.is_broken and len(self._idle) < _READERS_KEPT:
+                self._idle.append(wire)
+            else:
+                wire.close()
+
+    def close(self) -> None:
+        """Close all connections. The next use opens anew."""
+        with self._gate:
+            for wire in [*self._idle, self._writer]:
+                if wire is not None:
+                    wire.close()
+            self._idle.clear()
+            self._writer = None
+
+    def changed_token(self) -> str:
+        """Return what differs once anybody has committed, here or elsewhere; one trip to the server."""
+        with self._explained():
+            wire = self._idle.pop() if self._idle else self._connect()
+            try:
+                row = wire.ask("SELECT CAST(pg_current_snapshot() AS TEXT)").fetchone()
+            finally:
+                if not wire.is_broken:
+                    self._idle.append(wire)
+        assert row is not None
+        return str(row[0])
+
+    # keeping
+
+    def backup(self, target: Path) -> None:
+        """Refuse: the server's own tools copy it, with everything else that belongs to it.
+
+        Raises:
+            StoreError: Always; the hint says what to type.
+        """
+        raise StoreError(f"{self.where} is on a server", hint=f"pg_dump --schema={self._schema} --file={target} URL")
+
+    def integrity(self) -> list[str]:
+        """Return nothing: the server looks after its own files."""
+        return []
+
+    # connections
+
+    def _connect(self) -> Wire:
+        pg = pq.PGconn.connect(self._conninfo.encode())
+        if pg.status != pq.ConnStatus.OK:
+            message = pg.get_error_message()
+            pg.finish()
+            raise ServerError("08001", message.splitlines()[0] if message else "no connection")
+        wire = Wire(pg, prepares=True, longest_s=self.busy_s + 30)
+        lock_ms = round(self.busy_s * 1000)
+        wire.ask(f"SET search_path = {_quoted(self._schema)}")
+        wire.ask(f"SET lock_timeout = {lock_ms}")
+        wire.ask("SET idle_in_transaction_session_timeout = 60000")
+        wire.settle()
+        return wire
+
+    def _connected(self) -> Wire:
+        if self._writer is None or self._writer.is_broken:
+            self._writer = self._connect()
+        return self._writer
+
+    def _check_process(self) -> None:
+        """A forked child must not talk over its parent's connections: it opens its own."""
+        if self._pid != os.getpid():
+            _left_behind.extend([self._writer, *self._idle])
+            self._pid, self._writer, self._idle = os.getpid(), None, []
+            self._group, self._gate = GroupCommit(self._commit), threading.RLock()
+
+    # opening
+
+    def _prepare(self) -> None:
+        with self._explained():
+            wire = self._connected()
+            version = int(str(_one(wire, "SELECT current_setting('server_version_num')")))
+            if version < _OLDEST_SERVER:
+                raise StoreError(
+                    f"{self.where} is PostgreSQL {version // 10000}; Tasktrail needs 13 or newer",
+                    hint="use a newer server, or a SQLite file: tasktrail --store FILE",
+                )
+            self._migrate(wire)
+
+    def _migrate(self, wire: Wire) -> None:
+        """One process after the other: who comes later finds nothing to do."""
+        if not migrate.pending(_POSTGRES, self._version(wire), self.where):
+            return
+        wire.ask("BEGIN")
+        wire.ask(f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, 0)")
+        wire.ask(f"CREATE SCHEMA IF NOT EXISTS {_quoted(self._schema)}")
+        wire.settle()
+        for migration in migrate.pending(_POSTGRES, self._version(wire), self.where):
+            for part in migrate.statements(migration.text):
+                wire.ask(part)
+            wire.ask(
+                "INSERT INTO migration (number, name, checksum, applied_at) VALUES (:number, :name, :checksum, :at)",
+                {
+                    "number": migration.number,
+                    "name": migration.name,
+                    "checksum": migration.checksum,
+                    "at": time.time_ns() // 1000,
+                },
+            )
+        wire.ask("COMMIT")
+        wire.settle()
+
+    def _version(self, wire: Wire) -> int:
+        """Return the schema's version, 0 when there is none."""
+        there = _one(wire, "SELECT to_regclass(:name) IS NOT NULL", {"name": f"{_quoted(self._schema)}.migration"})
+        if not there:
+            return 0
+        applied = wire.ask("SELECT number, checksum FROM migration ORDER BY number").fetchall()
+        version = int(str(applied[-1][0])) if applied else 0
+        migrate.pending(_POSTGRES, version, self.where)
+        migrate.check(_POSTGRES, [(int(str(row[0])), str(row[1])) for row in applied], self.where)
+        return version
+
+    # committing
+
+    def _commit(self, batch: Batch) -> None:
+        """Run all tickets in one transaction, each behind a savepoint of its own; errors go to whose they are."""
+        with self._gate:
+            todo, end = batch.tickets, time.monotonic() + max(ticket.patience_s for ticket in batch.tickets)
+            try:
+                while todo:
+                    todo = self._try(todo, end)
+            except Exception as error:  # noqa: BLE001 - whatever it is belongs to the callers that wait
+                self._roll_back()
+                explained = self._explain(error) if isinstance(error, ServerError) else error
+                for ticket in todo:
+                    if ticket.error is None:
+                        ticket.error = explained
+            except BaseException:
+                self._give_up()
+                raise
+
+    def _try(self, tickets: Sequence[Ticket], end: float) -> Sequence[Ticket]:
+        """Commit what can be committed now; return what is still to be done."""
+        xid: object = None
+        try:
+            wire = self._connected()
+            wire.ask("BEGIN")
+            answer = wire.ask("SELECT CAST(pg_current_xact_id() AS TEXT)")
+            put_off = self._run(wire, tickets)
+            xid = answer.fetchone()
+            wire.ask("COMMIT")
+            wire.settle()
+        except ServerError as error:
+            return self._after(error, tickets, str(xid[0]) if isinstance(xid, tuple) else None, end)
+        return put_off
+
+    def _after(self, error: ServerError, tickets: Sequence[Ticket], xid: str | None, end: float) -> Sequence[Ticket]:
+        """Return what is to be done after an error; it is raised again where nothing helps."""
+        self._roll_back()
+        if error.sqlstate in _AGAIN and time.monotonic() < end:
+            return tickets
+        if not _is_lost(error) or time.monotonic() >= end:
+            raise error
+        if xid is not None and self._was_committed(xid, end):
+            return ()
+        time.sleep(0.05)
+        return tickets
+
+    def _run(self, wire: Wire, tickets: Sequence[Ticket]) -> list[Ticket]:
+        if len(tickets) == 1:
+            self._run_one(wire, tickets[0])
+            return []
+        put_off = []
+        for number, ticket in enumerate(tickets):
+            if number == 1:
+                wire.ask(f"SET LOCAL lock_timeout = {_PUT_OFF_MS}")
+            wire.ask("SAVEPOINT ticket")
+            try:
+                self._run_one(wire, ticket)
+                wire.settle()
+            except Exception as error:
+                if wire.is_broken:
+                    raise
+                if isinstance(error, ServerError) and error.sqlstate in ("55P03", *_AGAIN):
+                    put_off.append(ticket)
+                else:
+                    ticket.error = self._explain(error) if isinstance(error, ServerError) else error
+                with contextlib.suppress(ServerError):
+                    wire.settle()
+                wire.ask("ROLLBACK TO ticket")
+            wire.ask("RELEASE ticket")
+        return put_off
+
+    def _run_one(self, wire: Wire, ticket: Ticket) -> None:
+        transaction = Transaction(_Connected(wire, self._queries))
+        ticket.result = ticket.work(transaction)
+        transaction.settle()
+
+    def _was_committed(self, xid: str, end: float) -> bool:
+        """Find out what became of a commit whose answer was lost: the server keeps it."""
+        while True:
+            try:
+                status = _one(self._connected(), "SELECT pg_xact_status(CAST(:xid AS xid8))", {"xid": xid})
+            except ServerError as error:
+                if not _is_lost(error) or time.monotonic() > end:
+                    raise
+                status = None
+            if status in ("committed", "aborted"):
+                return status == "committed"
+            time.sleep(0.05)
+
+    def _roll_back(self) -> None:
+        wire = self._writer
+        if wire is None or wire.is_broken:
+            return
+        try:
+            with contextlib.suppress(ServerError):
+                wire.settle()
+            wire.ask("ROLLBACK")
+            wire.settle()
+        except ServerError:
+            wire.close()
+
+    def _give_up(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    # errors
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except ServerError as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: ServerError) -> StoreError | Busy:
+        return StoreError(f"{self.where}: {error} ({error.sqlstate})")
+
+
+class _Connected:
+    """Runs named queries on a connection."""
+
+    __slots__ = ("_last", "_queries", "_wire")
+
+    def __init__(self, wire: Wire, named: Mapping[str, str]) -> None:
+        self._wire = wire
+        self._queries = named
+        self._last: Answer | None = None
+
+    def execute(self, name: str, params: Params) -> Rows:
+        self._last = self._wire.ask(self._queries[name], params)
+        return self._last
+
+    def execute_many(self, name: str, params: Iterable[Params]) -> None:
+        text = self._queries[name]
+        for one in params:
+            self._wire.ask(text, one)
+
+    def changed(self) -> int:
+        assert self._last is not None
+        self._last.fetchall()
+        return self._last.changed
+
+
+_left_behind: Final[list[Wire | None]] = []
+"""Connections of a parent process: never closed here, which would end the parent's."""
+
+
+def _one(wire: Wire, text: str, params: Params | None = None) -> object:
+    row = wire.ask(text, params).fetchone()
+    return row[0] if row else None
+
+
+def _is_lost(error: ServerError) -> bool:
+    return error.sqlstate.startswith(_LOST)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _target(url: str) -> tuple[str, str, str]:
+    """Return schema, connection string, and the name for messages."""
+    parts = urlsplit(url)
+    own = dict(parse_qsl(parts.query))
+    schema = own.pop("schema", "tasktrail")
+    try:
+        values = conninfo_to_dict(urlunsplit(parts._replace(query=urlencode(own))))
+    except psycopg.Error as error:
+        raise NotAStore(f"no URL of a PostgreSQL database: {error}") from None
+    defaults = {"connect_timeout": "10", "application_name": "tasktrail", "client_encoding": "UTF8",
+                "keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "20000"}
+    shown = f"postgresql://{values.get('host', '')}{':' + str(values['port']) if 'port' in values else ''}/{values.get('dbname', '')}"
+    return schema, make_conninfo(**{**defaults, **values}), shown
