@@ -18,9 +18,8 @@ from tasktrail.model.errors import Held
 from tasktrail.model.lifecycle import Ask, Change, Failure, decide, fresh_budget
 from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import Task
-from tasktrail.store import liveness
 from tasktrail.store.forking import ForkLock
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Life, Store
 from tasktrail.store.transaction import Mark, Row, Transaction
 
 LEFT_OUT: Final = "left out of step_order"
@@ -36,7 +35,7 @@ class Worker:
 
     id: int
     pid: int
-    lock: liveness.LifeLock | None
+    life: Life
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ _registering: Final = ForkLock()
 _active: Final[set[str]] = set()
 """Tokens of the executions of this process. One that the store still names and that is not here has ended badly."""
 
-_workers: Final[WeakKeyDictionary[SqliteStore, Worker]] = WeakKeyDictionary()
+_workers: Final[WeakKeyDictionary[Store, Worker]] = WeakKeyDictionary()
 
 
 def worker_of(ledger: Ledger, patience_s: float | None = None) -> Worker:
@@ -88,8 +87,7 @@ def worker_of(ledger: Ledger, patience_s: float | None = None) -> Worker:
 
 def _register(ledger: Ledger, patience_s: float | None) -> Worker:
     store = ledger.store
-    folder = store.lock_folder
-    lock = liveness.LifeLock(folder) if folder else None
+    life = store.begin_life()
     dead = dead_workers(store)
     row = {"name": ledger.actor, "host": socket.gethostname(), "pid": os.getpid(), "boot_id": ledger.clock.boot_id()}
 
@@ -97,41 +95,32 @@ def _register(ledger: Ledger, patience_s: float | None) -> Worker:
         now = ledger.clock.now()
         for worker_id in dead:
             tx.execute("stop_worker", {"id": worker_id, "at": now})
-        added = tx.row("add_worker", **row, lock_name=lock.name if lock else "", at=now)
+        added = tx.row("add_worker", **row, lock_name=life.name, at=now)
         assert added is not None
         return int(str(added[0]))
 
     try:
         worker_id = store.write(work, patience_s=patience_s)
     except BaseException:
-        if lock:
-            lock.free()
+        life.free()
         raise
-    worker = _workers[store] = Worker(worker_id, os.getpid(), lock)
-    if lock:
-        finalize(store, lock.free)
+    worker = _workers[store] = Worker(worker_id, os.getpid(), life)
+    finalize(store, life.free)
     return worker
 
 
-def dead_workers(store: SqliteStore) -> list[int]:
-    """Return the ids of workers that never stopped and live no more; their lock files are removed."""
+def dead_workers(store: Store) -> list[int]:
+    """Return the ids of workers that never stopped and live no more."""
     return [int(str(row[0])) for row in store.read(lambda tx: tx.rows("unstopped_workers")) if not is_alive(store, row)]
 
 
-def is_alive(store: SqliteStore, row: Row) -> bool:
+def is_alive(store: Store, row: Row) -> bool:
     """Whether the process of a worker row lives. Its lock decides: host names change, and containers share one."""
-    _, _, _, pid, _, lock_name, _, stopped_at = row
-    if stopped_at is not None:
-        return False
-    if store.lock_folder is None:
-        return pid == os.getpid()
-    if liveness.is_held(store.lock_folder, str(lock_name)):
-        return True
-    liveness.clear(store.lock_folder, str(lock_name))
-    return False
+    lock_name, stopped_at = row[5], row[7]
+    return stopped_at is None and store.is_held(str(lock_name))
 
 
-def owner_of(store: SqliteStore, run: Run) -> str | None:
+def owner_of(store: Store, run: Run) -> str | None:
     """Return who executes a run now, in words; None when nobody does, or an execution of this process ended badly."""
     if run.worker_id is None:
         return None
@@ -144,7 +133,7 @@ def owner_of(store: SqliteStore, run: Run) -> str | None:
     return f"process {row[3]} on {row[2]} ({row[1]})"
 
 
-def check_free(store: SqliteStore, run: Run) -> None:
+def check_free(store: Store, run: Run) -> None:
     """Refuse a run that somebody executes.
 
     Raises:

@@ -17,7 +17,7 @@ from tasktrail.engine.execution import is_alive, owner_of
 from tasktrail.engine.project import ledger_of
 from tasktrail.model.errors import StoreError
 from tasktrail.store import locks
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 
 Level = Literal["ok", "warning", "problem"]
 
@@ -129,7 +129,7 @@ def _file_system(path: Path) -> str | None:
 # inside
 
 
-def _look_inside(store: SqliteStore) -> Iterator[Check]:
+def _look_inside(store: Store) -> Iterator[Check]:
     facts = store.read(lambda tx: tx.row("store_facts"))
     assert facts is not None
     library, schema, journal, synchronous, size = facts
@@ -144,7 +144,7 @@ def _look_inside(store: SqliteStore) -> Iterator[Check]:
     yield Check("file", "ok", file)
 
 
-def _look_at_workers(store: SqliteStore) -> Iterator[Check]:
+def _look_at_workers(store: Store) -> Iterator[Check]:
     rows = store.read(lambda tx: tx.rows("unstopped_workers"))
     living = [row for row in rows if is_alive(store, row)]
     words = ", ".join(f"process {row[3]} on {row[2]} ({row[1]})" for row in living) or "nobody"
@@ -158,7 +158,7 @@ def _look_at_workers(store: SqliteStore) -> Iterator[Check]:
             yield Check("owner", "warning", words, f"tasktrail resume {run.name}")
 
 
-def _prove(store: SqliteStore) -> Iterator[Check]:
+def _prove(store: Store) -> Iterator[Check]:
     from tasktrail.engine.verification import verify
 
     findings = verify(store)

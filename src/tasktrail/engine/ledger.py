@@ -20,7 +20,7 @@ from tasktrail.model.run import Kind, Run, RunStatus, check_cancel, check_pause
 from tasktrail.model.scrub import scrub_text
 from tasktrail.model.task import Task
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Mark, Transaction
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Ledger:
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: Store,
         *,
         actor: str,
         clock: Clock = SYSTEM_CLOCK,

@@ -13,7 +13,7 @@ from tasktrail.config import Config, StoreLocation, load, prepare_folder
 from tasktrail.engine.ledger import Ledger
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
 from tasktrail.store.opening import open_store
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 
 _NO_FLAGS: Final[Mapping[str, str]] = MappingProxyType({})
 _clock: Final[ContextVar[Clock]] = ContextVar("tasktrail_clock", default=SYSTEM_CLOCK)
@@ -50,7 +50,7 @@ def ledger_of(location: StoreLocation, config: Config, *, create: bool = True) -
     return Ledger(_open(location, config, create=create), actor=config.actor, clock=_clock.get())
 
 
-def _open(location: StoreLocation, config: Config, *, create: bool) -> SqliteStore:
+def _open(location: StoreLocation, config: Config, *, create: bool) -> Store:
     if location.path is not None and not location.path.exists():
         if not create:
             return open_store("memory:")

@@ -17,7 +17,7 @@ from tasktrail.model.graph import MET_BY, Need, dead_needs, unmet
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run, roll_up
 from tasktrail.model.task import OUTCOMES, STATUSES, Outcome, Status, Task, Value
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Row, Transaction
 
 Finding = tuple[int | None, str]
@@ -88,7 +88,7 @@ class Rows:
     payloads: set[str] = field(default_factory=set)
 
 
-def verify(store: SqliteStore, run_id: int | None = None) -> list[str]:
+def verify(store: Store, run_id: int | None = None) -> list[str]:
     """Return what contradicts itself in a store, one sentence each; empty when it is proven sound.
 
     Each run is read on one snapshot; a run that is removed meanwhile is left out.

@@ -50,6 +50,16 @@ class LifeLock:
                 self._path.unlink()
 
 
+class OwnLife:
+    """The life of a process whose store is in its memory: nobody else sees it."""
+
+    def __init__(self) -> None:
+        self.name = str(os.getpid())
+
+    def free(self) -> None:
+        """Nothing is held."""
+
+
 def is_held(folder: Path, name: str) -> bool:
     """Whether a living process holds the lock `name`; one that is gone is not held."""
     path = folder / name

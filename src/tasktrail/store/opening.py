@@ -6,19 +6,21 @@ from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
-from tasktrail.model.errors import BadInput
+from tasktrail.model.errors import BadInput, StoreError
 from tasktrail.store.forking import ForkLock
+from tasktrail.store.seam import Store
 from tasktrail.store.sqlite import SqliteStore
 
-_open: Final[WeakValueDictionary[Path, SqliteStore]] = WeakValueDictionary()
+_open: Final[WeakValueDictionary[Path | str, Store]] = WeakValueDictionary()
 _lock: Final = ForkLock()
 
 
-def open_store(url: str, *, synchronous: str = "full", busy_s: float = 30.0) -> SqliteStore:
+def open_store(url: str, *, synchronous: str = "full", busy_s: float = 30.0) -> Store:
     """Return the store of a URL; the same object while this process has it open.
 
     Args:
-        url: `sqlite:///relative`, `sqlite:////absolute`, a plain path, or `memory:` (a new one each time).
+        url: `sqlite:///relative`, `sqlite:////absolute`, a plain path, `memory:` (a new one each time), or
+            `postgresql://…`.
 
     Raises:
         BadInput: The URL is of no known form.
@@ -26,12 +28,30 @@ def open_store(url: str, *, synchronous: str = "full", busy_s: float = 30.0) -> 
     """
     if url == "memory:":
         return SqliteStore(None, busy_s=busy_s)
-    path = sqlite_path(url).resolve()
+    path = url if is_postgres(url) else sqlite_path(url).resolve()
     with _lock.held():
         store = _open.get(path)
         if store is None:
-            store = _open[path] = SqliteStore(path, synchronous=synchronous, busy_s=busy_s)
+            store = _open[path] = _opened(path, synchronous, busy_s)
         return store
+
+
+def _opened(target: Path | str, synchronous: str, busy_s: float) -> Store:
+    if isinstance(target, Path):
+        return SqliteStore(target, synchronous=synchronous, busy_s=busy_s)
+    try:
+        from tasktrail.store.postgres import PostgresStore  # who has no server need not have psycopg
+    except ImportError as error:
+        raise StoreError(
+            f"a PostgreSQL store needs psycopg, which cannot be imported: {error}",
+            hint="pip install 'tasktrail[postgres]'",
+        ) from None
+    return PostgresStore(target, busy_s=busy_s)
+
+
+def is_postgres(url: str) -> bool:
+    """Whether a URL names a PostgreSQL database."""
+    return url.startswith(("postgresql://", "postgres://"))
 
 
 def sqlite_path(url: str) -> Path:

@@ -61,6 +61,7 @@ class PostgresStore:
         self._gate = threading.RLock()
         self._idle: list[Wire] = []
         self._writer: Wire | None = None
+        self._life: Life | None = None
         self._pid = os.getpid()
         self._prepare()
 
@@ -93,22 +94,12 @@ class PostgresStore:
                 return self._read(work)  # the server came back, or refuses now
 
     def _read(self, work: Callable[[Transaction], T]) -> T:
-        wire = self._idle.pop() if self._idle else self._connect()
-        try:
+        with self._idle_wire() as wire:
             wire.ask("BEGIN ISOLATION LEVEL REPEATABLE READ")
             try:
                 return work(Transaction(_Connected(wire, self._reading)))
             finally:
-                if not wire.is_broken:
-                    with contextlib.suppress(ServerError):
-                        wire.settle()
-                    wire.ask("ROLLBACK")
-                    wire.settle()
-        finally:
-            if not wire.is_broken and len(self._idle) < _READERS_KEPT:
-                self._idle.append(wire)
-            else:
-                wire.close()
+                wire.roll_back()
 
     def close(self) -> None:
         """Close all connections. The next use opens anew."""
@@ -120,16 +111,41 @@ class PostgresStore:
             self._writer = None
 
     def changed_token(self) -> str:
-        """Return what differs once anybody has committed, here or elsewhere; one trip to the server."""
+        """Return what differs once anybody has committed, here or elsewhere; one trip to the server.
+
+        It is the life of this process that asks, so that a life which was lost is begun again.
+        """
+        self._check_process()
+        with self._explained(), self._idle_wire() if self._life is None else self._life.wire() as wire:
+            return str(_one(wire, "SELECT CAST(pg_current_snapshot() AS TEXT)"))
+
+    @contextlib.contextmanager
+    def _idle_wire(self) -> Iterator[Wire]:
+        wire = self._idle.pop() if self._idle else self._connect()
+        try:
+            yield wire
+        finally:
+            if not wire.is_broken and len(self._idle) < _READERS_KEPT:
+                self._idle.append(wire)
+            else:
+                wire.close()
+
+    # who is alive
+
+    def begin_life(self) -> Life:
+        """Let others see that this process lives."""
+        self._check_process()
         with self._explained():
-            wire = self._idle.pop() if self._idle else self._connect()
-            try:
-                row = wire.ask("SELECT CAST(pg_current_snapshot() AS TEXT)").fetchone()
-            finally:
-                if not wire.is_broken:
-                    self._idle.append(wire)
-        assert row is not None
-        return str(row[0])
+            life = Life(self._connect)
+            life.begin()
+        self._life = life
+        return life
+
+    def is_held(self, name: str) -> bool:
+        """Whether the process whose life has this name lives: the server ends it with its session."""
+        with self._explained(), self._idle_wire() as wire:
+            # Who gets the lock, if only for this statement, proves that nobody has it.
+            return not _one(wire, "SELECT pg_try_advisory_xact_lock_shared(:key)", {"key": _key_of(name)})
 
     # keeping
 
@@ -169,8 +185,8 @@ class PostgresStore:
     def _check_process(self) -> None:
         """A forked child must not talk over its parent's connections: it opens its own."""
         if self._pid != os.getpid():
-            _left_behind.extend([self._writer, *self._idle])
-            self._pid, self._writer, self._idle = os.getpid(), None, []
+            _left_behind.extend([self._writer, *self._idle, self._life])
+            self._pid, self._writer, self._idle, self._life = os.getpid(), None, [], None
             self._group, self._gate = GroupCommit(self._commit), threading.RLock()
 
     # opening
@@ -310,16 +326,8 @@ class PostgresStore:
             time.sleep(0.05)
 
     def _roll_back(self) -> None:
-        wire = self._writer
-        if wire is None or wire.is_broken:
-            return
-        try:
-            with contextlib.suppress(ServerError):
-                wire.settle()
-            wire.ask("ROLLBACK")
-            wire.settle()
-        except ServerError:
-            wire.close()
+        if self._writer is not None:
+            self._writer.roll_back()
 
     def _give_up(self) -> None:
         if self._writer is not None:
@@ -336,6 +344,33 @@ class PostgresStore:
 
     def _explain(self, error: ServerError) -> StoreError | Busy:
         return StoreError(f"{self.where}: {error} ({error.sqlstate})")
+
+
+class Life:
+    """A session that holds a lock for as long as this process lives, or until `free`."""
+
+    def __init__(self, connect: Callable[[], Wire]) -> None:
+        self.name = secrets.token_hex(8)
+        self._connect = connect
+        self._wire: Wire | None = None
+
+    @contextlib.contextmanager
+    def wire(self) -> Iterator[Wire]:
+        """Give the session, begun anew when it was lost: then others may have taken this process for dead."""
+        if self._wire is None or self._wire.is_broken:
+            self.begin()
+        assert self._wire is not None
+        yield self._wire
+
+    def begin(self) -> None:
+        """Take the lock in a session of its own."""
+        self._wire = self._connect()
+        _one(self._wire, "SELECT pg_advisory_lock(:key)", {"key": _key_of(self.name)})
+
+    def free(self) -> None:
+        """End the session; harmless when it has ended."""
+        if self._wire is not None:
+            self._wire.close()
 
 
 class _Connected:
@@ -363,13 +398,18 @@ class _Connected:
         return self._last.changed
 
 
-_left_behind: Final[list[Wire | None]] = []
+_left_behind: Final[list[Wire | Life | None]] = []
 """Connections of a parent process: never closed here, which would end the parent's."""
 
 
 def _one(wire: Wire, text: str, params: Params | None = None) -> object:
     row = wire.ask(text, params).fetchone()
     return row[0] if row else None
+
+
+def _key_of(name: str) -> int:
+    """Return the number of the lock that a life of this name holds."""
+    return int.from_bytes(bytes.fromhex(name), "big", signed=True)
 
 
 def _is_lost(error: ServerError) -> bool:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import apsw
 
 from tasktrail.model.errors import Busy, NotAStore, StoreError
-from tasktrail.store import locks, migrate
+from tasktrail.store import liveness, locks, migrate
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.queries import queries
 from tasktrail.store.transaction import Params, Rows, Transaction
@@ -57,11 +57,6 @@ class SqliteStore:
         self._writer: apsw.Connection | None = None
         with _explained(self.where):
             self._open_writer()
-
-    @property
-    def lock_folder(self) -> Path | None:
-        """Where the processes that execute its tasks keep their locks; None in memory."""
-        return self.path.with_name(f"{self.path.name}-workers") if self.path else None
 
     # the seam
 
@@ -115,6 +110,26 @@ class SqliteStore:
             finally:
                 self._gate.release()
         return self._token
+
+    # who is alive
+
+    @property
+    def _lives(self) -> Path | None:
+        """Where the processes that execute its tasks keep their locks; None in memory."""
+        return self.path.with_name(f"{self.path.name}-workers") if self.path else None
+
+    def begin_life(self) -> liveness.LifeLock | liveness.OwnLife:
+        """Let other processes see that this one lives."""
+        return liveness.LifeLock(self._lives) if self._lives else liveness.OwnLife()
+
+    def is_held(self, name: str) -> bool:
+        """Whether the process whose life has this name lives; what is left of a dead one is removed."""
+        if self._lives is None:
+            return name == str(os.getpid())
+        if liveness.is_held(self._lives, name):
+            return True
+        liveness.clear(self._lives, name)
+        return False
 
     # keeping
 

@@ -8,6 +8,7 @@ twelve statements in six trips), hence its documented lower level, `psycopg.pq`.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import select
 import time
@@ -163,6 +164,18 @@ class Wire:
             refusal = self._collect()
         if refusal is not None:
             raise refusal
+
+    def roll_back(self) -> None:
+        """End the transaction without an effect; a connection on which not even that can be done is given up."""
+        if self.is_broken:
+            return
+        try:
+            with contextlib.suppress(ServerError):
+                self.settle()
+            self.ask("ROLLBACK")
+            self.settle()
+        except ServerError:
+            self.close()
 
     def close(self) -> None:
         """End the connection; results that nobody waited for are lost."""

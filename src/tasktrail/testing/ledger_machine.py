@@ -16,7 +16,7 @@ from tasktrail.model.graph import MET_BY, Need, dead_needs, ready, unmet
 from tasktrail.model.lifecycle import RULES, Ask, Change, decide
 from tasktrail.model.run import OVER, STOPPING_KINDS, Kind, Run, roll_up
 from tasktrail.model.task import STATUSES, WAITING, Status, Task
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Mark, Transaction
 from tasktrail.testing.fakes import FakeClock, FixedIds
 
@@ -44,7 +44,7 @@ class LedgerMachine(RuleBasedStateMachine):
     Run it with `hypothesis.stateful.run_state_machine_as_test(lambda: LedgerMachine(store))`.
     """
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: Store) -> None:
         super().__init__()
         self.store = store
         self.clock = FakeClock()

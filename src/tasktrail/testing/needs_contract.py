@@ -11,7 +11,7 @@ from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.graph import Need
 from tasktrail.model.lifecycle import Ask, Failure, decide
 from tasktrail.model.run import Run
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Mark
 from tasktrail.testing.ledger_machine import LedgerMachine
 from tasktrail.testing.stored import MARK, Stored, counters, task_of
@@ -21,7 +21,7 @@ class NeedsContract(Stored):
     """Tests of `unmet`, `dead_needs` and `n_unreachable`; part of `StoreContract`."""
 
     def test_a_failure_makes_dependants_unreachable_and_a_retry_brings_them_back(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
+        self, store: Store, ledger: Ledger, etl: Run
     ) -> None:
         """Down a chain and back; what needs it only optionally can go on."""
         extract = task_of(store, etl, "extract")
@@ -36,7 +36,7 @@ class NeedsContract(Stored):
         assert store.read(lambda tx: tx.run(etl.id)).n_unreachable == 0
 
     def test_reopening_puts_pending_dependants_back_to_waiting(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
+        self, store: Store, ledger: Ledger, etl: Run
     ) -> None:
         """A dependant that had started stays as it is."""
         extract = task_of(store, etl, "extract")
@@ -46,7 +46,7 @@ class NeedsContract(Stored):
         ledger.ask(extract.id, Ask("reopen"))
         assert counters(store, etl)["transform"] == (1, 0)
 
-    def test_a_skipped_task_meets_needs_except_in_a_matrix(self, store: SqliteStore, ledger: Ledger) -> None:
+    def test_a_skipped_task_meets_needs_except_in_a_matrix(self, store: Store, ledger: Ledger) -> None:
         """The tracker counts completed alone."""
         drafts = (TaskDraft("a"), TaskDraft("b", needs=(Need("a"),)))
         for kind, expected in (("plan", (0, 0)), ("matrix", (1, 1))):
@@ -54,7 +54,7 @@ class NeedsContract(Stored):
             ledger.ask(task_of(store, run, "a").id, Ask("skip"))
             assert counters(store, run)["b"] == expected
 
-    def test_many_at_once_count_once_per_need(self, store: SqliteStore, ledger: Ledger) -> None:
+    def test_many_at_once_count_once_per_need(self, store: Store, ledger: Ledger) -> None:
         """A join that needs four tasks which end in one transaction."""
         needs = tuple(Need(f"t{n}", optional=n == 3) for n in range(4))
         run = ledger.create_run(
@@ -69,7 +69,7 @@ class NeedsContract(Stored):
         assert verify(store) == []
 
     def test_a_late_added_task_counts_the_needs_that_are_already_met_or_dead(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
+        self, store: Store, ledger: Ledger, etl: Run
     ) -> None:
         """It may need what is finished, what failed and what can no longer be reached."""
         ledger.ask(task_of(store, etl, "extract").id, Ask("fail"))
@@ -89,7 +89,7 @@ class NeedsContract(Stored):
         assert verify(store) == []
 
     def test_an_answer_counts_needs_as_they_are_now_not_as_they_were_at_the_claim(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
+        self, store: Store, ledger: Ledger, etl: Run
     ) -> None:
         """While a step ran, what it needs was taken back: given back, it is unreachable, and so are its dependants."""
         extract = task_of(store, etl, "extract")
@@ -102,7 +102,7 @@ class NeedsContract(Stored):
         assert counters(store, etl) == {"extract": (0, 0), "transform": (1, 1), "load": (1, 1), "report": (0, 0)}
         assert verify(store) == []
 
-    def test_changes_of_one_transaction_may_point_both_ways(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
+    def test_changes_of_one_transaction_may_point_both_ways(self, store: Store, ledger: Ledger, etl: Run) -> None:
         """Taking a run up again retries what failed and reopens what had been left out, in one commit."""
         extract, transform = task_of(store, etl, "extract"), task_of(store, etl, "transform")
         ledger.ask(extract.id, Ask("fail"))
@@ -114,7 +114,7 @@ class NeedsContract(Stored):
         assert counters(store, etl) == {"extract": (0, 0), "transform": (1, 0), "load": (1, 0), "report": (1, 0)}
         assert verify(store) == []
 
-    def test_random_verbs_keep_every_counter_true(self, store: SqliteStore) -> None:
+    def test_random_verbs_keep_every_counter_true(self, store: Store) -> None:
         """A stateful machine against `model.graph`."""
         few = settings(
             max_examples=self.examples,

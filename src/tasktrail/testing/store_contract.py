@@ -20,7 +20,7 @@ from tasktrail.model.lifecycle import Ask, decide
 from tasktrail.model.run import RUN_FIELDS, Run
 from tasktrail.model.task import FIELDS, Task
 from tasktrail.store.queries import queries
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Mark, Transaction
 from tasktrail.testing.fakes import FakeClock
 from tasktrail.testing.needs_contract import NeedsContract
@@ -57,7 +57,7 @@ class StoreContract(NeedsContract):
     SQLite speaks, `database`. Where callers queue for the writer, `await_queued` stages the race for it.
     """
 
-    def await_queued(self, store: SqliteStore, callers: int) -> None:
+    def await_queued(self, store: Store, callers: int) -> None:
         """Return once so many callers wait for the write that runs; a database that has no queue returns at once."""
 
     # queries
@@ -69,7 +69,7 @@ class StoreContract(NeedsContract):
 
         assert columns == {"task": [*FIELDS], "run": [*RUN_FIELDS], "attempt": [*ATTEMPT_FIELDS]}
 
-    def test_every_named_query_runs(self, store: SqliteStore, etl: Run) -> None:
+    def test_every_named_query_runs(self, store: Store, etl: Run) -> None:
         """Each is run with sample values and undone."""
         named = queries(self.database)
         for name in sorted(name for name, text in named.items() if _QUERY.match(text)):
@@ -78,7 +78,7 @@ class StoreContract(NeedsContract):
             with pytest.raises(Undo):
                 store.write(partial(_run_and_undo, name, params))
 
-    def test_values_come_back_as_they_were_given(self, store: SqliteStore, ledger: Ledger, clock: FakeClock) -> None:
+    def test_values_come_back_as_they_were_given(self, store: Store, ledger: Ledger, clock: FakeClock) -> None:
         """Every column of a new task and run is where its name says."""
         draft = TaskDraft(
             "fetch", "BBB", 2, title="Fetch it", priority=-1, critical=False, queue="gpu", max_retries=7,
@@ -95,7 +95,7 @@ class StoreContract(NeedsContract):
         )  # fmt: skip
 
     def test_ready_tasks_come_by_priority_then_position_and_those_whose_time_has_come(
-        self, store: SqliteStore, ledger: Ledger, clock: FakeClock
+        self, store: Store, ledger: Ledger, clock: FakeClock
     ) -> None:
         """Smaller is more urgent; a task that waits for its time is not ready before it."""
         drafts = [TaskDraft("late", priority=1), *(TaskDraft(key, priority=int(key[1])) for key in ("p3", "p1", "p2"))]
@@ -117,7 +117,7 @@ class StoreContract(NeedsContract):
 
     # writing
 
-    def test_a_write_that_raises_leaves_nothing(self, store: SqliteStore, etl: Run) -> None:
+    def test_a_write_that_raises_leaves_nothing(self, store: Store, etl: Run) -> None:
         """Task, attempt, event and counters go together or not at all."""
 
         def work(tx: Transaction) -> None:
@@ -133,7 +133,7 @@ class StoreContract(NeedsContract):
         assert snapshot(store, etl.id) == before
         assert verify(store) == []
 
-    def test_a_write_returns_what_its_work_returns_and_readers_see_it(self, store: SqliteStore, etl: Run) -> None:
+    def test_a_write_returns_what_its_work_returns_and_readers_see_it(self, store: Store, etl: Run) -> None:
         """Once write has returned, every reader sees it."""
 
         def work(tx: Transaction) -> str:
@@ -143,13 +143,13 @@ class StoreContract(NeedsContract):
         assert store.write(work) == "done"
         assert store.read(lambda tx: tx.run(etl.id)).paused == 1
 
-    def test_what_a_reader_writes_does_not_stay(self, store: SqliteStore, etl: Run) -> None:
+    def test_what_a_reader_writes_does_not_stay(self, store: Store, etl: Run) -> None:
         """Reading is no way round the one writer."""
         store.read(lambda tx: tx.execute("drop_run", {"id": etl.id}))
 
         assert store.read(lambda tx: tx.run(etl.id)).name == "etl"
 
-    def test_a_write_inside_a_write_is_refused(self, store: SqliteStore, etl: Run) -> None:
+    def test_a_write_inside_a_write_is_refused(self, store: Store, etl: Run) -> None:
         """It would wait for itself; the store goes on afterwards."""
 
         def work(_: Transaction) -> None:
@@ -161,7 +161,7 @@ class StoreContract(NeedsContract):
         assert store.write(lambda tx: tx.run(etl.id)).paused == 0
 
     def test_a_reader_keeps_its_snapshot_or_writers_wait_for_it(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
+        self, store: Store, ledger: Ledger, etl: Run
     ) -> None:
         """Whatever others write meanwhile, a reader sees one moment."""
         with ThreadPoolExecutor(1) as other:
@@ -179,10 +179,10 @@ class StoreContract(NeedsContract):
             "cancelled"
         ] * 4
 
-    def await_writer(self, store: SqliteStore, written: Callable[[], bool]) -> None:
+    def await_writer(self, store: Store, written: Callable[[], bool]) -> None:
         """Return once another thread's write is done; where writers wait for readers, at once."""
 
-    def test_one_callers_error_does_not_poison_the_commit_of_others(self, store: SqliteStore, ledger: Ledger) -> None:
+    def test_one_callers_error_does_not_poison_the_commit_of_others(self, store: Store, ledger: Ledger) -> None:
         """Callers that come while a commit runs share the next; each keeps what it did or gets its own error."""
         drafts = tuple(TaskDraft(f"t{n}") for n in range(8))
         run = ledger.create_run(RunDraft("dag", "shared", "shared", drafts))
@@ -205,7 +205,7 @@ class StoreContract(NeedsContract):
         assert statuses == ["pending", "in_progress"] * 4
         assert verify(store) == []
 
-    def write_together(self, store: SqliteStore, works: list[Callable[[Transaction], str]]) -> list[object]:
+    def write_together(self, store: Store, works: list[Callable[[Transaction], str]]) -> list[object]:
         """Hold the writer, let a thread ask for each work, let go; return their results and errors in order."""
         inside, go = threading.Event(), threading.Event()
 
@@ -231,7 +231,7 @@ class StoreContract(NeedsContract):
             return [one.result() for one in asked]
 
     @pytest.mark.requirement("BL-061")
-    def test_eight_threads_lose_no_update(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
+    def test_eight_threads_lose_no_update(self, store: Store, ledger: Ledger, etl: Run) -> None:
         """8 × 50 read-change-write cycles on one row, and as many new attempts of one task."""
         task = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
 
@@ -251,7 +251,7 @@ class StoreContract(NeedsContract):
         assert verify(store) == []
 
     @pytest.mark.requirement("BL-061")
-    def test_two_hundred_runs_created_at_once_are_all_there(self, store: SqliteStore, ledger: Ledger) -> None:
+    def test_two_hundred_runs_created_at_once_are_all_there(self, store: Store, ledger: Ledger) -> None:
         """From eight threads; and the same id is given once."""
         with ThreadPoolExecutor(8) as threads:
             runs = list(
@@ -269,7 +269,7 @@ class StoreContract(NeedsContract):
     # guards
 
     def test_a_change_decided_on_an_old_version_applies_nothing(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
+        self, store: Store, ledger: Ledger, etl: Run
     ) -> None:
         """No row, no attempt, no event, no counter."""
         old = task_of(store, etl, "extract")
@@ -278,7 +278,7 @@ class StoreContract(NeedsContract):
         _assert_refused(store, etl, old, Ask("start"), MARK)
 
     def test_a_change_decided_on_another_status_applies_nothing(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
+        self, store: Store, ledger: Ledger, etl: Run
     ) -> None:
         """A holder's answer comes after the task has been taken away."""
         claimed = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
@@ -286,7 +286,7 @@ class StoreContract(NeedsContract):
 
         _assert_refused(store, etl, claimed, Ask("complete"), Mark("tester", held=True))
 
-    def test_an_answer_with_an_old_fence_applies_nothing(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
+    def test_an_answer_with_an_old_fence_applies_nothing(self, store: Store, ledger: Ledger, etl: Run) -> None:
         """The same status again, but another attempt."""
         claimed = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
         ledger.ask(claimed.id, Ask("restart"))
@@ -294,7 +294,7 @@ class StoreContract(NeedsContract):
         _assert_refused(store, etl, claimed, Ask("complete"), Mark("tester", held=True))
 
     def test_an_answer_with_the_current_fence_applies_whatever_was_edited(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
+        self, store: Store, ledger: Ledger, etl: Run
     ) -> None:
         """An edit moves the version, not the claim."""
         claimed = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
@@ -308,7 +308,7 @@ class StoreContract(NeedsContract):
     # runs
 
     def test_a_run_is_rolled_up_in_the_commit_that_moves_its_tasks(
-        self, store: SqliteStore, ledger: Ledger, clock: FakeClock
+        self, store: Store, ledger: Ledger, clock: FakeClock
     ) -> None:
         """From created over running to its end, with times; a retry takes the end back."""
         run = ledger.create_run(RunDraft("dag", "r", "r", (TaskDraft("a"), TaskDraft("b", critical=False))))
@@ -330,7 +330,7 @@ class StoreContract(NeedsContract):
         assert now() == ("running", None)
         assert verify(store) == []
 
-    def test_a_run_that_was_settled_is_what_a_reader_finds(self, store: SqliteStore, etl: Run) -> None:
+    def test_a_run_that_was_settled_is_what_a_reader_finds(self, store: Store, etl: Run) -> None:
         """Whoever goes on with it needs not read it again."""
         task = task_of(store, etl, "extract")
 
@@ -341,7 +341,7 @@ class StoreContract(NeedsContract):
 
         assert store.write(start) == store.read(lambda tx: tx.run(etl.id))
 
-    def test_a_critical_failure_stops_a_dag_but_not_a_plan(self, store: SqliteStore, ledger: Ledger) -> None:
+    def test_a_critical_failure_stops_a_dag_but_not_a_plan(self, store: Store, ledger: Ledger) -> None:
         """What could still start does not."""
         drafts = (TaskDraft("a"), TaskDraft("b"))
         for kind, expected in (("dag", "failed"), ("plan", "running")):
@@ -351,7 +351,7 @@ class StoreContract(NeedsContract):
 
     @pytest.mark.requirement("BL-052")
     def test_history_cannot_be_altered_through_the_store(
-        self, store: SqliteStore, ledger: Ledger, etl: Run, clock: FakeClock
+        self, store: Store, ledger: Ledger, etl: Run, clock: FakeClock
     ) -> None:
         """Every change is one line: who, when, from what to what."""
         clock.advance(1)
@@ -367,7 +367,7 @@ class StoreContract(NeedsContract):
         ]
 
     def test_a_dropped_run_is_gone_with_all_that_belongs_to_it(
-        self, store: SqliteStore, ledger: Ledger, etl: Run
+        self, store: Store, ledger: Ledger, etl: Run
     ) -> None:
         """And its id may be given again."""
         task = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
@@ -379,7 +379,7 @@ class StoreContract(NeedsContract):
         assert ledger.create_run(RunDraft("dag", "etl", "etl", (TaskDraft("a"),))).n_pending == 1
         assert verify(store) == []
 
-    def test_a_store_that_was_closed_opens_again(self, store: SqliteStore, ledger: Ledger, etl: Run) -> None:
+    def test_a_store_that_was_closed_opens_again(self, store: Store, ledger: Ledger, etl: Run) -> None:
         """Twice closed is closed."""
         store.close()
         store.close()
@@ -412,7 +412,7 @@ def _created(ledger: Ledger, draft: RunDraft) -> bool:
     return True
 
 
-def _assert_refused(store: SqliteStore, run: Run, task: Task, ask: Ask, mark: Mark) -> None:
+def _assert_refused(store: Store, run: Run, task: Task, ask: Ask, mark: Mark) -> None:
     """Assert that a change which was decided on `task` applies nothing."""
     before = snapshot(store, run.id)
 

@@ -11,7 +11,7 @@ from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.graph import Need
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Mark, Transaction
 from tasktrail.testing.fakes import FakeClock, FixedIds
 
@@ -32,7 +32,7 @@ class Stored:
     shrinks: ClassVar[bool] = False
 
     @pytest.fixture
-    def store(self) -> SqliteStore:
+    def store(self) -> Store:
         """Return an empty store."""
         raise NotImplementedError("a subclass of StoreContract gives the store")
 
@@ -42,7 +42,7 @@ class Stored:
         return FakeClock()
 
     @pytest.fixture
-    def ledger(self, store: SqliteStore, clock: FakeClock) -> Ledger:
+    def ledger(self, store: Store, clock: FakeClock) -> Ledger:
         """A ledger on the store."""
         return Ledger(store, actor="tester", clock=clock, ids=FixedIds())
 
@@ -59,14 +59,14 @@ class Stored:
         return ledger.create_run(RunDraft("dag", "etl", "etl", drafts))
 
 
-def task_of(store: SqliteStore, run: Run, key: str) -> Task:
+def task_of(store: Store, run: Run, key: str) -> Task:
     """Return a task by key."""
     found = store.read(lambda tx: tx.task("task_by_key", key=key, run_id=run.id, item="", map_index=-1))
     assert found is not None
     return found
 
 
-def counters(store: SqliteStore, run: Run) -> dict[str, tuple[int, int]]:
+def counters(store: Store, run: Run) -> dict[str, tuple[int, int]]:
     """Return `unmet` and `dead_needs` of each task."""
     return {
         task.key: (task.unmet, task.dead_needs)
@@ -74,7 +74,7 @@ def counters(store: SqliteStore, run: Run) -> dict[str, tuple[int, int]]:
     }
 
 
-def snapshot(store: SqliteStore, run_id: int) -> list[object]:
+def snapshot(store: Store, run_id: int) -> list[object]:
     """Return all that a run consists of, to compare before and after."""
 
     def work(tx: Transaction) -> list[object]:
