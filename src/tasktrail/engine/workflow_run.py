@@ -118,13 +118,13 @@ class WorkflowRun:
         return self.run
 
     def take_back(self, step_id: str) -> int:
-        """Let a step be done again with everything that needs it; return how many that are.
+        """Let a step be done again with everything that needs it; return how many tasks that are.
 
         Raises:
             Held: Somebody executes the run.
         """
         check_free(self.ledger.store, self.run)
-        number = len(retrying.keys_from(self.ledger, self.run.id, step_id, in_order=False))
+        number = len(retrying.tasks_from(self.ledger, self.run.id, step_id, in_order=False))
         self.run = retrying.take_back(self.ledger, self.run.id, step_id, in_order=False)
         return number
 
