@@ -6,7 +6,6 @@ Nothing here knows Tasktrail: functions take values and return what JSON can hol
 from __future__ import annotations
 
 import ast
-import json
 import os
 import platform
 import re
@@ -15,7 +14,6 @@ import sys
 import sysconfig
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TypedDict, TypeVar
@@ -40,13 +38,20 @@ class Need(TypedDict):
 
 
 class Entry(TypedDict):
-    """One line of the inventory: enough to plan the steps."""
+    """One line of the inventory: enough to find the distribution again."""
 
     key: str
     name: str
     folder: str
     home: str
-    needs: list[str]  # keys, only of what is installed too
+
+
+class Inventory(TypedDict):
+    """What a run is about: taken once, so that a run that goes on has the same steps."""
+
+    entries: list[Entry]
+    letters: list[str]
+    nameless: int
 
 
 class Facts(TypedDict):
@@ -70,8 +75,25 @@ class Facts(TypedDict):
     gaps: list[str]  # what could not be read, and why
 
 
+class Dependant(TypedDict):
+    """One distribution that requires another one."""
+
+    key: str
+    name: str
+    version: str
+    asks_for: str  # ">=2,<3"; empty: any
+
+
+class Profile(TypedDict):
+    """What one page says: the facts, and how they are tied to others."""
+
+    facts: Facts
+    names: dict[str, str]  # of those of its needs that are installed, by key
+    dependants: list[Dependant]
+
+
 class Card(TypedDict):
-    """What the content step hands on: a profile in one line."""
+    """A profile in one line."""
 
     key: str
     name: str
@@ -214,42 +236,16 @@ def take_inventory(paths: Sequence[str]) -> Inventory:
     """
     entries: dict[str, Entry] = {}
     nameless = 0
-    machine = this_machine()
     for distribution in metadata.distributions(path=list(paths)):
-        name, lines = _name_and_needs(distribution)
+        name = _name(distribution)
         if not _NAME.fullmatch(name) or len(name) > 128:  # such a word must not become a file name
             nameless += 1
         elif (key := normalise(name)) not in entries:
             folder = str(distribution.locate_file(""))
-            needs = [need["key"] for need in sort_needs(lines, machine)[0]]
-            entries[key] = Entry(key=key, name=name, folder=folder, home=_home_of(folder), needs=needs)
-    for entry in entries.values():
-        entry["needs"] = [key for key in entry["needs"] if key in entries and key != entry["key"]]
-    return Inventory([entries[key] for key in sorted(entries)], nameless)
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """What a run is about, taken once, so that a run that goes on has the same steps."""
-
-    entries: list[Entry]
-    nameless: int
-
-    @property
-    def letters(self) -> dict[str, list[str]]:
-        """The keys by letter, both sorted."""
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for entry in self.entries:
-            found[letter_of(entry["key"])].append(entry["key"])
-        return {letter: sorted(found[letter]) for letter in sorted(found)}
-
-
-def inventory_in(folder: Path) -> Inventory:
-    """Return the inventory that lies in a folder; the first caller takes it."""
-    file = folder / "inventory.json"
-    if not file.exists():
-        save(file, json.dumps(asdict(take_inventory(folders())), indent=1) + "\n")
-    return Inventory(**json.loads(file.read_text(encoding="utf-8")))
+            entries[key] = Entry(key=key, name=name, folder=folder, home=_home_of(folder))
+    keys = sorted(entries)
+    letters = sorted(set(map(letter_of, keys)))
+    return Inventory(entries=[entries[key] for key in keys], letters=letters, nameless=nameless)
 
 
 def save(page: Path, text: str) -> None:
@@ -260,24 +256,13 @@ def save(page: Path, text: str) -> None:
     part.replace(page)
 
 
-def _name_and_needs(distribution: metadata.Distribution) -> tuple[str, list[str]]:
-    gaps: list[str] = []
-    name = _reading("name", lambda: str(distribution.metadata["Name"] or ""), gaps)
-    return name or "", _reading("requirements", lambda: distribution.requires, gaps) or []
+def _name(distribution: metadata.Distribution) -> str:
+    return _reading("name", lambda: str(distribution.metadata["Name"] or ""), []) or ""
 
 
 def _home_of(folder: str) -> str:
     in_environment = sys.prefix != sys.base_prefix and Path(folder).is_relative_to(sys.prefix)
     return "this environment" if in_environment else "the interpreter"
-
-
-def dependants_of(entries: Iterable[Entry]) -> dict[str, list[str]]:
-    """Return, by key, the keys of what needs it."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for entry in entries:
-        for key in entry["needs"]:
-            found[key].append(entry["key"])
-    return dict(found)
 
 
 # ---- research ------------------------------------------------------------------------------------------------------
@@ -306,7 +291,7 @@ def research(entry: Entry) -> Facts:
         home=entry["home"],
         files=files,
         size_bytes=size_bytes,
-        needs=needs,
+        needs=[need for need in needs if need["key"] != entry["key"]],  # some ask for extras of their own
         elsewhere=elsewhere,
         extras=extras,
         commands=points.pop("console_scripts", []),
@@ -320,7 +305,7 @@ def _distribution(entry: Entry) -> metadata.Distribution:
     for found in metadata.distributions(name=entry["name"], path=[entry["folder"]]):
         return found
     for found in metadata.distributions(path=[entry["folder"]]):
-        if normalise(_name_and_needs(found)[0]) == entry["key"]:
+        if normalise(_name(found)) == entry["key"]:
             return found
     raise LookupError(f"{entry['name']} was in the inventory and is no longer installed")
 
@@ -380,6 +365,21 @@ def _entry_points(distribution: metadata.Distribution) -> dict[str, list[str]]:
     for point in distribution.entry_points:
         found[point.group].add(point.name)
     return {group: sorted(found[group]) for group in sorted(found)}
+
+
+def tie(found: Sequence[Facts]) -> list[Profile]:
+    """Lay beside each distribution what needs it, and the names of what it needs."""
+    names = {facts["key"]: facts["name"] for facts in found}
+    dependants: defaultdict[str, list[Dependant]] = defaultdict(list)
+    for facts in found:
+        for need in facts["needs"]:
+            who = Dependant(key=facts["key"], name=facts["name"], version=facts["version"], asks_for=need["versions"])
+            dependants[need["key"]].append(who)
+    return [Profile(facts=facts, names=_named(facts, names), dependants=dependants[facts["key"]]) for facts in found]
+
+
+def _named(facts: Facts, names: Mapping[str, str]) -> dict[str, str]:
+    return {need["key"]: names[need["key"]] for need in facts["needs"] if need["key"] in names}
 
 
 # ---- the mirror and the dictionary ---------------------------------------------------------------------------------

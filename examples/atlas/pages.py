@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from atlas import Card, Facts, Need, family_of, letter_of
+from atlas import Card, Dependant, Facts, Need, Profile, family_of, letter_of
 
 DRAWN_NODES = 60  # Mermaid pictures with more nodes than this are no longer read, and some viewers refuse them
 
@@ -35,8 +35,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}".replace(",", "\u202f")
 
 
-def card_of(facts: Facts, installed: Mapping[str, str]) -> Card:
+def card_of(profile: Profile) -> Card:
     """Return the one-line form of a profile; its needs are the installed ones alone."""
+    facts = profile["facts"]
     return Card(
         key=facts["key"],
         name=facts["name"],
@@ -45,22 +46,20 @@ def card_of(facts: Facts, installed: Mapping[str, str]) -> Card:
         licence=facts["licence"],
         files=facts["files"],
         size_bytes=facts["size_bytes"],
-        needs=[need["key"] for need in facts["needs"] if need["key"] in installed and need["key"] != facts["key"]],
+        needs=list(profile["names"]),
     )
 
 
-def profile_page(facts: Facts, dependants: Sequence[Facts], installed: Mapping[str, str]) -> str:
-    """Write the profile of one distribution.
-
-    Args: dependants: the facts of what needs it. installed: names by key of all that is installed.
-    """
+def profile_page(profile: Profile) -> str:
+    """Write the profile of one distribution."""
+    facts = profile["facts"]
     letter = letter_of(facts["key"])
     summary = [f"> {escape(facts['summary'])}", ""] if facts["summary"] else []
     back = f"[{letter.upper()}](../letters/{letter}.md) · [the atlas](../index.md)"
     parts = [
         [back, "", f"# {escape(facts['name'])} {escape(facts['version'])}", "", *summary, *_fact_table(facts)],
-        ["## What it needs", "", *_needs_section(facts, installed)],
-        ["## What needs it", "", *_dependants_section(facts["key"], dependants)],
+        ["## What it needs", "", *_needs_section(facts, profile["names"])],
+        ["## What needs it", "", *_dependants_section(profile["dependants"])],
         _commands_section(facts),
         [f"*Could not be read: {escape('; '.join(facts['gaps']))}.*"] if facts["gaps"] else [],
     ]
@@ -79,33 +78,30 @@ def _fact_table(facts: Facts) -> list[str]:
     return ["| | |", "|---|---|", *(f"| **{label}** | {value} |" for label, value in rows)]
 
 
-def _needs_section(facts: Facts, installed: Mapping[str, str]) -> list[str]:
-    lines = [_need_line(need, installed) for need in facts["needs"]] or ["Nothing but Python."]
+def _needs_section(facts: Facts, names: Mapping[str, str]) -> list[str]:
+    lines = [_need_line(need, names) for need in facts["needs"]] or ["Nothing but Python."]
     if facts["elsewhere"]:
         said = ", ".join(f"{escape(need['name'])} (`{need['marker']}`)" for need in facts["elsewhere"])
         lines += ["", f"Not on this machine: {said}."]
     if facts["extras"]:
         lines += ["", "With extras:", ""]
-        lines += [f"- `{extra}`: {escape(', '.join(names))}" for extra, names in facts["extras"].items()]
+        lines += [f"- `{extra}`: {escape(', '.join(wanted))}" for extra, wanted in facts["extras"].items()]
     return lines
 
 
-def _need_line(need: Need, installed: Mapping[str, str]) -> str:
+def _need_line(need: Need, names: Mapping[str, str]) -> str:
     versions = f" `{need['versions']}`" if need["versions"] else ""
-    if need["key"] in installed:
-        return f"- [{escape(installed[need['key']])}]({need['key']}.md){versions}"
+    if need["key"] in names:
+        return f"- [{escape(names[need['key']])}]({need['key']}.md){versions}"
     return f"- {escape(need['name'])}{versions} — *not installed*"
 
 
-def _dependants_section(key: str, dependants: Sequence[Facts]) -> list[str]:
-    if not dependants:
-        return ["Nothing that is installed here: somebody wanted it for itself."]
+def _dependants_section(dependants: Sequence[Dependant]) -> list[str]:
     lines = []
     for other in dependants:
-        asked = next((need["versions"] for need in other["needs"] if need["key"] == key), "")
-        wish = f"asks for `{asked}`" if asked else "takes any version"
+        wish = f"asks for `{other['asks_for']}`" if other["asks_for"] else "takes any version"
         lines.append(f"- [{escape(other['name'])}]({other['key']}.md) {escape(other['version'])} {wish}")
-    return lines
+    return lines or ["Nothing that is installed here: somebody wanted it for itself."]
 
 
 def _commands_section(facts: Facts) -> list[str]:

@@ -124,6 +124,14 @@ def test_a_failure_ends_the_run_with_5_and_a_retry_tries_it_again(report: Path, 
     assert statuses(call, "r1")["fetch"] == "completed"
 
 
+def test_parts_count_as_steps_when_it_is_said_how_many_are_done_again(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
+
+    again = call("run", "dag", "--retry", "r1", "--from", "parse", "--no-wait")
+
+    assert "run r1: from parse on, 7 of 8 steps are done again\n" in again.err
+
+
 def test_a_changed_file_is_told_and_taken_over_only_when_asked(report: Path, call: Call) -> None:
     assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
     report.write_text(FLOW.replace("timeout: 90s", "timeout: 30s"), "utf-8")

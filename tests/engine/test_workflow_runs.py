@@ -349,6 +349,30 @@ async def test_a_run_goes_by_the_workflow_it_began_with_until_changes_are_accept
     assert opened(engine, now, functions).run.id == run.id
 
 
+async def test_a_run_keeps_its_params_also_when_changes_are_accepted(engine: Engine) -> None:
+    began = flow(call("greet"), params={"name": Param()})
+    functions: Functions = {"greet": lambda name: name}
+    await execute(engine, began, functions, params={"name": "ann"})
+
+    for accepts in (False, True):
+        with pytest.raises(Conflict, match="run r was begun with other params") as error:
+            opened(engine, began, functions, params={"name": "bob"}, accepts=accepts)
+        assert error.value.details == ("param name: 'ann' -> 'bob'",)
+
+
+async def test_a_param_that_came_later_has_its_default_and_one_that_went_is_not_missed(engine: Engine) -> None:
+    began = flow(call("greet"), params={"name": Param(), "old": Param("integer", 1, required=False)})
+    now = flow(
+        call("greet"), call("part", "greet"), params={"name": Param(), "times": Param("integer", 2, required=False)}
+    )
+    functions: Functions = {"greet": lambda name: name, "part": lambda greet, times: greet * times}
+    await execute(engine, began, functions, params={"name": "ann"})
+
+    run = await execute(engine, now, functions, accepts=True)
+
+    assert (run.status, engine.task(run.id, "part").output) == ("completed", '"annann"')
+
+
 def test_functions_that_cannot_be_called_are_named_all_at_once_and_nothing_is_stored(
     engine: Engine, tmp_path: Path
 ) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -111,20 +112,19 @@ def test_the_inventory_takes_the_first_of_two_and_counts_unusable_names(tmp_path
     install(tmp_path / "base", "../escape")
     (tmp_path / "base" / "empty-1.0.dist-info").mkdir()
     inventory = atlas.take_inventory([str(tmp_path / "env"), str(tmp_path / "base")])
-    assert [(entry["key"], entry["name"], entry["needs"]) for entry in inventory.entries] == [
-        ("big-lib", "Big_Lib", ["small"]),
-        ("small", "Small", []),
+    assert [(entry["key"], entry["name"], entry["folder"]) for entry in inventory["entries"]] == [
+        ("big-lib", "Big_Lib", str(tmp_path / "env")),
+        ("small", "Small", str(tmp_path / "base")),
     ]
-    assert inventory.nameless == 2
-    assert inventory.letters == {"b": ["big-lib"], "s": ["small"]}
-    assert atlas.dependants_of(inventory.entries) == {"small": ["big-lib"]}
+    assert (inventory["letters"], inventory["nameless"]) == (["b", "s"], 2)
 
 
-def test_an_inventory_once_taken_is_kept(tmp_path: Path) -> None:
-    first = atlas.inventory_in(tmp_path)
-    assert "pytest" in {entry["key"] for entry in first.entries}
-    (tmp_path / "inventory.json").write_text('{"entries": [], "nameless": 3}')
-    assert atlas.inventory_in(tmp_path).nameless == 3
+def test_profiles_are_tied_to_what_is_installed() -> None:
+    big = facts("big", needs=[need("Small", "<4"), need("missing")])
+    [tied, small] = atlas.tie([big, facts("small", name="Small")])
+    assert (tied["facts"], tied["names"], tied["dependants"]) == (big, {"small": "Small"}, [])
+    assert small["dependants"] == [{"key": "big", "name": "big", "version": "1.0", "asks_for": "<4"}]
+    assert pages.card_of(tied)["needs"] == ["small"]
 
 
 def test_research_reads_what_is_stated(tmp_path: Path) -> None:
@@ -132,11 +132,17 @@ def test_research_reads_what_is_stated(tmp_path: Path) -> None:
         "Summary: Does things\nLicense: UNKNOWN\nClassifier: License :: OSI Approved :: MIT License\n"
         "Requires-Python: >=3.9\nProject-URL: Docs, https://example.org/d\nProject-URL: Source, https://example.org/s\n"
     )
-    install(tmp_path, "Thing", extra=said, requires=("dep<2",), files="thing.py,,1200\nthing/x.py,,34\nRECORD,,\n")
+    install(
+        tmp_path,
+        "Thing",
+        extra=said,
+        requires=("dep<2", "thing[all]"),
+        files="thing.py,,1200\nthing/x.py,,34\nRECORD,,\n",
+    )
     (tmp_path / "Thing-1.0.dist-info" / "entry_points.txt").write_text(
         "[console_scripts]\nthing = thing:main\n[plug]\np = t\n"
     )
-    [entry] = atlas.take_inventory([str(tmp_path)]).entries
+    [entry] = atlas.take_inventory([str(tmp_path)])["entries"]
     found = atlas.research(entry)
     assert (found["version"], found["summary"], found["licence"]) == ("1.0", "Does things", "MIT License")
     assert (found["python"], found["url"]) == (">=3.9", "https://example.org/s")
@@ -148,7 +154,7 @@ def test_research_reads_what_is_stated(tmp_path: Path) -> None:
 
 def test_research_names_what_it_cannot_read_and_goes_on(tmp_path: Path) -> None:
     install(tmp_path, "torn", files="a.py,,many\n")
-    [entry] = atlas.take_inventory([str(tmp_path)]).entries
+    [entry] = atlas.take_inventory([str(tmp_path)])["entries"]
     (tmp_path / "torn-1.0.dist-info" / "entry_points.txt").write_bytes(b"\xff\xfe[broken")
     found = atlas.research(entry)
     assert found["version"] == "1.0"
@@ -156,7 +162,7 @@ def test_research_names_what_it_cannot_read_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_research_says_when_a_distribution_is_gone(tmp_path: Path) -> None:
-    entry = {"key": "gone", "name": "gone", "folder": str(tmp_path), "home": "the interpreter", "needs": []}
+    entry = {"key": "gone", "name": "gone", "folder": str(tmp_path), "home": "the interpreter"}
     with pytest.raises(LookupError, match="gone was in the inventory and is no longer installed"):
         atlas.research(entry)
 
@@ -205,7 +211,7 @@ def test_a_profile_says_what_it_needs_and_what_needs_it() -> None:
                   elsewhere=[need("colorama", "", 'os_name == "nt"')], extras={"async": ["asgiref"]},
                   commands=["flask"], url="https://example.org")  # fmt: skip
     other = facts("dash", needs=[need("flask", "<4")])
-    assert pages.profile_page(flask, [other], {"flask": "Flask", "click": "click", "dash": "dash"}) == (
+    assert pages.profile_page(atlas.tie([flask, other, facts("click")])[0]) == (
         "[F](../letters/f.md) · [the atlas](../index.md)\n\n# Flask 1.0\n\n> A \\| web \\<framework\\>\n\n"
         "| | |\n|---|---|\n| **Licence** | MIT |\n| **Python** | `any` |\n| **Files** | 2 files, 1.5 kB |\n"
         "| **Lives in** | the interpreter |\n| **Home** | <https://example.org> |\n\n"
@@ -269,21 +275,6 @@ def test_small_machines_rest_more_than_large_ones(steps: int, seconds: float, ex
     assert demo.rest_for(steps, seconds) == expected
 
 
-def test_a_long_table_keeps_what_is_worth_seeing() -> None:
-    rows = [f"│ research-{n} │ SUCCESS │ 0/3 │" for n in range(50)]
-    table = "\n".join(["┌──┐", *rows, "│ research-x │ SUCCESS │ 1/3 │", "│ spelling │ FAILED │ 0/0 │", "└──┘"])
-    shortened, left_out = demo.shorten_table(table)
-    assert left_out == 47
-    assert shortened.splitlines() == [
-        "┌──┐",
-        *rows[:3],
-        "│ research-x │ SUCCESS │ 1/3 │",
-        "│ spelling │ FAILED │ 0/0 │",
-        "└──┘",
-    ]
-    assert demo.shorten_table("short\n") == ("short", 0)
-
-
 def test_each_showing_has_its_own_folder(tmp_path: Path) -> None:
     assert [demo.new_folder(tmp_path, "atlas-x").name for _ in range(3)] == ["atlas-x", "atlas-x-2", "atlas-x-3"]
 
@@ -297,29 +288,84 @@ def dead_links(folder: Path) -> list[str]:
     return [f"{page.name}: {link}" for page, link in links if not (page.parent / link).is_file()]
 
 
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder with the example in it, as a user has it, and commands that are typed there."""
+
+    folder: Path
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(ROOT / "src")]))
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TASKTRAIL_")}
+        environment |= {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+        command, pipe = [sys.executable, *arguments], subprocess.PIPE
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, stdout=pipe, stderr=pipe, encoding="utf-8", timeout=60
+        )
+
+    def tasktrail(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "tasktrail", *arguments)
+
+    @property
+    def pages(self) -> Path:
+        """The folder of the only run."""
+        [folder] = (self.folder / "atlas-out").iterdir()
+        return folder
+
+    def starts(self) -> list[Any]:
+        starts: list[Any] = demo.read_journal((self.pages / "journal.txt").read_text())
+        return starts
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    shutil.copytree(ATLAS, tmp_path / "examples" / "atlas", ignore=shutil.ignore_patterns("__pycache__"))
+    return Project(tmp_path)
+
+
 @pytest.mark.crash
-def test_the_show_is_killed_in_the_middle_and_repeats_nothing(tmp_path: Path) -> None:
-    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(ROOT / "src")]))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TASKTRAIL_")}
-    environment |= {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
-    command = [sys.executable, str(ATLAS / "demo.py"), "--seconds", "2"]
-    shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=60)
+def test_the_show_is_killed_in_the_middle_and_repeats_nothing(project: Project) -> None:
+    shown = project.python("examples/atlas/demo.py", "--seconds", "2")
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "\x1b" not in shown.stdout
-    [folder] = (tmp_path / "atlas-out").iterdir()
-    starts = demo.read_journal((folder / "journal.txt").read_text())
-    keys = [entry["key"] for entry in json.loads((folder / "inventory.json").read_text())["entries"]]
-    print(f"killed after {[start.pid for start in starts].count(starts[0].pid)} starts of {len(keys)} distributions")
+    starts, folder = project.starts(), project.pages
+    keys = {entry["key"] for entry in atlas.take_inventory(atlas.folders())["entries"]}
+    print(f"killed after {[start.pid for start in starts].count(starts[0].pid)} starts for {len(keys)} distributions")
 
     assert len({start.pid for start in starts}) == 2, "the kill came too late to be one"
-    assert re.search(r"executed again +0 of the [1-9]", shown.stdout)
+    assert "no goodbye, nothing tidied up" in shown.stdout
+    assert re.search(r"executed again +0 of these [1-9]", shown.stdout)
     assert max(Counter(start.step for start in starts if start.step != "mirror").values()) <= 2
     attempts = [start.attempt for start in starts if start.step == "mirror"]
     assert attempts[0] == 1
     assert attempts == sorted(set(attempts))
     assert 3 <= attempts[-1] <= 4, "a fourth only when the kill met the third"
-    assert "spelling, which is optional: " in shown.stdout
+    assert "spelling, which is optional: no word list dictionary.txt" in " ".join(shown.stdout.split())
     assert "PARTIAL_SUCCESS" in shown.stdout
-    assert {page.stem for page in (folder / "profiles").glob("*.md")} == set(keys)
+    assert {page.stem for page in (folder / "profiles").glob("*.md")} == keys
     assert dead_links(folder) == []
-    assert f"history {folder.name}:mirror" in shown.stdout
+    assert f"history {folder.name}:mirror" in " ".join(shown.stdout.split())
+    assert project.tasktrail("doctor", "--verify").returncode == 0
+
+
+def test_what_the_readme_says_to_try_next_works(project: Project) -> None:
+    file = project.folder / "examples" / "atlas" / "atlas.yaml"
+    first = project.tasktrail("run", "dag", str(file), "--run-id", "one")
+    assert first.returncode == 5, first.stderr  # spelling failed
+    file.write_text(file.read_text("utf-8").replace("timeout: 1m", "timeout: 30s"), "utf-8")
+    begun = len(project.starts())
+
+    told = project.tasktrail("resume", "one")
+    assert (told.returncode, "step research: timeout 1m -> 30s" in told.stderr) == (4, True)
+    assert len(project.starts()) == begun
+    assert project.tasktrail("resume", "one", "--accept-changes").returncode == 5
+    (project.pages / "dictionary.txt").write_text("the\n", "utf-8")
+    assert project.tasktrail("resume", "one").returncode == 0
+    assert [start.step for start in project.starts()[begun:]] == ["spelling", "spelling"]
+
+    assert project.tasktrail("retry", "one", "--from", "letters").returncode == 0
+    again = {start.step.partition("#")[0] for start in project.starts()[begun + 2 :]}
+    assert again == {"letters", "front_page"}
+    assert "one (completed)" in project.tasktrail("graph", "one").stdout
+    assert "distributions: " in project.tasktrail("logs", "one:front_page").stdout
+    assert "complete" in project.tasktrail("history", "one:research#3").stdout

@@ -23,8 +23,12 @@ _TAKES_BACK: Final[Mapping[Status, Verb]] = {
 
 def keys_from(ledger: Ledger, run_id: int, key: str, *, in_order: bool) -> list[str]:
     """Return the steps that `take_back` would take back, in order, each once."""
-    tasks = ledger.store.read(lambda tx: _from_step(tx, tx.run(run_id), key, in_order))
-    return list(dict.fromkeys(task.key for task in tasks))
+    return list(dict.fromkeys(task.key for task in tasks_from(ledger, run_id, key, in_order=in_order)))
+
+
+def tasks_from(ledger: Ledger, run_id: int, key: str, *, in_order: bool) -> list[Task]:
+    """Return these steps as they stand, with their parts."""
+    return ledger.store.read(lambda tx: _from_step(tx, tx.run(run_id), key, in_order))
 
 
 def take_back(ledger: Ledger, run_id: int, key: str, *, in_order: bool) -> Run:

@@ -20,6 +20,7 @@ from tasktrail.model.errors import Conflict
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import Workflow
+from tasktrail.model.workflow_changes import workflow_differences
 from tasktrail.store.transaction import Transaction
 
 _MOST_AT_ONCE = 8
@@ -82,17 +83,16 @@ class WorkflowRun:
             run = workflows.begin(ledger, workflow, name, params, target=target)
             return cls(ledger, run, workflow, workflows.given(workflow, params), steps)
         stored, said = workflows.stored(ledger, known[0])
-        changes = workflows.differences(stored, workflow, said, params)
-        if changes and accepts:
-            run = workflows.accept(ledger, known[0], stored, workflow)
-            return cls(ledger, run, workflow, said, steps)
-        if changes:
+        changes = workflow_differences(stored, workflow)
+        if changes and not accepts:
             raise Conflict(
                 f"run {name} goes by another state of workflow {workflow.name}",
                 details=changes,
                 hint=f"tasktrail resume {name} --accept-changes",
             )
-        return cls(ledger, known[0], workflow, said, steps)
+        kept = workflows.kept(known[0], workflow, said, params)
+        run = workflows.accept(ledger, known[0], stored, workflow) if changes else known[0]
+        return cls(ledger, run, workflow, kept, steps)
 
     async def execute(self) -> Run:
         """Execute the run as far as it goes.
@@ -118,13 +118,13 @@ class WorkflowRun:
         return self.run
 
     def take_back(self, step_id: str) -> int:
-        """Let a step be done again with everything that needs it; return how many that are.
+        """Let a step be done again with everything that needs it; return how many tasks that are.
 
         Raises:
             Held: Somebody executes the run.
         """
         check_free(self.ledger.store, self.run)
-        number = len(retrying.keys_from(self.ledger, self.run.id, step_id, in_order=False))
+        number = len(retrying.tasks_from(self.ledger, self.run.id, step_id, in_order=False))
         self.run = retrying.take_back(self.ledger, self.run.id, step_id, in_order=False)
         return number
 

@@ -12,7 +12,7 @@ from tasktrail.engine.drafts import TaskEdit, define
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.values import json_text
 from tasktrail.model.draft import RunDraft, TaskDraft
-from tasktrail.model.errors import BadInput, NotFound
+from tasktrail.model.errors import BadInput, Conflict, NotFound
 from tasktrail.model.lifecycle import Ask, decide
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Run
@@ -105,17 +105,24 @@ def draft_of(spec: StepSpec) -> TaskDraft:
     )
 
 
-def differences(
-    stored: Workflow, now: Workflow, params: Mapping[str, object], given_now: Mapping[str, object]
-) -> list[str]:
-    """Return in words where a workflow and what is given differ from what a run began with; empty when nowhere."""
-    said = workflow_differences(stored, now)
-    said += [
-        f"param {name}: {params.get(name)!r} -> {value!r}"
-        for name, value in given_now.items()
-        if params.get(name) != value
+def kept(run: Run, workflow: Workflow, said: Mapping[str, object], params: Mapping[str, object]) -> dict[str, object]:
+    """Return the params by which a run goes on: those it began with, and defaults of what the workflow got since.
+
+    Args:
+        said: What it began with.
+        params: What is given now; it may only say the same.
+
+    Raises:
+        Conflict: It says something else.
+        BadInput: The workflow asks for what the run does not have.
+    """
+    others = [
+        f"param {name}: {said.get(name)!r} -> {value!r}" for name, value in params.items() if said.get(name) != value
     ]
-    return said
+    if others:
+        words = f"run {run.name} was begun with other params, and keeps them"
+        raise Conflict(words, details=others, hint="leave them out; or begin another run")
+    return given(workflow, {name: said[name] for name in said if name in workflow.params})
 
 
 def accept(ledger: Ledger, run: Run, stored: Workflow, now: Workflow) -> Run:
