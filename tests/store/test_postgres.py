@@ -1,26 +1,261 @@
-import secrets
-import psycopg, pytest
-from tasktrail.store.postgres import PostgresStore
-from tasktrail.testing import StoreContract
-from tests.store.stores import spin
+"""The store in PostgreSQL: the contract, and what only a server can do to it."""
 
-DSN = "host=/tmp/tt/pgs user=postgres"
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.verification import verify
+from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.model.errors import NewerStore, StoreError
+from tasktrail.store.postgres import PostgresStore
+from tasktrail.store.transaction import Transaction
+from tasktrail.testing import StoreContract
+from tasktrail.testing.stored import task_of
+from tests.postgres import Server
+from tests.proxy import Fate, Proxy
+from tests.store.stores import fill, names_in, spin
+
 
 class TestPostgres(StoreContract):
     database = "postgres"
     examples = 10
 
-    def await_queued(self, store, callers):
+    def await_queued(self, store: PostgresStore, callers: int) -> None:
         spin(lambda: len(store._group._waiting) == callers)
 
-    def await_writer(self, store, written):
+    def await_writer(self, store: PostgresStore, written: Callable[[], bool]) -> None:
         spin(written)
 
     @pytest.fixture
-    def store(self):
-        name = "t" + secrets.token_hex(6)
-        store = PostgresStore(f"postgresql://postgres@/postgres?host=/tmp/tt/pgs&schema={name}", busy_s=10)
+    def store(self, server: Server) -> Iterator[PostgresStore]:
+        with server.schema() as url:
+            store = PostgresStore(url, busy_s=10)
+            yield store
+            store.close()
+
+
+# ------------------------------------------------------------------------------------------------- connections get lost
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    with tempfile.TemporaryDirectory(prefix="px-", dir="/tmp") as folder:
+        proxy = Proxy(Path(folder), server.folder)
+        yield proxy
+        proxy.close()
+
+
+@pytest.fixture
+def remote(server: Server, proxy: Proxy) -> Iterator[PostgresStore]:
+    """A store whose connections pass the proxy."""
+    with server.schema() as url:
+        store = PostgresStore(url.replace(str(server.folder), str(proxy.folder)), busy_s=10)
         yield store
         store.close()
-        with psycopg.connect(DSN, autocommit=True) as c:
-            c.execute(f"drop schema {name} cascade")
+
+
+@pytest.mark.parametrize("fate", ["lose the request", "lose the answer"])
+def test_a_write_whose_commit_is_lost_is_done_exactly_once(remote: PostgresStore, proxy: Proxy, fate: Fate) -> None:
+    """Whether the server got the commit, or only its answer is lost, is found out."""
+    ledger = fill(remote)
+    run = remote.read(lambda tx: tx.runs("runs_by_name", name="r", kind="dag"))[0]
+    remote.close()  # a new connection says COMMIT in full
+    proxy.fate = fate
+
+    ledger.note(task_of(remote, run, "a"), "once")
+
+    assert proxy.fate == "pass"
+    notes = [row[8] for row in remote.read(lambda tx: tx.rows("events_of_run", run_id=run.id, after=0, limit=99))]
+    assert notes.count("once") == 1
+    assert verify(remote) == []
+
+
+def test_writes_and_reads_go_on_when_the_link_is_back(remote: PostgresStore, proxy: Proxy) -> None:
+    """A write waits for the server; a read of that moment says that it cannot be reached."""
+    ledger = fill(remote)
+    proxy.cut()
+    with pytest.raises(StoreError, match="cannot be reached"):
+        remote.read(lambda tx: tx.rows("run_ids"))
+
+    with ThreadPoolExecutor(1) as other:
+        creating = other.submit(ledger.create_run, RunDraft("dag", "later", "w", (TaskDraft("a"),)))
+        spin(lambda: remote._writer is not None and remote._writer.is_broken)
+        proxy.mend()
+        creating.result(30)
+
+    assert names_in(remote) == ["later", "r"]
+
+
+def test_a_write_gives_up_when_the_server_stays_away(remote: PostgresStore, proxy: Proxy) -> None:
+    fill(remote)
+    proxy.cut()
+
+    with pytest.raises(StoreError, match="cannot be reached"):
+        remote.write(lambda tx: tx.rows("run_ids"), patience_s=0.2)
+
+
+def test_a_server_that_crashes_and_starts_again_loses_nothing_acknowledged() -> None:
+    """Four threads write through a crash; each run that was acknowledged is there, and none twice."""
+    server = Server()
+    server.start()
+    try:
+        store = PostgresStore(server.url(), busy_s=60)
+        ledger = fill(store)
+        with ThreadPoolExecutor(4) as threads:
+            creating = [threads.submit(_create_many, ledger, str(number)) for number in range(4)]
+            spin(lambda: len(names_in(store)) > 20)
+            server.crash()
+            server.start()
+            made = [name for one in creating for name in one.result(120)]
+
+        assert sorted(names_in(store)) == sorted([*made, "r"])
+        assert verify(store) == []
+        store.close()
+    finally:
+        server.close()
+
+
+def _create_many(ledger: Ledger, prefix: str) -> list[str]:
+    drafts = [RunDraft("dag", f"{prefix}-{number}", "w", (TaskDraft("a"),)) for number in range(60)]
+    return [ledger.create_run(draft).name for draft in drafts]
+
+
+# ------------------------------------------------------------------------------------------------- others write as well
+
+
+def test_stores_that_change_the_same_runs_in_opposite_order_wait_for_nobody_long(server: Server) -> None:
+    """Commits that are shared between runs are a chance for deadlocks: 8 threads of two stores, ten runs."""
+    with server.schema() as url:
+        stores = [PostgresStore(url, busy_s=30) for _ in range(2)]
+        fill(stores[0], tuple(f"r{number}" for number in range(10)))
+        runs = stores[0].read(lambda tx: tx.runs("runs_of_workflow", workflow="w", limit=99))
+
+        def bump(number: int) -> None:
+            order = runs if number % 2 else runs[::-1]
+            for run in order * 5:
+                stores[number % 2].write(lambda tx, run=run: tx.set_run(run.id, resumes=tx.run(run.id).resumes + 1))
+
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(bump, range(8)))
+
+        assert {stores[1].read(lambda tx, run=run: tx.run(run.id)).resumes for run in runs} == {40}
+        for store in stores:
+            store.close()
+
+
+def test_a_write_that_touches_several_runs_survives_a_deadlock(server: Server) -> None:
+    """The server ends one of the two; it is done again."""
+    with server.schema() as url:
+        stores = [PostgresStore(url, busy_s=30) for _ in range(2)]
+        fill(stores[0], ("a", "b"))
+        ids = [run.id for run in stores[0].read(lambda tx: tx.runs("runs_of_workflow", workflow="w", limit=9))]
+        both = threading.Barrier(2)
+
+        def bump(tx: Transaction, order: list[int], *, waits: list[bool]) -> None:
+            for run_id in order:
+                tx.set_run(run_id, resumes=tx.run(run_id).resumes + 1)
+                if waits:
+                    waits.clear()
+                    both.wait(30)
+
+        with ThreadPoolExecutor(2) as threads:
+            done = [
+                threads.submit(stores[n].write, partial(bump, order=ids[:: -1 if n else 1], waits=[True])) for n in (0, 1)
+            ]
+            for one in done:
+                one.result(60)
+
+        assert [stores[0].read(lambda tx, one=one: tx.run(one)).resumes for one in ids] == [2, 2]
+        for store in stores:
+            store.close()
+
+
+# ------------------------------------------------------------------------------------------------------ who is alive
+
+
+def test_a_life_ends_with_its_session_and_begins_again_when_it_was_lost(server: Server) -> None:
+    with server.schema() as url:
+        one, other = PostgresStore(url), PostgresStore(url)
+        life = one.begin_life()
+        assert other.is_held(life.name)
+        assert one.is_held(life.name)
+
+        with psycopg.connect(server.url(), autocommit=True) as boss:
+            boss.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+        spin(lambda: not other.is_held(life.name))
+        one.changed_token()
+        assert other.is_held(life.name)
+
+        life.free()
+        spin(lambda: not other.is_held(life.name))
+        one.close()
+        other.close()
+
+
+# ----------------------------------------------------------------------------------------- servers that cannot be used
+
+
+def test_a_server_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"postgresql://.*/x cannot be reached: .*") as refused:
+        PostgresStore(f"postgresql://me:secret@/x?host={tmp_path}")
+
+    assert "secret" not in str(refused.value)
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://postgres@/nowhere?host={host}", 'database "nowhere" does not exist'),
+        ("postgresql://nobody@/postgres?host={host}", 'role "nobody" does not exist'),
+        ("postgresql://postgres@/postgres?host={host}&colour=red", "colour"),
+    ],
+)
+def test_what_the_server_refuses_is_one_line(server: Server, url: str, words: str) -> None:
+    with pytest.raises(StoreError, match=words) as refused:
+        PostgresStore(url.format(host=server.folder))
+
+    assert "\n" not in str(refused.value)
+
+
+def test_a_role_that_may_not_make_tables_is_told_which_right_is_missing(server: Server) -> None:
+    with psycopg.connect(server.url(), autocommit=True) as boss:
+        boss.execute("DROP ROLE IF EXISTS guest")
+        boss.execute("CREATE ROLE guest LOGIN")
+
+    with pytest.raises(StoreError, match="permission denied") as refused:
+        PostgresStore(server.url(schema="not_mine").replace("postgres@", "guest@"))
+
+    assert "GRANT" in str(refused.value.hint)
+
+
+def test_a_newer_schema_is_refused_with_both_versions(server: Server) -> None:
+    with server.schema() as url:
+        store = PostgresStore(url)
+        store.write(lambda tx: None)
+        store.close()
+        with psycopg.connect(server.url(), autocommit=True) as boss:
+            schema = url.rsplit("schema=", 1)[1]
+            boss.execute(f"INSERT INTO {schema}.migration VALUES (99, 'later', 'x', 0)")
+
+        with pytest.raises(NewerStore, match="has schema version 99"):
+            PostgresStore(url)
+
+
+def test_eight_stores_that_open_a_new_schema_at_once_make_it_once(server: Server) -> None:
+    with server.schema() as url:
+        with ThreadPoolExecutor(8) as threads:
+            stores = list(threads.map(lambda _: PostgresStore(url), range(8)))
+
+        assert stores[3].read(lambda tx: tx.rows("run_ids")) == []
+        for store in stores:
+            store.close()

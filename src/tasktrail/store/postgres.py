@@ -13,7 +13,6 @@ from typing import Final, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
-from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tasktrail.model.errors import Busy, NotAStore, StoreError
@@ -21,7 +20,7 @@ from tasktrail.store import migrate
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.queries import queries
 from tasktrail.store.transaction import Params, Rows, Transaction
-from tasktrail.store.wire import BROKEN, Answer, ServerError, Wire
+from tasktrail.store.wire import Answer, ServerError, Wire, connected
 
 _POSTGRES: Final = "postgres"
 _OLDEST_SERVER: Final = 130000
@@ -29,6 +28,7 @@ _READERS_KEPT: Final = 4
 _PUT_OFF_MS: Final = 20
 """How long a ticket that shares a commit waits for rows of another process: longer, and it goes alone. So two
 processes that share commits between the same runs never wait for each other."""
+_CONNECT_S: Final = 10.0
 _LOCK_CLASS: Final = 7234297
 _LOST: Final = ("08", "57P", "25P03")
 """SQLSTATEs, by their beginning, after which the connection is of no use."""
@@ -84,22 +84,15 @@ class PostgresStore:
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on one consistent snapshot; what it writes does not stay."""
-        self._check_process()
-        with self._explained():
-            try:
-                return self._read(work)
-            except ServerError as error:
-                if not _is_lost(error):
-                    raise
-                return self._read(work)  # the server came back, or refuses now
 
-    def _read(self, work: Callable[[Transaction], T]) -> T:
-        with self._idle_wire() as wire:
+        def reading(wire: Wire) -> T:
             wire.ask("BEGIN ISOLATION LEVEL REPEATABLE READ")
             try:
                 return work(Transaction(_Connected(wire, self._reading)))
             finally:
                 wire.roll_back()
+
+        return self._asking(reading)
 
     def close(self) -> None:
         """Close all connections. The next use opens anew."""
@@ -115,20 +108,35 @@ class PostgresStore:
 
         It is the life of this process that asks, so that a life which was lost is begun again.
         """
-        self._check_process()
-        with self._explained(), self._idle_wire() if self._life is None else self._life.wire() as wire:
-            return str(_one(wire, "SELECT CAST(pg_current_snapshot() AS TEXT)"))
+        with self._explained():
+            if self._life is not None and self._pid == os.getpid():
+                return self._life.ask(_snapshot)
+        return self._asking(_snapshot)
 
-    @contextlib.contextmanager
-    def _idle_wire(self) -> Iterator[Wire]:
-        wire = self._idle.pop() if self._idle else self._connect()
+    def _asking(self, ask: Callable[[Wire], T]) -> T:
+        """Ask on an idle connection; all of them may have been lost together, so then on a new one."""
+        self._check_process()
+        with self._explained():
+            try:
+                return self._ask_on(self._idle.pop() if self._idle else self._connect(), ask)
+            except ServerError as error:
+                if not _is_lost(error):
+                    raise
+                self._drop_idle()
+                return self._ask_on(self._connect(), ask)
+
+    def _ask_on(self, wire: Wire, ask: Callable[[Wire], T]) -> T:
         try:
-            yield wire
+            return ask(wire)
         finally:
             if not wire.is_broken and len(self._idle) < _READERS_KEPT:
                 self._idle.append(wire)
             else:
                 wire.close()
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     # who is alive
 
@@ -143,9 +151,9 @@ class PostgresStore:
 
     def is_held(self, name: str) -> bool:
         """Whether the process whose life has this name lives: the server ends it with its session."""
-        with self._explained(), self._idle_wire() as wire:
-            # Who gets the lock, if only for this statement, proves that nobody has it.
-            return not _one(wire, "SELECT pg_try_advisory_xact_lock_shared(:key)", {"key": _key_of(name)})
+        # Who gets the lock, if only for this statement, proves that nobody has it.
+        query, params = "SELECT pg_try_advisory_xact_lock_shared(:key)", {"key": _key_of(name)}
+        return not self._asking(lambda wire: _one(wire, query, params))
 
     # keeping
 
@@ -164,11 +172,7 @@ class PostgresStore:
     # connections
 
     def _connect(self) -> Wire:
-        pg = pq.PGconn.connect(self._conninfo.encode())
-        if pg.status != pq.ConnStatus.OK:
-            message = pg.get_error_message()
-            pg.finish()
-            raise ServerError("08001", message.splitlines()[0] if message else "no connection")
+        pg = connected(self._conninfo, _CONNECT_S)
         wire = Wire(pg, prepares=True, longest_s=self.busy_s + 30)
         lock_ms = round(self.busy_s * 1000)
         wire.ask(f"SET search_path = {_quoted(self._schema)}")
@@ -343,7 +347,21 @@ class PostgresStore:
             raise self._explain(error) from error
 
     def _explain(self, error: ServerError) -> StoreError | Busy:
-        return StoreError(f"{self.where}: {error} ({error.sqlstate})")
+        state = error.sqlstate
+        if state == "55P03":
+            return Busy(f"{self.where} was locked by others for longer than {self.busy_s:g} s", hint="tasktrail doctor")
+        for begin, words, hint in _EXPLAINED:
+            if state.startswith(begin):
+                return StoreError(f"{self.where} {words}: {error}", hint=hint)
+        return StoreError(f"{self.where}: {error} (SQLSTATE {state})", hint="tasktrail doctor --verify")
+
+
+_EXPLAINED: Final = (
+    (("08", "57P", "25P03"), "cannot be reached", "check host, port, user and password, and that the server runs"),
+    (("42501",), "refuses", "GRANT CREATE ON DATABASE … TO …, or a schema that is yours: …?schema=NAME"),
+    (("53",), "cannot serve us now", "free disk, memory or connections of the server"),
+)
+"""By how the SQLSTATE begins."""
 
 
 class Life:
@@ -354,18 +372,21 @@ class Life:
         self._connect = connect
         self._wire: Wire | None = None
 
-    @contextlib.contextmanager
-    def wire(self) -> Iterator[Wire]:
-        """Give the session, begun anew when it was lost: then others may have taken this process for dead."""
-        if self._wire is None or self._wire.is_broken:
-            self.begin()
-        assert self._wire is not None
-        yield self._wire
+    def ask(self, ask: Callable[[Wire], T]) -> T:
+        """Ask in the session; one that was lost is begun anew. Others may have taken this process for dead meanwhile."""
+        try:
+            if self._wire is not None and not self._wire.is_broken:
+                return ask(self._wire)
+        except ServerError as error:
+            if not _is_lost(error):
+                raise
+        return ask(self.begin())
 
-    def begin(self) -> None:
+    def begin(self) -> Wire:
         """Take the lock in a session of its own."""
         self._wire = self._connect()
         _one(self._wire, "SELECT pg_advisory_lock(:key)", {"key": _key_of(self.name)})
+        return self._wire
 
     def free(self) -> None:
         """End the session; harmless when it has ended."""
@@ -412,6 +433,11 @@ def _key_of(name: str) -> int:
     return int.from_bytes(bytes.fromhex(name), "big", signed=True)
 
 
+def _snapshot(wire: Wire) -> str:
+    """Which transactions are over: not only when one began, but that it has ended."""
+    return str(_one(wire, "SELECT CAST(pg_current_snapshot() AS TEXT)"))
+
+
 def _is_lost(error: ServerError) -> bool:
     return error.sqlstate.startswith(_LOST)
 
@@ -428,8 +454,8 @@ def _target(url: str) -> tuple[str, str, str]:
     try:
         values = conninfo_to_dict(urlunsplit(parts._replace(query=urlencode(own))))
     except psycopg.Error as error:
-        raise NotAStore(f"no URL of a PostgreSQL database: {error}") from None
-    defaults = {"connect_timeout": "10", "application_name": "tasktrail", "client_encoding": "UTF8",
+        raise NotAStore(f"no URL of a PostgreSQL database: {str(error).strip()}", hint="tasktrail --store URL") from None
+    defaults = {"application_name": "tasktrail", "client_encoding": "UTF8",
                 "keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "20000"}
     shown = f"postgresql://{values.get('host', '')}{':' + str(values['port']) if 'port' in values else ''}/{values.get('dbname', '')}"
     return schema, make_conninfo(**{**defaults, **values}), shown

@@ -26,6 +26,7 @@ from tasktrail.store.transaction import Params, Row
 
 BROKEN: Final = "08006"
 """The SQLSTATE of a connection that is lost. Source: PostgreSQL documentation, appendix A."""
+_NO_CONNECTION: Final = "08001"
 _PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _LONGEST_QUEUE: Final = 256
 """Statements that are sent before their results are read, so that neither side's memory grows without end."""
@@ -106,6 +107,27 @@ class Answer:
                 raise self._error
         assert self._rows is not None
         return self._rows
+
+
+def connected(conninfo: str, longest_s: float) -> pq.abc.PGconn:
+    """Return a new connection. Other threads go on meanwhile, which they do not when libpq itself waits.
+
+    Raises:
+        ServerError: The server is not there, or does not let us in; after `longest_s` seconds at the latest.
+    """
+    pg, end = pq.PGconn.connect_start(conninfo.encode()), time.monotonic() + longest_s
+    try:
+        while (status := pg.connect_poll()) != pq.PollingStatus.OK:
+            if status == pq.PollingStatus.FAILED:
+                raise ServerError(_NO_CONNECTION, _first_line(pg.get_error_message()))
+            poll = select.poll()  # anew each time: of several hosts each has a socket of its own
+            poll.register(pg.socket, select.POLLIN if status == pq.PollingStatus.READING else select.POLLOUT)
+            if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
+                raise ServerError(_NO_CONNECTION, f"no answer within {longest_s:g} s")
+    except BaseException:
+        pg.finish()
+        raise
+    return pg
 
 
 class Wire:

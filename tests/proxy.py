@@ -1,0 +1,82 @@
+"""A man in the middle of a connection to a server: passes bytes on, until a test says what becomes of a commit."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+from pathlib import Path
+from typing import Literal
+
+Fate = Literal["pass", "lose the request", "lose the answer"]
+
+
+class Proxy:
+    """Listens on a socket of its own and passes all on to a server's.
+
+    Attributes:
+        fate: What becomes of the next statement that holds `word`; once it happened it is `pass` again.
+        word: Bytes that tell the statement.
+    """
+
+    def __init__(self, folder: Path, target: Path, word: bytes = b"COMMIT") -> None:
+        self.folder, self._target = folder, target
+        self.word, self.fate = word, "pass"
+        self._is_down = False
+        self._open: list[socket.socket] = []
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(folder / ".s.PGSQL.5432"))
+        self._listening.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """End all connections, and take no new ones until `mend`."""
+        self._is_down = True
+        for end in self._open:
+            _shut(end)
+
+    def mend(self) -> None:
+        """Take connections again."""
+        self._is_down = False
+
+    def close(self) -> None:
+        """End."""
+        self._is_down = True
+        _shut(self._listening)
+        self.cut()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                if self._is_down:
+                    client.close()
+                    continue
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(str(self._target / ".s.PGSQL.5432"))
+                self._open += [client, server]
+                threading.Thread(target=self._pass_on, args=(client, server), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
+        mute = False
+        with contextlib.suppress(OSError), client, server:
+            while True:
+                for end in select.select([client, server], [], [])[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    if end is client and self.word in data and self.fate != "pass":
+                        lost, self.fate = self.fate, "pass"
+                        if lost == "lose the request":
+                            return
+                        mute = True
+                    if end is server and mute:
+                        return
+                    (server if end is client else client).sendall(data)
+
+
+def _shut(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()
