@@ -39,7 +39,7 @@ SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 COVERS = {"run": ("run",), "dev": ("dev", "run"), "bench": ("bench",)}
 LOCK_CONTENTS = {
     "run": ("--group", "build"),
-    "dev": ("--group", "dev"),
+    "dev": ("--group", "dev", "--extra", "postgres"),
     "bench": ("--extra", "bench", "--group", "build"),
 }
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache", "__pycache__")

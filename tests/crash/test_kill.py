@@ -16,7 +16,7 @@ from tasktrail.engine.values import decode
 from tasktrail.engine.verification import verify
 from tasktrail.model.task import Task
 from tasktrail.store.opening import open_store
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 from tests.crash import mixed_run
 from tests.crash.processes import LONGEST_S, child
 
@@ -104,7 +104,7 @@ def look_at_what_is_left(story: Story) -> None:
     story.completed.append((len(story.journal()), {task.key for task in tasks if task.status == "completed"}))
 
 
-def tasks_of(store: SqliteStore) -> list[Task]:
+def tasks_of(store: Store) -> list[Task]:
     """Return the tasks of the run, none when it was not created yet."""
     runs = store.read(lambda tx: tx.runs("runs_by_name", name=mixed_run.RUN_ID, kind="dag"))
     return store.read(lambda tx: tx.tasks("tasks_of_run", run_id=runs[0].id)) if runs else []

@@ -25,7 +25,7 @@ from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.store import liveness
 from tasktrail.store.opening import open_store
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 from tests.crash import hammer, same_run
 from tests.crash.processes import LONGEST_S, child, environment
 
@@ -53,7 +53,7 @@ def children(script: str, *arguments: Any, cwd: Path) -> Iterator[list[subproces
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
+def store(tmp_path: Path) -> Iterator[Store]:
     """A store in a file, sound at the end."""
     store = open_store(str(tmp_path / "tasks.db"))
     yield store
@@ -61,7 +61,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     store.close()
 
 
-def test_eight_processes_of_eight_threads_lose_no_update(store: SqliteStore, tmp_path: Path) -> None:
+def test_eight_processes_of_eight_threads_lose_no_update(store: Store, tmp_path: Path) -> None:
     keys = [
         hammer.key_of(process, thread, round_)
         for process in range(PROCESSES) for thread in range(THREADS) for round_ in range(ROUNDS)
@@ -120,7 +120,7 @@ def test_of_eight_processes_that_want_the_same_run_one_works_and_the_others_are_
 
 
 @pytest.mark.parametrize("kind", ["idle", "worker", "children", "opening", "registering"])
-def test_a_forked_child_opens_anew_and_harms_nobody(store: SqliteStore, tmp_path: Path, kind: str) -> None:
+def test_a_forked_child_opens_anew_and_harms_nobody(store: Store, tmp_path: Path, kind: str) -> None:
     with child("forks.py", tmp_path / "forked.db", kind, cwd=tmp_path) as process:
         out, errors = process.communicate(timeout=LONGEST_S)
 
@@ -209,7 +209,7 @@ def test_a_living_worker_is_seen_as_alive_by_other_processes_and_a_gone_one_is_n
     assert seen_elsewhere() == "False\n"
 
 
-def test_threads_that_execute_runs_at_once_are_one_worker(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_execute_runs_at_once_are_one_worker(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """DESIGN §5.5: a process has one row and one lock for all its tasks."""
     ledger, meeting, look = Ledger(store, actor="tester"), threading.Barrier(THREADS), execution.dead_workers
     ended: list[str] = []

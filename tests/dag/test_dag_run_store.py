@@ -13,6 +13,7 @@ import pytest
 from tasktrail.dag import DAGRun, DAGRunStatus, DAGRunStore, DAGStepStatus
 from tasktrail.formats.picture import MAX_TASKS
 from tasktrail.model.errors import BadInput, Conflict
+from tasktrail.store.sqlite import SqliteStore
 from tests.dag.run_files import (
     everything,
     got,
@@ -335,10 +336,12 @@ def test_a_write_costs_one_commit_and_makes_file_folder_and_index_durable(
         statements.append(sql)
         return True
 
-    store.ledger.store._connection().exec_trace = trace
+    database = store.ledger.store
+    assert isinstance(database, SqliteStore)
+    database._connection().exec_trace = trace
     run.steps["fetch"].complete()
     store.update(run)
-    store.ledger.store._connection().exec_trace = None
+    database._connection().exec_trace = None
 
     assert synced == [".run_r1.json.part", "runs", ".dag_runs_index.json.part", "runs"]
     assert statements.count("COMMIT") == 1

@@ -22,7 +22,7 @@ from tasktrail.model import reference, retry
 from tasktrail.model.lifecycle import RULES
 from tasktrail.model.task import OUTCOMES, STATUSES
 from tasktrail.store import documents
-from tasktrail.store.opening import open_store
+from tasktrail.store.sqlite import SqliteStore
 
 SOURCE = Path(parts_api.__file__).parent.parent / "src" / "tasktrail"
 TABLES = parts_schema.schema()
@@ -169,7 +169,7 @@ def test_a_docstring_becomes_paragraphs_lists_and_examples():
 
 
 def test_every_table_and_column_of_a_real_store_is_described():
-    store = open_store("memory:")
+    store = SqliteStore(None)
     query = (
         "SELECT m.name, c.name, c.type FROM sqlite_schema AS m, pragma_table_info(m.name) AS c "
         "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'"

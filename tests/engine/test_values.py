@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tasktrail.engine.values import LARGEST_INLINE, NOTHING, Encoded, decode, encode
 from tasktrail.model.errors import BadInput
 from tasktrail.store.opening import open_store
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -37,14 +37,14 @@ class Point(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[SqliteStore]:
+def store() -> Iterator[Store]:
     """One in memory, for all tests of this file: each value is a row of its own."""
     store = open_store("memory:")
     yield store
     store.close()
 
 
-def kept(store: SqliteStore, value: object) -> object:
+def kept(store: Store, value: object) -> object:
     """Return a value as it comes back."""
     encoded = encode(value, "the value")
     store.write(lambda tx: encoded.keep(tx, 1))
@@ -52,12 +52,12 @@ def kept(store: SqliteStore, value: object) -> object:
 
 
 @given(value=JSON)
-def test_json_comes_back_as_it_was(store: SqliteStore, value: object) -> None:
+def test_json_comes_back_as_it_was(store: Store, value: object) -> None:
     assert kept(store, value) == value
 
 
 @given(length=st.integers(LARGEST_INLINE - 5, LARGEST_INLINE + 5))
-def test_a_long_text_comes_back_from_its_payload(store: SqliteStore, length: int) -> None:
+def test_a_long_text_comes_back_from_its_payload(store: Store, length: int) -> None:
     text = "ä" * length
 
     assert kept(store, text) == text
@@ -73,7 +73,7 @@ def test_a_payload_is_named_by_its_content() -> None:
 
 
 @pytest.mark.parametrize("value", ["@" + "0" * 64, "@", '"@"', "@x" * 1000])
-def test_a_text_that_looks_like_a_payload_is_none(store: SqliteStore, value: str) -> None:
+def test_a_text_that_looks_like_a_payload_is_none(store: Store, value: str) -> None:
     assert kept(store, value) == value
 
 
@@ -90,7 +90,7 @@ def test_none_is_no_value() -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_what_json_says_in_its_own_way_comes_back_so(store: SqliteStore, value: Any, as_json: Any) -> None:
+def test_what_json_says_in_its_own_way_comes_back_so(store: Store, value: Any, as_json: Any) -> None:
     """As `json.dumps` does it; the first reader sees the same as the last."""
     assert kept(store, value) == as_json
 
@@ -149,7 +149,7 @@ def test_a_value_whose_own_methods_fail_is_refused() -> None:
 
 
 @pytest.mark.parametrize("depth", [100, 400, 800, 900, 950, 1000, 100_000])
-def test_what_is_kept_can_be_read_with_half_of_the_stack(store: SqliteStore, depth: int) -> None:
+def test_what_is_kept_can_be_read_with_half_of_the_stack(store: Store, depth: int) -> None:
     """A reader may stand deeper than the writer stood: what cannot be read for sure is refused when it is written."""
     value: list[Any] = []
     for _ in range(depth):
@@ -167,6 +167,6 @@ def test_what_is_kept_can_be_read_with_half_of_the_stack(store: SqliteStore, dep
     assert read(sys.getrecursionlimit() // 2 - 100) is not None
 
 
-def test_a_payload_that_is_gone_is_none(store: SqliteStore) -> None:
+def test_a_payload_that_is_gone_is_none(store: Store) -> None:
     """Verification says so; a reader must not fail because of it."""
     assert store.read(lambda tx: decode("@" + "0" * 64, tx)) is None

@@ -18,6 +18,7 @@ from tasktrail.model.graph import Need
 from tasktrail.model.lifecycle import VERBS, Ask, Failure
 from tasktrail.model.task import Task
 from tasktrail.store.queries import queries
+from tasktrail.store.seam import Store
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import UNRECORDED, Transaction
 from tasktrail.testing import FakeClock, FixedIds
@@ -25,7 +26,7 @@ from tasktrail.testing import FakeClock, FixedIds
 LARGE = encode(["x" * 5000], "the result")
 
 
-def make(store: SqliteStore) -> None:
+def make(store: Store) -> None:
     """Fill a store: two attempts, a large result, a failure, someone unreachable, an open attempt."""
     ledger = Ledger(store, actor="ann", clock=FakeClock(), ids=FixedIds())
     drafts = (

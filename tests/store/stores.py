@@ -11,6 +11,7 @@ import apsw
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.store.seam import Store
 from tasktrail.store.sqlite import SqliteStore
 
 
@@ -22,7 +23,7 @@ def spin(condition: Callable[[], bool]) -> None:
         time.sleep(0)
 
 
-def fill(store: SqliteStore, names: tuple[str, ...] = ("r",)) -> Ledger:
+def fill(store: Store, names: tuple[str, ...] = ("r",)) -> Ledger:
     """Make a run of one task for each name."""
     ledger = Ledger(store, actor="tester")
     for name in names:
@@ -30,7 +31,7 @@ def fill(store: SqliteStore, names: tuple[str, ...] = ("r",)) -> Ledger:
     return ledger
 
 
-def names_in(store: SqliteStore) -> list[str]:
+def names_in(store: Store) -> list[str]:
     return sorted(run.name for run in store.read(lambda tx: tx.runs("runs_of_workflow", workflow="w", limit=10_000)))
 
 

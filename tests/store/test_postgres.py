@@ -17,6 +17,7 @@ from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import NewerStore, StoreError
 from tasktrail.store.postgres import PostgresStore
+from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Transaction
 from tasktrail.testing import StoreContract
 from tasktrail.testing.stored import task_of
@@ -29,10 +30,11 @@ class TestPostgres(StoreContract):
     database = "postgres"
     examples = 10
 
-    def await_queued(self, store: PostgresStore, callers: int) -> None:
+    def await_queued(self, store: Store, callers: int) -> None:
+        assert isinstance(store, PostgresStore)
         spin(lambda: len(store._group._waiting) == callers)
 
-    def await_writer(self, store: PostgresStore, written: Callable[[], bool]) -> None:
+    def await_writer(self, store: Store, written: Callable[[], bool]) -> None:
         spin(written)
 
     @pytest.fixture
@@ -132,6 +134,10 @@ def _create_many(ledger: Ledger, prefix: str) -> list[str]:
 # ------------------------------------------------------------------------------------------------- others write as well
 
 
+def resume(run_id: int, tx: Transaction) -> None:
+    tx.set_run(run_id, resumes=tx.run(run_id).resumes + 1)
+
+
 def test_stores_that_change_the_same_runs_in_opposite_order_wait_for_nobody_long(server: Server) -> None:
     """Commits that are shared between runs are a chance for deadlocks: 8 threads of two stores, ten runs."""
     with server.schema() as url:
@@ -142,12 +148,14 @@ def test_stores_that_change_the_same_runs_in_opposite_order_wait_for_nobody_long
         def bump(number: int) -> None:
             order = runs if number % 2 else runs[::-1]
             for run in order * 5:
-                stores[number % 2].write(lambda tx, run=run: tx.set_run(run.id, resumes=tx.run(run.id).resumes + 1))
+                stores[number % 2].write(partial(resume, run.id))
 
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(bump, range(8)))
 
-        assert {stores[1].read(lambda tx, run=run: tx.run(run.id)).resumes for run in runs} == {40}
+        assert {
+            run.resumes for run in stores[1].read(lambda tx: tx.runs("runs_of_workflow", workflow="w", limit=99))
+        } == {40}
         for store in stores:
             store.close()
 
@@ -162,19 +170,21 @@ def test_a_write_that_touches_several_runs_survives_a_deadlock(server: Server) -
 
         def bump(tx: Transaction, order: list[int], *, waits: list[bool]) -> None:
             for run_id in order:
-                tx.set_run(run_id, resumes=tx.run(run_id).resumes + 1)
+                resume(run_id, tx)
                 if waits:
                     waits.clear()
                     both.wait(30)
 
         with ThreadPoolExecutor(2) as threads:
             done = [
-                threads.submit(stores[n].write, partial(bump, order=ids[:: -1 if n else 1], waits=[True])) for n in (0, 1)
+                threads.submit(stores[n].write, partial(bump, order=ids[:: -1 if n else 1], waits=[True]))
+                for n in (0, 1)
             ]
             for one in done:
                 one.result(60)
 
-        assert [stores[0].read(lambda tx, one=one: tx.run(one)).resumes for one in ids] == [2, 2]
+        found = stores[0].read(lambda tx: tx.runs("runs_of_workflow", workflow="w", limit=9))
+        assert [run.resumes for run in found] == [2, 2]
         for store in stores:
             store.close()
 

@@ -13,6 +13,7 @@ import pytest
 from tasktrail.engine.verification import verify
 from tasktrail.model.errors import NewerStore, NotAStore, StoreError
 from tasktrail.store.opening import open_store
+from tasktrail.store.seam import Store
 from tasktrail.store.sqlite import APPLICATION_ID, SqliteStore
 from tasktrail.testing import StoreContract
 from tests import processes
@@ -20,7 +21,8 @@ from tests.store.stores import a_closed_store, digest, fill, names_in, spin, sql
 
 
 class _OneWriter(StoreContract):
-    def await_queued(self, store: SqliteStore, callers: int) -> None:
+    def await_queued(self, store: Store, callers: int) -> None:
+        assert isinstance(store, SqliteStore)
         spin(lambda: len(store._group._waiting) == callers)
 
 
@@ -33,7 +35,7 @@ class TestFile(_OneWriter):
         yield store
         store.close()
 
-    def await_writer(self, store: SqliteStore, written: Callable[[], bool]) -> None:
+    def await_writer(self, store: Store, written: Callable[[], bool]) -> None:
         spin(written)
 
 
@@ -127,6 +129,7 @@ from pathlib import Path
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.draft import RunDraft
 from tasktrail.model.errors import StoreError
+from tasktrail.store.seam import Store
 from tasktrail.store.sqlite import SqliteStore
 
 with tempfile.TemporaryDirectory() as name:

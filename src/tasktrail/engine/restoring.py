@@ -15,7 +15,7 @@ from tasktrail.engine.execution import is_alive
 from tasktrail.model.errors import BadInput, Busy, Conflict, Held, NotFound, StoreError
 from tasktrail.store import locks
 from tasktrail.store.opening import open_store
-from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.seam import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _set_aside(path: Path) -> Path:
     return kept
 
 
-def _refuse_while_used(store: SqliteStore) -> None:
+def _refuse_while_used(store: Store) -> None:
     rows = store.read(lambda tx: tx.rows("unstopped_workers"))
     living = [f"process {row[3]} on {row[2]} ({row[1]})" for row in rows if is_alive(store, row)]
     if living:

@@ -75,7 +75,7 @@ class Runner:
         self._alarms: set[asyncio.Task[None]] = set()
         self._threads = Threads("tasktrail-step")
         self._pick = self._pick_ready if plan.order is None else self._pick_next
-        self._seen = (-1, -1)
+        self._seen: object = None
         self._retried = False
         self._held: set[str] = set()
         self._cancelled = False

@@ -29,6 +29,15 @@ _PUT_OFF_MS: Final = 20
 """How long a ticket that shares a commit waits for rows of another process: longer, and it goes alone. So two
 processes that share commits between the same runs never wait for each other."""
 _CONNECT_S: Final = 10.0
+_LINK: Final = {
+    "application_name": "tasktrail",
+    "client_encoding": "UTF8",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+"""How a connection is watched, where the URL says nothing else: a link that is cut is noticed within 25 seconds."""
 _LOCK_CLASS: Final = 7234297
 _LOST: Final = ("08", "57P", "25P03")
 """SQLSTATEs, by their beginning, after which the connection is of no use."""
@@ -245,7 +254,8 @@ class PostgresStore:
     def _commit(self, batch: Batch) -> None:
         """Run all tickets in one transaction, each behind a savepoint of its own; errors go to whose they are."""
         with self._gate:
-            todo, end = batch.tickets, time.monotonic() + max(ticket.patience_s for ticket in batch.tickets)
+            todo: Sequence[Ticket] = batch.tickets
+            end = time.monotonic() + max(ticket.patience_s for ticket in batch.tickets)
             try:
                 while todo:
                     todo = self._try(todo, end)
@@ -373,7 +383,7 @@ class Life:
         self._wire: Wire | None = None
 
     def ask(self, ask: Callable[[Wire], T]) -> T:
-        """Ask in the session; one that was lost is begun anew. Others may have taken this process for dead meanwhile."""
+        """Ask in the session; one that was lost is begun anew, and others may have taken this process for dead."""
         try:
             if self._wire is not None and not self._wire.is_broken:
                 return ask(self._wire)
@@ -454,8 +464,9 @@ def _target(url: str) -> tuple[str, str, str]:
     try:
         values = conninfo_to_dict(urlunsplit(parts._replace(query=urlencode(own))))
     except psycopg.Error as error:
-        raise NotAStore(f"no URL of a PostgreSQL database: {str(error).strip()}", hint="tasktrail --store URL") from None
-    defaults = {"application_name": "tasktrail", "client_encoding": "UTF8",
-                "keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "20000"}
-    shown = f"postgresql://{values.get('host', '')}{':' + str(values['port']) if 'port' in values else ''}/{values.get('dbname', '')}"
-    return schema, make_conninfo(**{**defaults, **values}), shown
+        raise NotAStore(
+            f"no URL of a PostgreSQL database: {str(error).strip()}", hint="tasktrail --store URL"
+        ) from None
+    said = {**_LINK, **{name: str(value) for name, value in values.items() if value is not None}}
+    place = ":".join(said[name] for name in ("host", "port") if name in said)
+    return schema, make_conninfo("", **said), f"postgresql://{place}/{said.get('dbname', '')}"

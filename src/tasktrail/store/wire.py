@@ -19,7 +19,7 @@ from itertools import count
 from typing import Final, NamedTuple
 
 import psycopg
-from psycopg import pq
+from psycopg import abc, pq
 from psycopg.adapt import Transformer
 
 from tasktrail.store.transaction import Params, Row
@@ -75,7 +75,7 @@ class Answer:
         self._at = 0
         self.changed = 0
 
-    def put(self, result: pq.abc.PGresult, transformer: Transformer) -> None:
+    def put(self, result: pq.abc.PGresult, transformer: abc.Transformer) -> None:
         """Take what came from the server."""
         if result.status in _REFUSED:
             self._error = _refusal(result)

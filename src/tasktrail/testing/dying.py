@@ -13,9 +13,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from tasktrail.store.seam import Store
 from tasktrail.store.sqlite import SqliteStore
 
-Arm = Callable[[SqliteStore], None]
+Arm = Callable[[Store], None]
 """What a scene calls when its steps begin to count; it gives the store whose statements are steps."""
 
 _LONGEST_S: Final = 120.0
@@ -94,10 +95,11 @@ class _Death:
         self._pipe = pipe
         self._words = words
 
-    def arm(self, store: SqliteStore) -> None:
+    def arm(self, store: Store) -> None:
         """From now on steps count: calls of the system that change files, and statements that change the store."""
         for name, word in (("open", "open"), ("fsync", "fsync"), ("replace", "rename"), ("unlink", "unlink")):
             setattr(os, name, _stepping(self._step, word, getattr(os, name)))
+        assert isinstance(store, SqliteStore)
         store._connection().exec_trace = self._trace
 
     def _trace(self, _cursor: object, sql: str, _bindings: object) -> bool:

@@ -35,9 +35,7 @@ class NeedsContract(Stored):
         assert counters(store, etl) == {"extract": (0, 0), "transform": (1, 0), "load": (1, 0), "report": (1, 0)}
         assert store.read(lambda tx: tx.run(etl.id)).n_unreachable == 0
 
-    def test_reopening_puts_pending_dependants_back_to_waiting(
-        self, store: Store, ledger: Ledger, etl: Run
-    ) -> None:
+    def test_reopening_puts_pending_dependants_back_to_waiting(self, store: Store, ledger: Ledger, etl: Run) -> None:
         """A dependant that had started stays as it is."""
         extract = task_of(store, etl, "extract")
         ledger.ask(extract.id, Ask("complete"))

@@ -160,9 +160,7 @@ class StoreContract(NeedsContract):
 
         assert store.write(lambda tx: tx.run(etl.id)).paused == 0
 
-    def test_a_reader_keeps_its_snapshot_or_writers_wait_for_it(
-        self, store: Store, ledger: Ledger, etl: Run
-    ) -> None:
+    def test_a_reader_keeps_its_snapshot_or_writers_wait_for_it(self, store: Store, ledger: Ledger, etl: Run) -> None:
         """Whatever others write meanwhile, a reader sees one moment."""
         with ThreadPoolExecutor(1) as other:
 
@@ -268,18 +266,14 @@ class StoreContract(NeedsContract):
 
     # guards
 
-    def test_a_change_decided_on_an_old_version_applies_nothing(
-        self, store: Store, ledger: Ledger, etl: Run
-    ) -> None:
+    def test_a_change_decided_on_an_old_version_applies_nothing(self, store: Store, ledger: Ledger, etl: Run) -> None:
         """No row, no attempt, no event, no counter."""
         old = task_of(store, etl, "extract")
         ledger.ask(ledger.ask(old.id, Ask("block")).id, Ask("unblock"))
 
         _assert_refused(store, etl, old, Ask("start"), MARK)
 
-    def test_a_change_decided_on_another_status_applies_nothing(
-        self, store: Store, ledger: Ledger, etl: Run
-    ) -> None:
+    def test_a_change_decided_on_another_status_applies_nothing(self, store: Store, ledger: Ledger, etl: Run) -> None:
         """A holder's answer comes after the task has been taken away."""
         claimed = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
         ledger.ask(claimed.id, Ask("release"))
@@ -366,9 +360,7 @@ class StoreContract(NeedsContract):
             text for text in queries(self.database).values() if re.search(r"UPDATE event|INTO event.*ON CONFLICT", text)
         ]
 
-    def test_a_dropped_run_is_gone_with_all_that_belongs_to_it(
-        self, store: Store, ledger: Ledger, etl: Run
-    ) -> None:
+    def test_a_dropped_run_is_gone_with_all_that_belongs_to_it(self, store: Store, ledger: Ledger, etl: Run) -> None:
         """And its id may be given again."""
         task = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
         ledger.drop_run(etl.id)
