@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import inspect
+import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -89,6 +91,33 @@ def test_a_busy_outbox_is_tried_again_until_it_is_free(spawn: Call) -> None:
     assert "the outbox is busy" in said
     assert (run.returncode, posts()) == (0, ["2026-01-05-csv.md"]), rest
     assert tasks(spawn, "w1")["post#0"]["retries"] >= 1
+
+
+@pytest.mark.crash
+def test_a_post_whose_process_was_killed_is_not_repeated_and_a_person_decides(spawn: Call) -> None:
+    """The draft becomes a pipe that nobody writes to, so the command stands in the middle of its post."""
+    draft, post = Path("example-out/content-week/w1/2026-01-05-csv.md"), OUTBOX / "2026-01-05-csv.md"
+    arguments = [sys.executable, "-m", "tasktrail", *command("w1", "2026-01-05", 'topics=["csv"]')]
+    with busy_outbox():
+        run = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+        assert run.stderr is not None
+        assert any("exit code 75" in line for line in run.stderr)
+        draft.unlink()
+        os.mkfifo(draft)
+    deadline = time.monotonic() + 60
+    while not post.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    run.kill()
+    run.communicate()
+
+    resumed = spawn("resume", "w1", "--no-wait")
+    assert (resumed.code, "tasktrail complete w1:post#0" in resumed.err) == (0, True), resumed.err
+    assert tasks(spawn, "w1")["post#0"]["status"] == "blocked"
+
+    assert spawn("complete", "w1:post#0", "--note", "it is there").code == 0
+    assert spawn("resume", "w1").code == 0
+    assert {task["status"] for task in tasks(spawn, "w1").values()} == {"completed"}
 
 
 def test_what_was_posted_before_fails_at_once_and_is_left_as_it_is(spawn: Call) -> None:
