@@ -317,6 +317,41 @@ async def test_a_result_is_used_again_for_the_same_inputs_until_it_is_too_old(en
     assert engine.task(other.id, "add").output == "3"
 
 
+async def test_a_result_is_used_again_whatever_else_there_is_that_the_step_does_not_get(engine: Engine) -> None:
+    week = flow(
+        call("plan"), call("study", "plan", for_each="plan.topics", cache_s=60), params={"day": Param("string")}
+    )
+    seen: list[str] = []
+
+    def study(item: str) -> str:
+        seen.append(item)
+        return item.upper()
+
+    functions: Functions = {"plan": lambda day: {"day": day, "topics": ["csv", "json"]}, "study": study}
+    for day in ("monday", "tuesday"):
+        run = await execute(engine, week, functions, params={"day": day}, name=day)
+
+    assert sorted(seen) == ["csv", "json"]
+    assert engine.task(run.id, "study").output == '["CSV","JSON"]'
+
+
+@pytest.mark.parametrize(
+    ("needs", "add"),
+    [(["check"], lambda fetch: fetch + 1), (["check", "fetch"], lambda ctx: ctx.results["fetch"] + 1)],
+    ids=["from-afar", "by-ctx"],
+)
+async def test_a_result_is_not_used_again_when_something_that_the_step_gets_differs(
+    engine: Engine, needs: list[str], add: Callable[..., int]
+) -> None:
+    fetched = flow(call("fetch"), call("check", "fetch"), call("add", *needs, cache_s=60))
+    pages = iter([1, 2])
+    functions: Functions = {"fetch": lambda: next(pages), "check": lambda: "fine", "add": add}
+
+    runs = [await execute(engine, fetched, functions, name=name) for name in ("monday", "tuesday")]
+
+    assert [engine.task(run.id, "add").output for run in runs] == ["2", "3"]
+
+
 async def test_params_are_checked_all_at_once_and_reach_the_steps(engine: Engine) -> None:
     asked = flow(call("greet"), params={"name": Param(), "times": Param("integer", 2, required=False)})
     functions: Functions = {"greet": lambda name, times: name * times}

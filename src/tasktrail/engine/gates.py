@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -82,6 +82,12 @@ def filled(value: object, values: Values) -> object:
     return value
 
 
+def given(spec: StepSpec, values: Values, names: Collection[str]) -> dict[str, object]:
+    """Return what a step gets under some names: what its `with` says, else what the name means."""
+    own = spec.arguments
+    return {name: filled(own[name], values) if name in own else values.named(name) for name in names}
+
+
 @dataclass(frozen=True, slots=True)
 class Gates:
     """Judges the tasks of one run by its workflow.
@@ -134,19 +140,19 @@ class _Judge:
 
     def _known(self, task: Task, spec: StepSpec, values: Values) -> tuple[str | None] | None:
         """The result that was had for the same; where there is none, this attempt is the one to remember."""
-        key, since = self._key(task, spec, values), self._now - (spec.cache_s or 0) * 1_000_000
+        key, since = self._key(spec, values), self._now - (spec.cache_s or 0) * 1_000_000
         row = self._tx.row("result_for", key=key, since=since)
         if row is None:
             self._tx.execute("works_on", {"key": key, "task_id": task.id, "n": task.attempts + 1})
             return None
         return (None if row[0] is None else str(row[0]),)
 
-    def _key(self, task: Task, spec: StepSpec, values: Values) -> str:
-        code = self._gates.code.get(spec.id)
-        inputs = {need.key: values[need.key] for need in spec.needs} | {"params": self._gates.params}
-        if task.map_index >= 0:
-            inputs["item"] = values["item"]
-        said = [spec.call, spec.run, spec.env, spec.arguments, code.code_version if code else None, inputs]
+    def _key(self, spec: StepSpec, values: Values) -> str:
+        """What a result follows from: the code, and what the step is given, not what else there is in the run."""
+        code = self._gates.code[spec.id]
+        inputs = given(spec, values, code.wants.values())
+        results = {need.key: values[need.key] for need in spec.needs} if code.wants_context else {}
+        said = [spec.call, spec.run, spec.env, spec.arguments, code.code_version, inputs, results]
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=dict).encode()).hexdigest()
 
     def _is_too_late(self, task: Task, spec: StepSpec) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tasktrail.engine import retrying, workflows
 from tasktrail.engine.execution import check_free
-from tasktrail.engine.gates import Gates, Values, filled
+from tasktrail.engine.gates import Gates, Values, given
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.runner import Runner
@@ -152,5 +152,4 @@ class WorkflowRun:
 
     def _values(self, tx: Transaction, task: Task, names: Collection[str]) -> dict[str, Any]:
         values = Values(tx, task, self.workflow, self.params)
-        given = self._gates.specs[task.key].arguments
-        return {name: filled(given[name], values) if name in given else values.named(name) for name in names}
+        return given(self._gates.specs[task.key], values, names)
