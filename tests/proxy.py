@@ -60,7 +60,7 @@ class Proxy:
 
     def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
         mute = False
-        with contextlib.suppress(OSError), client, server:
+        with contextlib.suppress(OSError, ValueError), client, server:  # a socket that `cut` closed has no number
             while True:
                 for end in select.select([client, server], [], [])[0]:
                     data = end.recv(65536)

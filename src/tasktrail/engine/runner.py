@@ -22,7 +22,7 @@ from tasktrail.engine.printed import Printed, printing
 from tasktrail.engine.steps import Step
 from tasktrail.engine.threads import Threads
 from tasktrail.engine.values import decode
-from tasktrail.model.errors import Busy, TasktrailError
+from tasktrail.model.errors import Busy, TasktrailError, Unreachable
 from tasktrail.model.lifecycle import Ask
 from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import FINAL, Task
@@ -169,7 +169,7 @@ class Runner:
         """
         try:
             return call(_INLINE_PATIENCE_S)
-        except Busy:
+        except (Busy, Unreachable):
             committing = asyncio.ensure_future(asyncio.to_thread(call, None))
         try:
             return await asyncio.shield(committing)
@@ -389,7 +389,11 @@ class Runner:
         """Notice what others did to the run: cancelled it, or took a running task away."""
         self._poll_handle = self._loop.call_later(_POLL_S, self._poll)
         self._store_output()
-        seen = self._ledger.store.changed_token()
+        try:
+            seen = self._ledger.store.changed_token()
+        except Unreachable as error:  # what has ended meanwhile waits for the server
+            _log.warning("%s", error)
+            return
         if seen == self._seen:
             return
         self._seen = seen
@@ -408,7 +412,7 @@ class Runner:
             return
         try:
             self._execution.record_output([one for _, some in found for one in some], patience_s=_INLINE_PATIENCE_S)
-        except Busy:
+        except (Busy, Unreachable):
             return
         for printed, pieces in found:
             printed.stored(pieces)

@@ -89,6 +89,12 @@ class StoreError(TasktrailError):
     code = "store"
 
 
+class Unreachable(StoreError):
+    """The server of the store is away; what was asked for was not done, and may be asked again."""
+
+    code = "unreachable"
+
+
 class NotAStore(StoreError):
     """The file is no Tasktrail store."""
 

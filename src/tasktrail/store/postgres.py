@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tasktrail.model.errors import Busy, NotAStore, StoreError
+from tasktrail.model.errors import Busy, NotAStore, StoreError, Unreachable
 from tasktrail.store import migrate
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.queries import queries
@@ -29,6 +29,9 @@ _PUT_OFF_MS: Final = 20
 """How long a ticket that shares a commit waits for rows of another process: longer, and it goes alone. So two
 processes that share commits between the same runs never wait for each other."""
 _CONNECT_S: Final = 10.0
+_LAST_LOOK_S: Final = 2.0
+"""How long an interrupted thread tries to find out what became of its commit."""
+_NAP_S: Final = 0.05
 _LINK: Final = {
     "application_name": "tasktrail",
     "client_encoding": "UTF8",
@@ -116,23 +119,33 @@ class PostgresStore:
         """Return what differs once anybody has committed, here or elsewhere; one trip to the server.
 
         It is the life of this process that asks, so that a life which was lost is begun again.
+
+        Raises:
+            Unreachable: The server is away; this does not wait for it.
         """
         with self._explained():
             if self._life is not None and self._pid == os.getpid():
                 return self._life.ask(_snapshot)
-        return self._asking(_snapshot)
+        return self._asking(_snapshot, patience_s=0.0)
 
-    def _asking(self, ask: Callable[[Wire], T]) -> T:
-        """Ask on an idle connection; all of them may have been lost together, so then on a new one."""
+    def _asking(self, ask: Callable[[Wire], T], *, patience_s: float | None = None) -> T:
+        """Ask on an idle connection; all of them may have been lost together, so then on new ones.
+
+        Args:
+            patience_s: How long to wait for a server that is away; None is the store's own limit.
+        """
         self._check_process()
+        end = time.monotonic() + (self.busy_s if patience_s is None else patience_s)
         with self._explained():
-            try:
-                return self._ask_on(self._idle.pop() if self._idle else self._connect(), ask)
-            except ServerError as error:
-                if not _is_lost(error):
-                    raise
-                self._drop_idle()
-                return self._ask_on(self._connect(), ask)
+            while True:
+                try:
+                    return self._ask_on(self._idle.pop() if self._idle else self._connect(), ask)
+                except ServerError as error:
+                    if not _is_lost(error):
+                        raise
+                    if not self._drop_idle() and time.monotonic() >= end:
+                        raise
+                    time.sleep(_NAP_S)
 
     def _ask_on(self, wire: Wire, ask: Callable[[Wire], T]) -> T:
         try:
@@ -143,9 +156,13 @@ class PostgresStore:
             else:
                 wire.close()
 
-    def _drop_idle(self) -> None:
+    def _drop_idle(self) -> bool:
+        """Close the idle connections; return whether there were any."""
+        dropped = 0
         while self._idle:
             self._idle.pop().close()
+            dropped += 1
+        return dropped > 0
 
     # who is alive
 
@@ -186,6 +203,7 @@ class PostgresStore:
         lock_ms = round(self.busy_s * 1000)
         wire.ask(f"SET search_path = {_quoted(self._schema)}")
         wire.ask(f"SET lock_timeout = {lock_ms}")
+        wire.ask(f"SET statement_timeout = {lock_ms + 30_000}")
         wire.ask("SET idle_in_transaction_session_timeout = 60000")
         wire.settle()
         return wire
@@ -252,55 +270,72 @@ class PostgresStore:
     # committing
 
     def _commit(self, batch: Batch) -> None:
-        """Run all tickets in one transaction, each behind a savepoint of its own; errors go to whose they are."""
+        """Run all tickets in as few transactions as others let us; errors go to whose they are."""
         with self._gate:
             todo: Sequence[Ticket] = batch.tickets
-            end = time.monotonic() + max(ticket.patience_s for ticket in batch.tickets)
+            patience_s = max(ticket.patience_s for ticket in batch.tickets)
+            end = time.monotonic() + patience_s
             try:
                 while todo:
-                    todo = self._try(todo, end)
+                    todo = self._try(Batch(list(todo)), patience_s, end)
             except Exception as error:  # noqa: BLE001 - whatever it is belongs to the callers that wait
-                self._roll_back()
                 explained = self._explain(error) if isinstance(error, ServerError) else error
-                for ticket in todo:
-                    if ticket.error is None:
-                        ticket.error = explained
-            except BaseException:
-                self._give_up()
-                raise
+                for ticket in batch.tickets:
+                    if not ticket.done:
+                        ticket.error = ticket.error or explained
+                        ticket.batch = batch  # which is done when this returns
 
-    def _try(self, tickets: Sequence[Ticket], end: float) -> Sequence[Ticket]:
-        """Commit what can be committed now; return what is still to be done."""
-        xid: object = None
+    def _try(self, part: Batch, patience_s: float, end: float) -> Sequence[Ticket]:
+        """Commit what can be committed together now; return what is still to be done.
+
+        An interruption (KeyboardInterrupt) leaves the part marked as done if it was committed, else nothing of it.
+        """
+        xid: str | None = None
         try:
+            for ticket in part.tickets:
+                ticket.batch = part
             wire = self._connected()
             wire.ask("BEGIN")
-            answer = wire.ask("SELECT CAST(pg_current_xact_id() AS TEXT)")
-            put_off = self._run(wire, tickets)
-            xid = answer.fetchone()
+            if patience_s != self.busy_s:
+                wire.ask(f"SET LOCAL lock_timeout = {max(1, round(patience_s * 1000))}")
+            number = wire.ask("SELECT CAST(pg_current_xact_id() AS TEXT)")
+            put_off = self._run(wire, part.tickets)
+            wire.settle()
+            xid = str((number.fetchone() or ("",))[0])
             wire.ask("COMMIT")
             wire.settle()
+            part.done = True
         except ServerError as error:
-            return self._after(error, tickets, str(xid[0]) if isinstance(xid, tuple) else None, end)
+            return self._after(error, part, xid, end)
+        except Exception:
+            self._roll_back()
+            raise
+        except BaseException:
+            self._give_up()
+            part.done = xid is not None and self._was_committed(xid, time.monotonic() + _LAST_LOOK_S)
+            raise
         return put_off
 
-    def _after(self, error: ServerError, tickets: Sequence[Ticket], xid: str | None, end: float) -> Sequence[Ticket]:
+    def _after(self, error: ServerError, part: Batch, xid: str | None, end: float) -> Sequence[Ticket]:
         """Return what is to be done after an error; it is raised again where nothing helps."""
         self._roll_back()
         if error.sqlstate in _AGAIN and time.monotonic() < end:
-            return tickets
-        if not _is_lost(error) or time.monotonic() >= end:
+            return part.tickets
+        if not _is_lost(error):
             raise error
         if xid is not None and self._was_committed(xid, end):
+            part.done = True
             return ()
-        time.sleep(0.05)
-        return tickets
+        if time.monotonic() >= end:
+            raise error
+        time.sleep(_NAP_S)
+        return part.tickets
 
     def _run(self, wire: Wire, tickets: Sequence[Ticket]) -> list[Ticket]:
         if len(tickets) == 1:
             self._run_one(wire, tickets[0])
             return []
-        put_off = []
+        put_off: list[Ticket] = []
         for number, ticket in enumerate(tickets):
             if number == 1:
                 wire.ask(f"SET LOCAL lock_timeout = {_PUT_OFF_MS}")
@@ -337,7 +372,7 @@ class PostgresStore:
                 status = None
             if status in ("committed", "aborted"):
                 return status == "committed"
-            time.sleep(0.05)
+            time.sleep(_NAP_S)
 
     def _roll_back(self) -> None:
         if self._writer is not None:
@@ -360,6 +395,9 @@ class PostgresStore:
         state = error.sqlstate
         if state == "55P03":
             return Busy(f"{self.where} was locked by others for longer than {self.busy_s:g} s", hint="tasktrail doctor")
+        if _is_lost(error):
+            hint = "check host, port, user and password, and that the server runs"
+            return Unreachable(f"{self.where} cannot be reached: {error}", hint=hint)
         for begin, words, hint in _EXPLAINED:
             if state.startswith(begin):
                 return StoreError(f"{self.where} {words}: {error}", hint=hint)
@@ -367,9 +405,8 @@ class PostgresStore:
 
 
 _EXPLAINED: Final = (
-    (("08", "57P", "25P03"), "cannot be reached", "check host, port, user and password, and that the server runs"),
-    (("42501",), "refuses", "GRANT CREATE ON DATABASE … TO …, or a schema that is yours: …?schema=NAME"),
-    (("53",), "cannot serve us now", "free disk, memory or connections of the server"),
+    ("42501", "refuses", "GRANT CREATE ON DATABASE … TO …, or a schema that is yours: …?schema=NAME"),
+    ("53", "cannot serve us now", "free disk, memory or connections of the server"),
 )
 """By how the SQLSTATE begins."""
 

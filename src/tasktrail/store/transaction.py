@@ -156,7 +156,11 @@ class Transaction:
         self._set.add(run_id)
 
     def record_run(self, run_id: int, verb: str, at: int, actor: str, **details: object) -> None:
-        """Append an event about the run itself; details are other columns of it, such as `note`."""
+        """Append an event about the run itself; details are other columns of it, such as `note`.
+
+        Whoever appends holds the run, so the events of a run are committed in the order of their numbers.
+        """
+        self._known(run_id)
         params = {"at": at, "actor": actor, "run_id": run_id, "task_id": None, "verb": verb, "from_status": None}
         params.update(to_status=None, attempt=None, changes=None, note=None)
         params.update(details)
