@@ -134,7 +134,11 @@ class Lines:
     def changed(self, event: Event, name: str) -> None:
         """Write the change."""
         if words := words_of(event):
-            self._write(f"{clock(event.at)}  {self._padded(name)}  {self._ink(_STYLES.get(event.verb), words)}")
+            self.write(event.at, name, words, _STYLES.get(event.verb))
+
+    def write(self, at: int, name: str, words: str, style: str | None = None) -> None:
+        """Write words about a step, with the time."""
+        self._write(f"{clock(at)}  {self._padded(name)}  {self._ink(style, words)}")
 
     def say(self, name: str, line: str) -> None:
         """Write what a step printed, behind its name."""

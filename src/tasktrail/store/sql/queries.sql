@@ -178,6 +178,14 @@ SELECT count(*)
 FROM slot
 WHERE name = :name
 
+-- name: holders_of_limit
+-- Who has a place of a limit, in all runs.
+SELECT {task_columns}
+FROM task
+WHERE id IN (SELECT task_id FROM slot WHERE name = :name)
+  AND status = 'in_progress'
+ORDER BY run_id, position, map_index
+
 -- name: take_slot
 INSERT INTO slot (name, task_id)
 VALUES (:name, :task_id)
