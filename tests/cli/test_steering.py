@@ -243,7 +243,7 @@ def test_a_retry_from_a_step_does_all_that_comes_after_it_again(failed: str, cal
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["my-dag-123:save"], 4, "task save is pending; retry needs failed"),
+        (["my-dag-123:save"], 4, "task save is pending; retry needs a step that is over"),
         (["my-dag-123:proces"], 3, "did you mean process?"),
         (["my-dag-132"], 3, "did you mean my-dag-123?"),
         ([], 2, "give one of RUN and --all-failed"),

@@ -62,11 +62,20 @@ def overview_record(overview: Overview) -> dict[str, Any]:
     """Return a run with its tasks."""
     run = overview.run
     record = run_record(run, [run.name] if overview.shared else (), overview.owner)
-    tasks = [_task_record(task, run, record["run"], overview.worked_us.get(task.id)) for task in overview.tasks]
+    tasks = [_overview_task(task, overview, record["run"]) for task in overview.tasks]
     return {**record, "tasks": tasks}
 
 
-def _task_record(task: Task, run: Run, reference: str, worked_us: int | None) -> dict[str, Any]:
+def _overview_task(task: Task, overview: Overview, reference: str) -> dict[str, Any]:
+    worked_us = overview.worked_us.get(task.id)
+    return {
+        **_task_record(task, overview.run, reference),
+        "stale": task.id in overview.stale,
+        "duration_ms": worked_us // 1000 if worked_us is not None else None,
+    }
+
+
+def _task_record(task: Task, run: Run, reference: str) -> dict[str, Any]:
     return {
         "id": task_reference(reference, task),
         "run": reference,
@@ -86,7 +95,6 @@ def _task_record(task: Task, run: Run, reference: str, worked_us: int | None) ->
         "not_before": utc(task.not_before),
         "started_at": utc(task.started_at),
         "completed_at": utc(task.completed_at),
-        "duration_ms": worked_us // 1000 if worked_us is not None else None,
         "error_type": task.error_type,
         "error": task.error,
         "reason": task.reason,
@@ -96,8 +104,7 @@ def _task_record(task: Task, run: Run, reference: str, worked_us: int | None) ->
 def moved_record(moved: Moved, reference: str) -> dict[str, Any]:
     """Return a task that was moved by hand, where that leaves its run, and what may be asked of it next."""
     run, task = moved.run, moved.task
-    record = _task_record(task, run, reference, None)
-    del record["duration_ms"]  # nobody asked for its attempts
+    record = _task_record(task, run, reference)
     return {**record, "allowed": list(allowed(task.status)), "run_status": run.status, "owner": moved.owner}
 
 

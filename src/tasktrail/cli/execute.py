@@ -48,7 +48,7 @@ class Order:
         run_id: Public id of the run that is created or gone on with; None lets the code name it, or draws one.
         output_dir: Where each step's result and output go; None keeps no files.
         from_step: The step that is done again with all that follow; None goes on with what is not finished.
-        only: Of the failed steps those that are tried again; empty means all.
+        only: The steps that are done again, alone; empty means all that failed.
         params: Of a workflow, as texts by name.
         waits: Whether to wait for steps that a person must complete.
         accepts: Whether a run goes on by the workflow as it is now where that differs from what it began with.

@@ -176,6 +176,11 @@ def _notes(seen: Overview, ink: Ink) -> Iterator[str]:
         yield ink("red", f"{_name(task)} failed: {error_words(task.error_type, task.error)}")
     if len(failed) > _FAILURES_NAMED:
         yield f"… and {len(failed) - _FAILURES_NAMED} more failed"
+    stale = [_name(task) for task in seen.tasks if task.id in seen.stale]
+    if stale:
+        more = f" and {len(stale) - 1:,} more" if len(stale) > 1 else ""
+        yield ink("yellow", f"{stale[0]}{more} is stale: what it needs was done after it, or is not done")
+        yield f"to do it again: tasktrail retry {run.name} --from {stale[0]}"
     if failed and run.status in OVER:
         yield f"to try them again: {retry_words(run)}"
     elif run.status == "cancelled":

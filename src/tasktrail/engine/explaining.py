@@ -15,8 +15,8 @@ from tasktrail.model.run import OVER
 from tasktrail.model.task import Task
 
 Cause = Literal[
-    "completed", "cancelled", "stopped", "declared", "failed", "skipped", "paused", "not_begun", "unowned", "blocked",
-    "in_progress", "retrying", "limited", "ready", "waiting", "missing", "unreachable",
+    "completed", "stale", "cancelled", "stopped", "declared", "failed", "skipped", "paused", "not_begun", "unowned",
+    "blocked", "in_progress", "retrying", "limited", "ready", "waiting", "missing", "unreachable",
 ]  # fmt: skip
 _NAMED: Final = 5
 """More tasks that stand alike are counted, not spelt out."""
@@ -49,6 +49,7 @@ def explain_run(seen: Situation) -> list[Reason]:
     """Return why a run stands where it stands."""
     rules = (
         _of_the_end, _of_the_run, _of_owner, _of_blocked, _of_running, _of_retries, _of_limits, _of_ready, _of_waiting,
+        _of_stale,
     )  # fmt: skip
     return list(chain.from_iterable(rule(seen) for rule in rules))
 
@@ -80,6 +81,10 @@ def _of_the_end(seen: Situation) -> Iterator[Reason]:
         words = f": {_line(run.declared_error)}" if run.declared_error else ""
         yield Reason("declared", f"run {seen.reference} as a whole is {run.status}{words}", _resume(seen))
     yield from _some(seen, _with_status(seen, "failed"), _standing)
+
+
+def _of_stale(seen: Situation) -> Iterator[Reason]:
+    yield from _some(seen, [task for task in seen.tasks if task.id in seen.stale], _standing)
 
 
 def _of_the_run(seen: Situation) -> Iterator[Reason]:
@@ -166,11 +171,24 @@ def _standing(seen: Situation, task: Task) -> Reason:
         return Reason("blocked", f"{name} waits for a person{words}", complete, about)
     if task.status == "in_progress":
         return _running(seen, task)
+    if task.id in seen.stale:
+        again = f"tasktrail retry {seen.reference} --from {shlex.quote(task.key)}"
+        return Reason(
+            "stale", f"{name} is completed, but stale: {_why_stale(seen, task)}", again, about, task.completed_at
+        )
     if task.status == "completed":
         return Reason("completed", f"{name} is completed", None, about, task.completed_at)
     again = _command("reopen", seen, task) if seen.run.cancelled_at is None else _resume(seen)
     cause: Cause = "skipped" if task.status == "skipped" else "cancelled"
     return Reason(cause, f"{name} is {cause}{words}", again, about, task.completed_at)
+
+
+def _why_stale(seen: Situation, task: Task) -> str:
+    edges = seen.needs.get(task.id, ())
+    undone = [edge.key for edge in edges if seen.is_unmet(edge)]
+    needed = (seen.by_id[edge.needed_id] for edge in edges if edge.needed_id is not None)
+    later = [seen.name(one) for one in needed if (one.completed_at or 0) > (task.completed_at or 0)]
+    return f"{undone[0]} is not done" if undone else f"{later[0]} was done after it"
 
 
 def _running(seen: Situation, task: Task) -> Reason:

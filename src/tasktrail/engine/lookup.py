@@ -78,6 +78,7 @@ class Overview:
             unless nobody executes it any more.
         shared: Whether runs of several kinds have its name.
         owner: Who executes it now, in words.
+        stale: Row ids of completed tasks that need what is not done, or was done after them.
     """
 
     run: Run
@@ -85,6 +86,7 @@ class Overview:
     worked_us: Mapping[int, int]
     shared: bool
     owner: str | None
+    stale: Collection[int]
 
     @property
     def retrying(self) -> bool:
@@ -353,9 +355,14 @@ def overview(ledger: Ledger, run: Run) -> Overview:
             began = tx.attempts("attempts_of_task", task_id=task.id)[-1].started_at
             worked_us[task.id] = worked_us.get(task.id, 0) + max(0, now - began)
         tasks = tx.tasks("tasks_of_run", run_id=run.id)
-        return Overview(current, tasks, worked_us, bool(shared_names(tx, [current])), owner)
+        return Overview(current, tasks, worked_us, bool(shared_names(tx, [current])), owner, stale_of(tx, run))
 
     return ledger.store.read(work)
+
+
+def stale_of(tx: Transaction, run: Run) -> frozenset[int]:
+    """Return the row ids of a run's completed tasks that need what is not done, or was done after them."""
+    return frozenset(int(str(row[0])) for row in tx.rows("stale_of_run", run_id=run.id)) if run.n_needs else frozenset()
 
 
 # history

@@ -123,16 +123,16 @@ class WorkflowRun:
         Raises:
             Held: Somebody executes the run.
         """
-        check_free(self.ledger.store, self.run)
         number = len(retrying.keys_from(self.ledger, self.run.id, step_id, in_order=False))
-        self.run = retrying.take_back(self.ledger, self.run.id, step_id, in_order=False)
+        asked = [spec.id for spec in self.workflow.steps if spec.manual is not None]
+        self.run = retrying.take_back(self.ledger, self.run.id, step_id, in_order=False, asked=asked)
         return number
 
     def retry_only(self, keys: Collection[str]) -> None:
-        """Let these failed steps be tried again, and leave the others failed.
+        """Let these steps alone be done again: of each what failed, else all of it; what else failed stays failed.
 
         Raises:
-            WrongState: One has not failed, or another one that failed stops the run.
+            WrongState: One is not over, or another one that failed stops the run.
             Held: Somebody executes the run.
         """
         check_free(self.ledger.store, self.run)

@@ -270,6 +270,16 @@ LEFT JOIN task ON task.id = need.needed_id
 WHERE need.task_id = :task_id
 ORDER BY need.position
 
+-- name: stale_of_run
+-- What is completed although something that it needs is not, or was completed after it.
+SELECT DISTINCT task.id
+FROM task
+JOIN need ON need.task_id = task.id
+LEFT JOIN task AS needed ON needed.id = need.needed_id
+WHERE task.run_id = :run_id
+  AND task.status = 'completed'
+  AND (task.unmet > 0 OR (needed.status = 'completed' AND needed.completed_at > task.completed_at))
+
 -- name: outputs_of_run
 -- By step; that of a mapped one is the list of its parts'.
 SELECT key, output
@@ -461,12 +471,12 @@ WHERE task_id IN (SELECT id FROM task WHERE run_id = :run_id)
 ORDER BY task_id, n
 
 -- name: durations_of_run
--- Milliseconds that the attempts of each task took together.
+-- Milliseconds that the attempts of each task took together, of those whose duration is known.
 SELECT attempt.task_id, sum(attempt.duration_us) / 1000
 FROM attempt
 JOIN task ON task.id = attempt.task_id
 WHERE task.run_id = :run_id
-  AND attempt.ended_at IS NOT NULL
+  AND attempt.duration_us IS NOT NULL
 GROUP BY attempt.task_id
 
 -- name: details_of_run
