@@ -324,8 +324,8 @@ async def test_params_are_checked_all_at_once_and_reach_the_steps(engine: Engine
         opened(engine, asked, functions, params={"nmae": "x", "times": "many"})
     assert [error.value.message, *error.value.details] == [
         "workflow etl has no param 'nmae'; did you mean name?",
-        "param name (string) is missing",
         "expected param times to be of the type integer, got: 'many'",
+        "param name (string) is missing",
     ]
     assert engine.rows("run_ids") == []
 

@@ -172,10 +172,9 @@ def _standing(seen: Situation, task: Task) -> Reason:
     if task.status == "in_progress":
         return _running(seen, task)
     if task.id in seen.stale:
-        again = f"tasktrail retry {seen.reference} --from {shlex.quote(task.key)}"
-        return Reason(
-            "stale", f"{name} is completed, but stale: {_why_stale(seen, task)}", again, about, task.completed_at
-        )
+        command = f"tasktrail retry {seen.reference} --from {shlex.quote(task.key)}"
+        stale = f"{name} is completed, but stale: {_why_stale(seen, task)}"
+        return Reason("stale", stale, command, about, task.completed_at)
     if task.status == "completed":
         return Reason("completed", f"{name} is completed", None, about, task.completed_at)
     again = _command("reopen", seen, task) if seen.run.cancelled_at is None else _resume(seen)

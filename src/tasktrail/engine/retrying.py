@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tasktrail.engine.execution import check_free
+from tasktrail.engine.execution import check_free, still_free
 from tasktrail.engine.expansion import SURPLUS
 from tasktrail.engine.ledger import Ledger, check_lease
 from tasktrail.engine.lookup import check_step, task_reference
-from tasktrail.model.errors import Held, NotFound, WrongState
+from tasktrail.model.errors import NotFound, WrongState
 from tasktrail.model.graph import Need, downstream
 from tasktrail.model.lifecycle import Ask, Verb, decide
 from tasktrail.model.run import STOPPING_KINDS, Run
@@ -47,10 +47,8 @@ def take_back(ledger: Ledger, run_id: int, key: str, *, in_order: bool, asked: C
     check_free(ledger.store, seen)
 
     def work(tx: Transaction) -> Run:
-        now, mark, run = ledger.clock.now(), Mark(ledger.actor, note=f"from {key}"), tx.run(run_id)
-        if run.owner_token != seen.owner_token:
-            raise Held(f"run {run.name} was taken up by somebody else just now", hint="run it again")
-        tasks = _from_step(tx, run, key, in_order)
+        now, mark = ledger.clock.now(), Mark(ledger.actor, note=f"from {key}")
+        tasks = _from_step(tx, still_free(tx, seen), key, in_order)
         for task in tasks:
             if task.lease_token is not None:
                 check_lease(task, Ask("release"), None)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasktrail.engine import retrying, workflows
+from tasktrail.engine.accepting import accept
 from tasktrail.engine.execution import check_free
 from tasktrail.engine.gates import Gates, Values, filled
 from tasktrail.engine.ledger import Ledger
@@ -76,16 +77,19 @@ class WorkflowRun:
             BadInput: The code of a step or a param cannot be; nothing is stored then.
             Conflict: The run exists and goes by another state of the workflow, or was begun with other params.
         """
-        steps = code_of(workflow, folder or Path.cwd(), functions)
         known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
+        (workflows.check_given if known else workflows.given)(workflow, params)
+        steps = code_of(workflow, folder or Path.cwd(), functions)
         if not known:
             run = workflows.begin(ledger, workflow, name, params, target=target)
             return cls(ledger, run, workflow, workflows.given(workflow, params), steps)
         stored, said = workflows.stored(ledger, known[0])
         changes = workflows.differences(stored, workflow, said, params)
         if changes and accepts:
-            run = workflows.accept(ledger, known[0], stored, workflow)
-            return cls(ledger, run, workflow, said, steps)
+            kept = {name: value for name, value in said.items() if name in workflow.params}
+            values = workflows.given(workflow, {**kept, **params})
+            run = accept(ledger, known[0], stored, workflow, values, target)
+            return cls(ledger, run, workflow, values, steps)
         if changes:
             raise Conflict(
                 f"run {name} goes by another state of workflow {workflow.name}",

@@ -108,6 +108,10 @@ VALUES (
 INSERT INTO need (task_id, position, needed_key, needed_id, optional)
 VALUES (:task_id, :position, :needed_key, :needed_id, :optional)
 
+-- name: drop_needs
+DELETE FROM need
+WHERE task_id = :task_id
+
 -- name: add_definition
 -- Once per content: the version is the hash of the specification.
 INSERT INTO definition (kind, name, version, spec, spec_hash, created_at)
