@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tasktrail.cli.text import utc
-from tasktrail.engine.lookup import Event, Found, Overview, run_reference, task_reference
+from tasktrail.engine.lookup import Event, Found, Outcomes, Overview, run_reference, task_reference
 from tasktrail.model.lifecycle import allowed
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tasktrail.engine.moving import Moved
     from tasktrail.engine.reading import Line
+    from tasktrail.model.attempt import Attempt
 
 _TIMES: Final = frozenset({"not_before", "started_at", "completed_at"})
 
@@ -58,21 +59,41 @@ def run_record(run: Run, shared: Collection[str] = (), owner: str | None = None)
     }
 
 
-def overview_record(overview: Overview) -> dict[str, Any]:
-    """Return a run with its tasks."""
+def overview_record(overview: Overview, given: Outcomes) -> dict[str, Any]:
+    """Return a run with its tasks, their results and attempts."""
     run = overview.run
     record = run_record(run, [run.name] if overview.shared else (), overview.owner)
-    tasks = [_overview_task(task, overview, record["run"]) for task in overview.tasks]
+    tasks = [_overview_task(task, overview, given, record["run"]) for task in overview.tasks]
     return {**record, "tasks": tasks}
 
 
-def _overview_task(task: Task, overview: Overview, reference: str) -> dict[str, Any]:
-    worked_us = overview.worked_us.get(task.id)
+def _overview_task(task: Task, overview: Overview, given: Outcomes, reference: str) -> dict[str, Any]:
     return {
         **_task_record(task, overview.run, reference),
         "stale": task.id in overview.stale,
-        "duration_ms": worked_us // 1000 if worked_us is not None else None,
+        "duration_ms": _ms(overview.worked_us.get(task.id)),
+        "result": given.results[task.id],
+        "attempt_list": [_attempt(attempt) for attempt in given.attempts.get(task.id, ())],
     }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "n": attempt.n,
+        "outcome": attempt.outcome,
+        "actor": attempt.actor,
+        "started_at": utc(attempt.started_at),
+        "ended_at": utc(attempt.ended_at),
+        "duration_ms": _ms(attempt.duration_us),
+        "error_type": attempt.error_type,
+        "error": attempt.error,
+        "stack": attempt.stack,
+        "code_version": attempt.code_version,
+    }
+
+
+def _ms(us: int | None) -> int | None:
+    return us // 1000 if us is not None else None
 
 
 def _task_record(task: Task, run: Run, reference: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -49,7 +49,7 @@ class Order:
         output_dir: Where each step's result and output go; None keeps no files.
         from_step: The step that is done again with all that follow; None goes on with what is not finished.
         only: The steps that are done again, alone; empty means all that failed.
-        params: Of a workflow, as texts by name.
+        params: Of a workflow file, as they were typed: NAME=VALUE.
         waits: Whether to wait for steps that a person must complete.
         accepts: Whether a run goes on by the workflow as it is now where that differs from what it began with.
     """
@@ -59,7 +59,7 @@ class Order:
     output_dir: Path | None = None
     from_step: str | None = None
     only: Sequence[str] = ()
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Sequence[str] = ()
     waits: bool = True
     accepts: bool = False
 
@@ -86,6 +86,10 @@ def execute(session: Session, order: Order) -> int:
     if order.run_id is not None:
         check_run_id(order.run_id)
     order.target.locate()  # before a store is made for what is not there
+    if isinstance(order.target, WorkflowFile):
+        order.target.check(session.ledger(), order.run_id, order.params)
+    elif order.params:
+        raise BadInput("--param goes with a workflow file; a runner in Python gets its values from its own code")
     ledger = session.ledger(create=True)
     session.log()
     stage = _Stage(session, ledger, order, sys.stderr)

@@ -12,7 +12,7 @@ from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import Ink, box, counted, first_line, local, plain, span
 from tasktrail.dag.words import run_word, step_word
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import Overview, is_abandoned, lasted_us, overview, run_reference
+from tasktrail.engine.lookup import Overview, is_abandoned, lasted_us, outcomes, overview, run_reference
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.parts import Group, grouped
 from tasktrail.model.reference import format_task
@@ -32,7 +32,7 @@ def show(session: Session, ledger: Ledger, run: Run) -> Run:
     """Print where a run stands: the table, or with --json the record. Returns it as it was printed."""
     seen = overview(ledger, run)
     if session.json:
-        emit("run@1", overview_record(seen))
+        emit("run@1", overview_record(seen, outcomes(ledger, seen)))
     else:
         sys.stdout.write("\n".join(_lines(session, ledger, seen)) + "\n")
     sys.stdout.flush()

@@ -17,7 +17,7 @@ from tasktrail.cli.session import Session, tell
 from tasktrail.engine.explaining import explain_run
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.limits import held_back, limited_steps
-from tasktrail.engine.lookup import Event, events_after, find_run, list_runs, overview, owners, task_reference
+from tasktrail.engine.lookup import Event, events_after, find_run, list_runs, outcomes, overview, owners, task_reference
 from tasktrail.engine.situation import situation
 from tasktrail.model.errors import NotFound
 from tasktrail.model.reference import format_task
@@ -62,7 +62,8 @@ def watch_command(session: Session, reference: str | None) -> int:
     finally:
         watcher.view.close()
     if session.json:
-        emit("run@1", overview_record(overview(ledger, run)))
+        last = overview(ledger, run)
+        emit("run@1", overview_record(last, outcomes(ledger, last)))
     else:
         seen = situation(ledger, run)
         tell_reasons(explain_run(seen), seen.now)

@@ -78,7 +78,7 @@ class WorkflowRun:
             Conflict: The run exists and goes by another state of the workflow, or was begun with other params.
         """
         known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
-        (workflows.check_given if known else workflows.given)(workflow, params)
+        workflows.check_given(workflow, params, begins=not known)
         steps = code_of(workflow, folder or Path.cwd(), functions)
         if not known:
             run = workflows.begin(ledger, workflow, name, params, target=target)

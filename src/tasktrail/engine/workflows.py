@@ -69,18 +69,27 @@ def given(workflow: Workflow, params: Mapping[str, object]) -> dict[str, object]
     Raises:
         BadInput: The details name everything that is wrong.
     """
-    missing = [name for name, param in workflow.params.items() if param.required and name not in params]
-    _refuse(workflow, [*_faults(workflow, params), *(_missing(name, workflow) for name in missing)])
+    check_given(workflow, params)
     return {name: params.get(name, param.default) for name, param in workflow.params.items()}
 
 
-def check_given(workflow: Workflow, params: Mapping[str, object]) -> None:
-    """Refuse params that the workflow does not have, or of another type; others may be missing.
+def check_given(
+    workflow: Workflow, params: Mapping[str, object], *, begins: bool = True, besides: Sequence[str] = ()
+) -> None:
+    """Refuse params that the workflow does not have, that are of another type, or missing.
+
+    Args:
+        begins: Whether the run begins with them; one that goes on has its own, so that none is missing.
+        besides: What else is wrong with them.
 
     Raises:
         BadInput: The details name everything that is wrong.
     """
-    _refuse(workflow, list(_faults(workflow, params)))
+    missing = [name for name, param in workflow.params.items() if begins and param.required and name not in params]
+    faults = [*besides, *_faults(workflow, params), *(_missing(name, workflow) for name in missing)]
+    if faults:
+        hint = f"--param NAME=VALUE; {workflow.name} has {', '.join(workflow.params) or 'none'}"
+        raise BadInput(faults[0], details=faults[1:], hint=hint)
 
 
 def _faults(workflow: Workflow, params: Mapping[str, object]) -> Iterator[str]:
@@ -94,12 +103,6 @@ def _faults(workflow: Workflow, params: Mapping[str, object]) -> Iterator[str]:
 
 def _missing(name: str, workflow: Workflow) -> str:
     return f"param {name} ({workflow.params[name].type}) is missing"
-
-
-def _refuse(workflow: Workflow, faults: Sequence[str]) -> None:
-    if faults:
-        hint = f"--param NAME=VALUE; {workflow.name} has {', '.join(workflow.params) or 'none'}"
-        raise BadInput(faults[0], details=faults[1:], hint=hint)
 
 
 def draft_of(spec: StepSpec) -> TaskDraft:
