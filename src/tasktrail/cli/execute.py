@@ -23,6 +23,7 @@ from tasktrail.cli.workflow_files import WorkflowFile
 from tasktrail.dag.interface import IDAGRunner
 from tasktrail.dag.runner import Binding, ParallelStatefulDAGRunner, StatefulDAGRunner, bound
 from tasktrail.engine.capture import captured
+from tasktrail.engine.execution import MAYBE_DONE
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, find_run
 from tasktrail.engine.reading import OutputReader
@@ -323,7 +324,10 @@ def blocked_steps(ledger: Ledger, run: Run) -> list[Task]:
 def what_to_type(run: Run, task: Task) -> str:
     """Return what a step waits for, and the command that says it is done."""
     reference = format_task(run.name, task.key, task.item, task.map_index)
-    return f"{task.key} waits for a person: {task.reason or ''}\n  tasktrail complete {reference}"
+    said = f"{task.key} waits for a person: {task.reason or ''}\n  tasktrail complete {reference}"
+    if task.reason != MAYBE_DONE:
+        return said
+    return f"{said}    it was done\n  tasktrail unblock {reference}    it was not: do it\n  tasktrail skip {reference}"
 
 
 def _put_files(ledger: Ledger, run: Run, folder: OutputFolder) -> None:

@@ -25,9 +25,9 @@ from tasktrail.store.transaction import Mark, Row, Transaction
 
 LEFT_OUT: Final = "left out of step_order"
 _DIED: Final = Failure("WorkerDied", "the process that executed it ended without an answer")
-_MAYBE: Final = "its process died while it ran, and it must not run twice: was it done? complete, skip or unblock it"
+MAYBE_DONE: Final = "its process died while it ran, and it must not run twice: was it done?"
 _LOST: Final = Ask("lapse", outcome="lost", failure=_DIED)
-_ASK_FIRST: Final = Ask("block", reason=_MAYBE)
+_ASK_FIRST: Final = Ask("block", reason=MAYBE_DONE)
 
 
 @dataclass(frozen=True, slots=True)

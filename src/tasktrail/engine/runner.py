@@ -311,7 +311,8 @@ class Runner:
         elif error is None:
             self._answer(running, succeeded(running.claim, value, _duration_us(running)))
         elif not running.answered:
-            self._answer(running, failed(self._ledger, running.claim, error, _duration_us(running)))
+            once = running.step.key in self._plan.once
+            self._answer(running, failed(self._ledger, running.claim, error, _duration_us(running), once=once))
 
     def _given_back(self, running: _Running) -> None:
         """A coroutine ended because it was told to. Where its attempt was over already there is nothing to say."""
