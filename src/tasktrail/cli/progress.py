@@ -92,14 +92,12 @@ def words_of(event: Event) -> str | None:
     again = f" (attempt {event.attempt})" if event.attempt is not None and event.attempt > 1 else ""
     if event.verb == "start":
         return f"started{again}"
-    if event.verb == "complete":
-        return f"completed{again}"
     if event.verb in ("fail", "retry"):
         return _failure(event)
     said = {
-        "lapse": "its process died; it can start again", "skip": "skipped", "cancel": "cancelled", "block": "blocked",
-        "late": "answered too late; the answer is void", "release": "stopped; it can start again",
-        "reopen": "reopened",
+        "complete": f"completed{again}", "lapse": "its process died; it can start again", "skip": "skipped",
+        "cancel": "cancelled", "block": "blocked", "late": "answered too late; the answer is void",
+        "release": "stopped; it can start again", "reopen": "reopened",
     }  # fmt: skip
     words = said.get(event.verb)
     reason = _new(event, "reason")

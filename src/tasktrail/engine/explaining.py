@@ -176,7 +176,7 @@ def _standing(seen: Situation, task: Task) -> Reason:
         stale = f"{name} is completed, but stale: {_why_stale(seen, task)}"
         return Reason("stale", stale, command, about, task.completed_at)
     if task.status == "completed":
-        return Reason("completed", f"{name} is completed", None, about, task.completed_at)
+        return Reason("completed", f"{name} is completed{words}", None, about, task.completed_at)
     again = _command("reopen", seen, task) if seen.run.cancelled_at is None else _resume(seen)
     cause: Cause = "skipped" if task.status == "skipped" else "cancelled"
     return Reason(cause, f"{name} is {cause}{words}", again, about, task.completed_at)
