@@ -26,7 +26,6 @@ class Reading:
         settings: The durability the subject had: as its database says afterwards, or what it was told.
     """
 
-    name: str
     n: int
     seconds: float
     peak_rss_mb: float
@@ -36,13 +35,13 @@ class Reading:
     def per_second(self) -> float:
         return self.n / self.seconds
 
-    def to_json(self) -> str:
-        """Return the one line a subject prints."""
-        return json.dumps({**asdict(self), "per_second": self.per_second})
+    def to_dict(self) -> dict[str, object]:
+        """Return the reading as a record, its rate in it."""
+        return {**asdict(self), "per_second": self.per_second}
 
     @classmethod
     def from_json(cls, line: str) -> Reading:
-        """Read the line a subject printed; the rate is worked out anew."""
+        """Read the record that a subject printed in one line; the rate is worked out anew."""
         record = json.loads(line)
         del record["per_second"]
         return cls(**record)
