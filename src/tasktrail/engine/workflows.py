@@ -157,8 +157,9 @@ def _redefine(tx: Transaction, ledger: Ledger, task: Task, spec: StepSpec, at: i
 
 
 def _keep(tx: Transaction, workflow: Workflow, now: int) -> int:
-    named = {"kind": _KIND, "name": workflow.name, "hash": workflow_hash(workflow)}
-    spec = json.dumps(workflow_to_dict(workflow), ensure_ascii=False, separators=(",", ":"))
+    record = workflow_to_dict(workflow)
+    named = {"kind": _KIND, "name": workflow.name, "hash": workflow_hash(record)}
+    spec = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     tx.execute("add_definition", {**named, "spec": spec, "at": now})
     row = tx.row("definition_by_hash", **named)
     assert row is not None
