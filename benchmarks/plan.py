@@ -65,6 +65,9 @@ FAMILIES: Final[Mapping[str, Family]] = {
     for family in (
         Family("raw", "apsw", ("apsw",)),
         Family("tasktrail", "tasktrail", ()),
+        Family("yaml", "tasktrail", ()),
+        Family("decorators", "tasktrail", ()),
+        Family("workflow", "tasktrail", ()),
         Family("dbos", "dbos", ("dbos",)),
         Family("langgraph", "langgraph", ("langgraph", "langgraph-checkpoint-sqlite")),
         Family("burr", "burr", ("burr",)),
@@ -79,6 +82,7 @@ def _each(n: int, quick_n: int, *names: str) -> tuple[Subject, ...]:
 
 _CHAIN: Final = Subject("tasktrail-chain-inline", 1_000, 50)
 _LONG: Final = Subject("tasktrail-long", 100_000, 500, once=True)
+_LOAD: Final = Subject("yaml-load", 10_000, 50)
 _MANY_RUNS: Final = Subject("tasktrail-many-runs", 10_000, 50, once=True)
 
 SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
@@ -88,6 +92,8 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
             _CHAIN.n,
             _CHAIN.quick_n,
             "tasktrail-chain-threads",
+            "yaml-chain",
+            "decorators-chain",
             "raw-chain",
             "dbos-chain",
             "langgraph-chain",
@@ -96,22 +102,36 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
             "luigi-chain",
         ),
     ),
-    "fan": (
-        *_each(
-            _CHAIN.n,
-            _CHAIN.quick_n,
-            "tasktrail-fan-inline",
-            "tasktrail-fan-threads",
-            "dbos-fan",
-            "langgraph-fan",
-            "langgraph-fan-async",
-            "burr-fan",
-            "luigi-fan",
-        ),
+    "fan": _each(
+        1_000,
+        50,
+        "tasktrail-fan-inline",
+        "tasktrail-fan-threads",
+        "yaml-fan",
+        "decorators-fan",
+        "dbos-fan",
+        "langgraph-fan",
+        "langgraph-fan-async",
+        "burr-fan",
+        "luigi-fan",
     ),
-    "runs": _each(500, 10, "tasktrail-runs", "dbos-runs", "langgraph-runs", "burr-runs", "luigi-runs"),
+    "runs": _each(
+        500,
+        10,
+        "tasktrail-runs",
+        "yaml-runs",
+        "decorators-runs",
+        "dbos-runs",
+        "langgraph-runs",
+        "burr-runs",
+        "luigi-runs",
+    ),
     "long": (_CHAIN, _LONG),
     "resume": (_CHAIN.before("tasktrail-resume"), _LONG.before("tasktrail-resume-long")),
+    "load": (_LOAD, _LOAD.before("yaml-parse")),
+    "command": (Subject("workflow-command", 500, 20),),
+    "for-each": (Subject("workflow-expansion", 10_000, 50),),
+    "watch": (Subject("workflow-watch", 5_000, 50),),
     "run-files": (Subject("tasktrail-run-file", 20, 20), Subject("tasktrail-run-file-large", 1_000, 50)),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }

@@ -83,7 +83,9 @@ def _in_units(figure: Figure, value: float) -> str:
         case "rate" | "step time":
             return f"{value:.2f} ×"
         case "seconds":
-            return f"{value * 1000:,.0f} ms"
+            return f"{value * 1000:,.{0 if value >= 0.01 else 1}f} ms"
+        case "share":
+            return f"{value:.1%}"
         case "peak MB":
             return f"{value:.0f} MB"
 

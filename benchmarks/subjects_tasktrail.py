@@ -27,6 +27,7 @@ COLD_STARTS = 10
 WRITES = 20
 RUN_ID = "chain-1"
 
+MAX_RETRIES = 3
 SETTINGS = "wal, synchronous=full"
 _calls = itertools.count()
 
@@ -149,7 +150,7 @@ def resume(n: int, folder: Path) -> Reading:
 
 def _register_chain(runner: Any, n: int, step: Callable[[], Any]) -> None:
     for index in range(n):
-        runner.register_step(f"s{index}", step, max_retries=3)
+        runner.register_step(f"s{index}", step, max_retries=MAX_RETRIES)
 
 
 def must_have_run(n: int) -> None:
