@@ -74,8 +74,17 @@ def peak_rss_mb() -> float:
     """
     if _STATUS.exists():
         return _of_status_mb("VmHWM")
+    return _max_rss_mb(resource.RUSAGE_SELF)
+
+
+def peak_of_children_mb() -> float:
+    """Return the largest resident memory of any process that this one started and waited for."""
+    return _max_rss_mb(resource.RUSAGE_CHILDREN)
+
+
+def _max_rss_mb(who: int) -> float:
     unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return resource.getrusage(who).ru_maxrss / unit
 
 
 def resident_mb() -> float:

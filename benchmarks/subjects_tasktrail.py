@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measuring import Reading, peak_rss_mb, timed
+from measuring import Reading, peak_of_children_mb, peak_rss_mb, timed
 from shapes import AT_ONCE, STEPS_PER_RUN
 
 COLD_STARTS = 10
@@ -45,14 +44,14 @@ def import_time(n: int, folder: Path) -> Reading:
     code = "import tasktrail, sys; assert 'asyncio' not in sys.modules, 'import tasktrail loads asyncio'"
     pairs = [(_seconds_of("-c", code), _seconds_of("-c", "pass")) for _ in range(COLD_STARTS)]
     seconds = min(with_it for with_it, _ in pairs) - min(bare for _, bare in pairs)
-    return Reading(n, max(seconds, 1e-6), _peak_of_children_mb(), "")
+    return Reading(n, max(seconds, 1e-6), peak_of_children_mb(), "")
 
 
 def list_runs(n: int, folder: Path) -> Reading:
     """The whole command in a new process, on a store of n runs."""
     use_store(folder)
     seconds = _seconds_of("-m", "tasktrail", "list-runs")
-    return Reading(n, seconds, _peak_of_children_mb(), f"{n} runs in the store")
+    return Reading(n, seconds, peak_of_children_mb(), f"{n} runs in the store")
 
 
 def first_new_step(n: int, folder: Path) -> None:
@@ -179,11 +178,6 @@ def _python(*arguments: str) -> str:
         last_words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise RuntimeError(last_words[-1])
     return done.stdout
-
-
-def _peak_of_children_mb() -> float:
-    unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
 
 
 SUBJECTS = {
