@@ -192,15 +192,19 @@ class Runner:
         judge = self._plan.gate(tx) if self._plan.gate else _start
         starts: dict[int, Task] = {}
         while len(starts) < free:
-            ready = [task for task in self._ready(tx, free + len(starts)) if task.id not in starts]
-            if not ready:
-                break
-            for task in ready[: free - len(starts)]:
+            found = self._ready(tx, limit := free + len(starts))
+            moved = False
+            for task in found:
+                if task.id in starts or len(starts) == free:
+                    continue
                 verdict = judge(task) if task.key in self._plan.steps and task.key not in self._held else "hold"
+                moved |= verdict == "moved"
                 if verdict == "start":
                     starts[task.id] = task
                 elif verdict == "hold":
                     self._held.add(task.key)
+            if len(found) < limit and not moved:
+                break  # all that are ready were asked, and none of them made others so
         return list(starts.values())
 
     def _ready(self, tx: Transaction, limit: int) -> list[Task]:

@@ -135,8 +135,9 @@ def differences(
 
 def keep(tx: Transaction, workflow: Workflow, now: int) -> int:
     """Store a workflow, once for equal ones, and return its row id."""
-    named = {"kind": _KIND, "name": workflow.name, "hash": workflow_hash(workflow)}
-    spec = json.dumps(workflow_to_dict(workflow), ensure_ascii=False, separators=(",", ":"))
+    record = workflow_to_dict(workflow)
+    named = {"kind": _KIND, "name": workflow.name, "hash": workflow_hash(record)}
+    spec = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     tx.execute("add_definition", {**named, "spec": spec, "at": now})
     row = tx.row("definition_by_hash", **named)
     assert row is not None
