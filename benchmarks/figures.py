@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from measuring import Reading
 
-Measure = Literal["rate", "step time", "seconds", "peak MB"]
+Measure = Literal["rate", "step time", "seconds", "share", "peak MB"]
 LANGGRAPH_CHAIN: Final = ("langgraph-chain", "langgraph-chain-async")
 LANGGRAPH_FAN: Final = ("langgraph-fan", "langgraph-fan-async")
 
@@ -18,7 +18,8 @@ class Figure:
     """One asked figure.
 
     Args:
-        measure: `rate` is per second, `step time` its inverse, both as a ratio to `against`; the others are absolute.
+        measure: `rate` is per second, `step time` its inverse, both as a ratio to `against`; the others are absolute,
+            `share` is of a core.
         asked: At least this for a rate, at most this for everything else; None is shown but not asked.
         against: What it is compared with; of several the fastest.
     """
@@ -56,6 +57,18 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure("runs of 5 ÷ DBOS", "tasktrail-runs", "rate", None, ("dbos-runs",)),
     Figure("runs of 5 ÷ Burr", "tasktrail-runs", "rate", None, ("burr-runs",)),
     Figure("runs of 5 ÷ Luigi", "tasktrail-runs", "rate", None, ("luigi-runs",)),
+    Figure("chain: file ÷ runner", "yaml-chain", "rate", 0.9, ("tasktrail-chain-inline",)),
+    Figure("chain: decorators ÷ runner", "decorators-chain", "rate", 0.9, ("tasktrail-chain-inline",)),
+    Figure("fan-out: file ÷ runner", "yaml-fan", "rate", 0.9, ("tasktrail-fan-inline",)),
+    Figure("fan-out: decorators ÷ runner", "decorators-fan", "rate", 0.9, ("tasktrail-fan-inline",)),
+    Figure("runs of 5: file ÷ runner", "yaml-runs", "rate", 0.9, ("tasktrail-runs",)),
+    Figure("runs of 5: decorators ÷ runner", "decorators-runs", "rate", 0.9, ("tasktrail-runs",)),
+    Figure("file of 10,000 steps: to load", "yaml-load", "seconds", None),
+    Figure("file of 10,000 steps: time ÷ PyYAML", "yaml-load", "step time", None, ("yaml-parse",)),
+    Figure("command step, above a bare start", "workflow-command", "seconds", 0.003),
+    Figure("for_each of 10,000: to expand", "workflow-expansion", "seconds", 0.5),
+    Figure("for_each of 10,000: memory", "workflow-expansion", "peak MB", 20),
+    Figure("watch of 5,000 steps: share of a core", "workflow-watch", "share", 0.05),
     Figure("100,000 steps: step time ÷ of 1,000", "tasktrail-long", "step time", 1.5, ("tasktrail-chain-inline",)),
     Figure("100,000 steps: peak memory", "tasktrail-long", "peak MB", 400),
     Figure("resume with 100,000 finished", "tasktrail-resume-long", "seconds", 1.0),
@@ -99,7 +112,7 @@ def _value(figure: Figure, reading: Reading, rivals: list[Reading]) -> float:
             return reading.per_second / max(rival.per_second for rival in rivals)
         case "step time":
             return max(rival.per_second for rival in rivals) / reading.per_second
-        case "seconds":
+        case "seconds" | "share":
             return reading.seconds
         case "peak MB":
             return reading.peak_rss_mb

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import resource
 import sys
 import time
@@ -21,12 +22,12 @@ class Reading:
 
     Args:
         n: Units of work done: steps, runs, or 1 for a latency.
-        seconds: Wall time of the work alone; for a cold start, of the whole process.
-        peak_rss_mb: Largest resident memory of the process, in 1024 × 1024 bytes.
-        settings: The durability the subject had: as its database says afterwards, or what it was told.
+        seconds: Wall time of the work alone; for a cold start, of the whole process; for a share, CPU time per second.
+        peak_rss_mb: Largest resident memory of the process, in 1024 × 1024 bytes, or what the work added to it.
+        settings: The durability the subject had: as its database says afterwards, or what it was told,
+            and what else is worth knowing.
     """
 
-    name: str
     n: int
     seconds: float
     peak_rss_mb: float
@@ -36,13 +37,13 @@ class Reading:
     def per_second(self) -> float:
         return self.n / self.seconds
 
-    def to_json(self) -> str:
-        """Return the one line a subject prints."""
-        return json.dumps({**asdict(self), "per_second": self.per_second})
+    def to_dict(self) -> dict[str, object]:
+        """Return the reading as a record, its rate in it."""
+        return {**asdict(self), "per_second": self.per_second}
 
     @classmethod
     def from_json(cls, line: str) -> Reading:
-        """Read the line a subject printed; the rate is worked out anew."""
+        """Read the record that a subject printed in one line; the rate is worked out anew."""
         record = json.loads(line)
         del record["per_second"]
         return cls(**record)
@@ -72,14 +73,34 @@ def peak_rss_mb() -> float:
     with its parent; `VmHWM` starts anew with each program.
     """
     if _STATUS.exists():
-        return _high_water_kb(_STATUS.read_text()) / 1024
+        return _of_status_mb("VmHWM")
+    return _max_rss_mb(resource.RUSAGE_SELF)
+
+
+def peak_of_children_mb() -> float:
+    """Return the largest resident memory of any process that this one started and waited for."""
+    return _max_rss_mb(resource.RUSAGE_CHILDREN)
+
+
+def _max_rss_mb(who: int) -> float:
     unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return resource.getrusage(who).ru_maxrss / unit
 
 
-def _high_water_kb(status: str) -> int:
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1])
+def resident_mb() -> float:
+    """Return the resident memory of this process now; where nobody says, the largest that it had."""
+    return _of_status_mb("VmRSS") if _STATUS.exists() else peak_rss_mb()
+
+
+def _of_status_mb(key: str) -> float:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
+    return int(line.split()[1]) / 1024
+
+
+def cpu_s(pid: int) -> float:
+    """Return how long the processors worked for a process so far, one that has ended but is not waited for included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def sqlite_settings(file: Path) -> str:

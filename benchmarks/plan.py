@@ -55,12 +55,19 @@ class Subject:
     def family(self) -> str:
         return self.name.partition("-")[0]
 
+    def before(self, name: str) -> Subject:
+        """Return the subject that goes on from this one."""
+        return Subject(name, self.n, self.quick_n, goes_on_from=self.name)
+
 
 FAMILIES: Final[Mapping[str, Family]] = {
     family.name: family
     for family in (
         Family("raw", "apsw", ("apsw",)),
         Family("tasktrail", "tasktrail", ()),
+        Family("yaml", "tasktrail", ()),
+        Family("decorators", "tasktrail", ()),
+        Family("workflow", "tasktrail", ()),
         Family("dbos", "dbos", ("dbos",)),
         Family("langgraph", "langgraph", ("langgraph", "langgraph-checkpoint-sqlite")),
         Family("burr", "burr", ("burr",)),
@@ -68,52 +75,65 @@ FAMILIES: Final[Mapping[str, Family]] = {
     )
 }
 
+
+def _each(n: int, quick_n: int, *names: str) -> tuple[Subject, ...]:
+    return tuple(Subject(name, n, quick_n) for name in names)
+
+
+_CHAIN: Final = Subject("tasktrail-chain-inline", 1_000, 50)
+_LONG: Final = Subject("tasktrail-long", 100_000, 500, once=True)
+_LOAD: Final = Subject("yaml-load", 10_000, 50)
+_MANY_RUNS: Final = Subject("tasktrail-many-runs", 10_000, 50, once=True)
+
 SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
     "chain": (
-        Subject("raw-chain", 1_000, 50),
-        Subject("tasktrail-chain-inline", 1_000, 50),
-        Subject("tasktrail-chain-threads", 1_000, 50),
-        Subject("dbos-chain", 1_000, 50),
-        Subject("langgraph-chain", 1_000, 50),
-        Subject("langgraph-chain-async", 1_000, 50),
-        Subject("burr-chain", 1_000, 50),
-        Subject("luigi-chain", 1_000, 50),
+        _CHAIN,
+        *_each(
+            _CHAIN.n,
+            _CHAIN.quick_n,
+            "tasktrail-chain-threads",
+            "yaml-chain",
+            "decorators-chain",
+            "raw-chain",
+            "dbos-chain",
+            "langgraph-chain",
+            "langgraph-chain-async",
+            "burr-chain",
+            "luigi-chain",
+        ),
     ),
-    "fan": (
-        Subject("tasktrail-fan-inline", 1_000, 50),
-        Subject("tasktrail-fan-threads", 1_000, 50),
-        Subject("dbos-fan", 1_000, 50),
-        Subject("langgraph-fan", 1_000, 50),
-        Subject("langgraph-fan-async", 1_000, 50),
-        Subject("burr-fan", 1_000, 50),
-        Subject("luigi-fan", 1_000, 50),
+    "fan": _each(
+        1_000,
+        50,
+        "tasktrail-fan-inline",
+        "tasktrail-fan-threads",
+        "yaml-fan",
+        "decorators-fan",
+        "dbos-fan",
+        "langgraph-fan",
+        "langgraph-fan-async",
+        "burr-fan",
+        "luigi-fan",
     ),
-    "runs": (
-        Subject("tasktrail-runs", 500, 10),
-        Subject("dbos-runs", 500, 10),
-        Subject("langgraph-runs", 500, 10),
-        Subject("burr-runs", 500, 10),
-        Subject("luigi-runs", 500, 10),
+    "runs": _each(
+        500,
+        10,
+        "tasktrail-runs",
+        "yaml-runs",
+        "decorators-runs",
+        "dbos-runs",
+        "langgraph-runs",
+        "burr-runs",
+        "luigi-runs",
     ),
-    "long": (
-        Subject("tasktrail-chain-inline", 1_000, 50),
-        Subject("tasktrail-long", 100_000, 500, once=True),
-    ),
-    "resume": (
-        Subject("tasktrail-chain-inline", 1_000, 50),
-        Subject("tasktrail-long", 100_000, 500, once=True),
-        Subject("tasktrail-resume", 1_000, 50, goes_on_from="tasktrail-chain-inline"),
-        Subject("tasktrail-resume-long", 100_000, 500, goes_on_from="tasktrail-long"),
-    ),
-    "run-files": (
-        Subject("tasktrail-run-file", 20, 20),
-        Subject("tasktrail-run-file-large", 1_000, 50),
-    ),
-    "start": (
-        Subject("tasktrail-import", 1, 1),
-        Subject("tasktrail-many-runs", 10_000, 50, once=True),
-        Subject("tasktrail-list-runs", 10_000, 50, goes_on_from="tasktrail-many-runs"),
-    ),
+    "long": (_CHAIN, _LONG),
+    "resume": (_CHAIN.before("tasktrail-resume"), _LONG.before("tasktrail-resume-long")),
+    "load": (_LOAD, _LOAD.before("yaml-parse")),
+    "command": (Subject("workflow-command", 500, 20),),
+    "for-each": (Subject("workflow-expansion", 10_000, 50),),
+    "watch": (Subject("workflow-watch", 5_000, 50),),
+    "run-files": (Subject("tasktrail-run-file", 20, 20), Subject("tasktrail-run-file-large", 1_000, 50)),
+    "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -133,4 +133,4 @@ def _last_line(text: str) -> str:
 def _best(readings: list[Reading]) -> Reading:
     fastest = min(readings, key=lambda reading: reading.seconds)
     peak = max(reading.peak_rss_mb for reading in readings)
-    return Reading(fastest.name, fastest.n, fastest.seconds, peak, fastest.settings)
+    return replace(fastest, peak_rss_mb=peak)

@@ -29,10 +29,7 @@ def as_json(results: Results, *, repeats: int, quick: bool) -> dict[str, Any]:
         "versions": {family.name: family.versions() for family in FAMILIES.values() if family.missing() is None},
         "quick": quick,
         "repeats": repeats,
-        "readings": {
-            name: [{**asdict(reading), "per_second": reading.per_second} for reading in readings]
-            for name, readings in results.readings.items()
-        },
+        "readings": {name: [one.to_dict() for one in readings] for name, readings in results.readings.items()},
         "missing": results.missing,
         "figures": [{**asdict(one.figure), "value": one.value, "verdict": one.verdict} for one in judged(results)],
     }
@@ -86,7 +83,9 @@ def _in_units(figure: Figure, value: float) -> str:
         case "rate" | "step time":
             return f"{value:.2f} ×"
         case "seconds":
-            return f"{value * 1000:,.0f} ms"
+            return f"{value * 1000:,.{0 if value >= 0.01 else 1}f} ms"
+        case "share":
+            return f"{value:.1%}"
         case "peak MB":
             return f"{value:.0f} MB"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pathlib import Path
 def main(name: str, n: str, folder: str) -> None:
     family = name.partition("-")[0]
     subjects = importlib.import_module(f"subjects_{family}").SUBJECTS
-    print(subjects[name](int(n), Path(folder)).to_json())
+    print(json.dumps(subjects[name](int(n), Path(folder)).to_dict()))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,7 @@ from burr.core.application import ApplicationContext
 from burr.core.parallelism import MapStates
 from burr.core.persistence import SQLitePersister
 from measuring import Reading, peak_rss_mb, sqlite_settings, timed
-
-AT_ONCE = 8
-STEPS_PER_RUN = 5
+from shapes import AT_ONCE, STEPS_PER_RUN
 
 
 @action(reads=["done"], writes=["done"])
@@ -54,7 +52,7 @@ def chain(n: int, folder: Path) -> Reading:
         with timed() as watch:
             _, _, state = application.run(halt_after=[f"s{n - 1}"])
     assert state["done"] == n
-    return _reading("burr-chain", n, watch.seconds, folder)
+    return _reading(n, watch.seconds, folder)
 
 
 def fan(n: int, folder: Path) -> Reading:
@@ -63,7 +61,7 @@ def fan(n: int, folder: Path) -> Reading:
         with timed() as watch:
             _, _, state = application.run(halt_after=["join"])
     assert state["done"] == n + 2
-    return _reading("burr-fan", n + 2, watch.seconds, folder)
+    return _reading(n + 2, watch.seconds, folder)
 
 
 def runs(n: int, folder: Path) -> Reading:
@@ -71,7 +69,7 @@ def runs(n: int, folder: Path) -> Reading:
         for run in range(n):
             application = _chain_application(f"run-{run}", STEPS_PER_RUN, persister)
             application.run(halt_after=[f"s{STEPS_PER_RUN - 1}"])
-    return _reading("burr-runs", n, watch.seconds, folder)
+    return _reading(n, watch.seconds, folder)
 
 
 def _chain_application(app_id: str, n: int, persister: SQLitePersister) -> Application[Any]:
@@ -108,8 +106,8 @@ def _persister(folder: Path) -> SQLitePersister:
     return persister
 
 
-def _reading(name: str, n: int, seconds: float, folder: Path) -> Reading:
-    return Reading(name, n, seconds, peak_rss_mb(), sqlite_settings(_file(folder)))
+def _reading(n: int, seconds: float, folder: Path) -> Reading:
+    return Reading(n, seconds, peak_rss_mb(), sqlite_settings(_file(folder)))
 
 
 def _file(folder: Path) -> Path:

@@ -9,9 +9,7 @@ from pathlib import Path
 
 from dbos import DBOS, DBOSConfig
 from measuring import Reading, peak_rss_mb, sqlite_settings, timed
-
-AT_ONCE = 8
-STEPS_PER_RUN = 5
+from shapes import AT_ONCE, STEPS_PER_RUN
 
 
 @DBOS.step()
@@ -46,20 +44,20 @@ async def _lane(steps: range) -> None:
 def chain(n: int, folder: Path) -> Reading:
     with _launched(folder), timed() as watch:
         chain_workflow(n)
-    return _reading("dbos-chain", n, watch.seconds, folder)
+    return _reading(n, watch.seconds, folder)
 
 
 def fan(n: int, folder: Path) -> Reading:
     with _launched(folder), timed() as watch:
         asyncio.run(fan_workflow(n))
-    return _reading("dbos-fan", n + 2, watch.seconds, folder)
+    return _reading(n + 2, watch.seconds, folder)
 
 
 def runs(n: int, folder: Path) -> Reading:
     with _launched(folder), timed() as watch:
         for _ in range(n):
             chain_workflow(STEPS_PER_RUN)
-    return _reading("dbos-runs", n, watch.seconds, folder)
+    return _reading(n, watch.seconds, folder)
 
 
 @contextmanager
@@ -77,8 +75,8 @@ def _launched(folder: Path) -> Iterator[None]:
         DBOS.destroy()
 
 
-def _reading(name: str, n: int, seconds: float, folder: Path) -> Reading:
-    return Reading(name, n, seconds, peak_rss_mb(), sqlite_settings(_file(folder)))
+def _reading(n: int, seconds: float, folder: Path) -> Reading:
+    return Reading(n, seconds, peak_rss_mb(), sqlite_settings(_file(folder)))
 
 
 def _file(folder: Path) -> Path:

@@ -14,9 +14,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 from measuring import Reading, peak_rss_mb, sqlite_settings, timed
-
-AT_ONCE = 8
-STEPS_PER_RUN = 5
+from shapes import AT_ONCE, STEPS_PER_RUN
 
 
 class State(TypedDict):
@@ -37,7 +35,7 @@ def chain(n: int, folder: Path) -> Reading:
         with timed() as watch:
             state = graph.invoke({"done": 0}, _config("chain", n), durability="sync")
     assert state["done"] == n
-    return _reading("langgraph-chain", n, watch.seconds, folder)
+    return _reading(n, watch.seconds, folder)
 
 
 def chain_async(n: int, folder: Path) -> Reading:
@@ -51,7 +49,7 @@ async def _chain_async(n: int, folder: Path) -> Reading:
         with timed() as watch:
             state = await graph.ainvoke({"done": 0}, _config("chain", n), durability="sync")
     assert state["done"] == n
-    return _reading("langgraph-chain-async", n, watch.seconds, folder)
+    return _reading(n, watch.seconds, folder)
 
 
 def fan(n: int, folder: Path) -> Reading:
@@ -60,7 +58,7 @@ def fan(n: int, folder: Path) -> Reading:
         with timed() as watch:
             state = graph.invoke({"done": 0}, _config("fan", n), durability="sync")
     assert state["done"] == n + 2
-    return _reading("langgraph-fan", n + 2, watch.seconds, folder)
+    return _reading(n + 2, watch.seconds, folder)
 
 
 def fan_async(n: int, folder: Path) -> Reading:
@@ -74,7 +72,7 @@ async def _fan_async(n: int, folder: Path) -> Reading:
         with timed() as watch:
             state = await graph.ainvoke({"done": 0}, _config("fan", n), durability="sync")
     assert state["done"] == n + 2
-    return _reading("langgraph-fan-async", n + 2, watch.seconds, folder)
+    return _reading(n + 2, watch.seconds, folder)
 
 
 def runs(n: int, folder: Path) -> Reading:
@@ -83,7 +81,7 @@ def runs(n: int, folder: Path) -> Reading:
         with timed() as watch:
             for run in range(n):
                 graph.invoke({"done": 0}, _config(f"run-{run}", n), durability="sync")
-    return _reading("langgraph-runs", n, watch.seconds, folder)
+    return _reading(n, watch.seconds, folder)
 
 
 def _chain_graph(n: int, step: Any = no_op) -> StateGraph[State]:
@@ -126,8 +124,8 @@ def _set_up(connection: sqlite3.Connection) -> SqliteSaver:
     return saver
 
 
-def _reading(name: str, n: int, seconds: float, folder: Path) -> Reading:
-    return Reading(name, n, seconds, peak_rss_mb(), sqlite_settings(_file(folder)))
+def _reading(n: int, seconds: float, folder: Path) -> Reading:
+    return Reading(n, seconds, peak_rss_mb(), sqlite_settings(_file(folder)))
 
 
 def _file(folder: Path) -> Path:

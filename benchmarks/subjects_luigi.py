@@ -9,8 +9,8 @@ from pathlib import Path
 
 import luigi
 from measuring import Reading, peak_rss_mb, timed
+from shapes import STEPS_PER_RUN
 
-STEPS_PER_RUN = 5
 _SETTINGS = "one file per step, renamed, never fsynced"
 
 
@@ -66,20 +66,20 @@ class Join(luigi.Task):
 def chain(n: int, folder: Path) -> Reading:
     with timed() as watch:
         _build(Link(folder=str(folder), run_name="chain", index=n - 1))
-    return Reading("luigi-chain", n, watch.seconds, peak_rss_mb(), _SETTINGS)
+    return Reading(n, watch.seconds, peak_rss_mb(), _SETTINGS)
 
 
 def fan(n: int, folder: Path) -> Reading:
     with timed() as watch:
         _build(Join(folder=str(folder), n=n))
-    return Reading("luigi-fan", n + 2, watch.seconds, peak_rss_mb(), _SETTINGS)
+    return Reading(n + 2, watch.seconds, peak_rss_mb(), _SETTINGS)
 
 
 def runs(n: int, folder: Path) -> Reading:
     with timed() as watch:
         for run in range(n):
             _build(Link(folder=str(folder), run_name=f"run{run}", index=STEPS_PER_RUN - 1))
-    return Reading("luigi-runs", n, watch.seconds, peak_rss_mb(), _SETTINGS)
+    return Reading(n, watch.seconds, peak_rss_mb(), _SETTINGS)
 
 
 def _build(task: luigi.Task) -> None:

@@ -58,7 +58,7 @@ def chain(n: int, folder: Path) -> Reading:
                 _one_step(connection, task, last=task == n)
         assert _number_completed(connection) == n
         settings = in_words(connection.pragma("journal_mode"), connection.pragma("synchronous"))
-    return Reading("raw-chain", n, watch.seconds, peak_rss_mb(), settings)
+    return Reading(n, watch.seconds, peak_rss_mb(), settings)
 
 
 def _one_step(connection: apsw.Connection, task: int, *, last: bool) -> None:

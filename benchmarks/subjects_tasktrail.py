@@ -10,24 +10,24 @@ import asyncio
 import itertools
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measuring import Reading, peak_rss_mb, timed
+from measuring import Reading, peak_of_children_mb, peak_rss_mb, timed
+from shapes import AT_ONCE, STEPS_PER_RUN
 
-AT_ONCE = 8
-STEPS_PER_RUN = 5
 COLD_STARTS = 10
 WRITES = 20
 RUN_ID = "chain-1"
 
-_SETTINGS = "wal, synchronous=full"
+MAX_RETRIES = 3
+SETTINGS = "wal, synchronous=full"
 _calls = itertools.count()
 
 
@@ -39,69 +39,24 @@ def no_op_in_thread() -> None:
     next(_calls)
 
 
-def chain_inline(n: int, folder: Path) -> Reading:
-    return _chain("tasktrail-chain-inline", n, folder, no_op_inline)
-
-
-def chain_threads(n: int, folder: Path) -> Reading:
-    return _chain("tasktrail-chain-threads", n, folder, no_op_in_thread)
-
-
-def long_chain(n: int, folder: Path) -> Reading:
-    return _chain("tasktrail-long", n, folder, no_op_inline)
-
-
-def fan_inline(n: int, folder: Path) -> Reading:
-    return _fan("tasktrail-fan-inline", n, folder, no_op_inline)
-
-
-def fan_threads(n: int, folder: Path) -> Reading:
-    return _fan("tasktrail-fan-threads", n, folder, no_op_in_thread)
-
-
-def runs(n: int, folder: Path) -> Reading:
-    return _runs("tasktrail-runs", n, STEPS_PER_RUN, folder)
-
-
-def many_runs(n: int, folder: Path) -> Reading:
-    """Fill a store with runs of one step, to be listed."""
-    return _runs("tasktrail-many-runs", n, 1, folder)
-
-
-def resume(n: int, folder: Path) -> Reading:
-    return _resume("tasktrail-resume", n, folder)
-
-
-def resume_long(n: int, folder: Path) -> Reading:
-    return _resume("tasktrail-resume-long", n, folder)
-
-
-def run_file(n: int, folder: Path) -> Reading:
-    return _run_file("tasktrail-run-file", n, folder)
-
-
-def large_run_file(n: int, folder: Path) -> Reading:
-    return _run_file("tasktrail-run-file-large", n, folder)
-
-
 def import_time(n: int, folder: Path) -> Reading:
     """The package's share of the start of a program: with the import, minus the bare interpreter."""
     code = "import tasktrail, sys; assert 'asyncio' not in sys.modules, 'import tasktrail loads asyncio'"
     pairs = [(_seconds_of("-c", code), _seconds_of("-c", "pass")) for _ in range(COLD_STARTS)]
     seconds = min(with_it for with_it, _ in pairs) - min(bare for _, bare in pairs)
-    return Reading("tasktrail-import", n, max(seconds, 1e-6), _peak_of_children_mb(), "")
+    return Reading(n, max(seconds, 1e-6), peak_of_children_mb(), "")
 
 
 def list_runs(n: int, folder: Path) -> Reading:
     """The whole command in a new process, on a store of n runs."""
-    _use_store(folder)
+    use_store(folder)
     seconds = _seconds_of("-m", "tasktrail", "list-runs")
-    return Reading("tasktrail-list-runs", n, seconds, _peak_of_children_mb(), f"{n} runs in the store")
+    return Reading(n, seconds, peak_of_children_mb(), f"{n} runs in the store")
 
 
 def first_new_step(n: int, folder: Path) -> None:
     """In a process of its own: go on with a run of n finished steps and say when the new one began."""
-    _use_store(folder)
+    use_store(folder)
     from tasktrail.dag import StatefulDAGRunner
 
     began: list[float] = []
@@ -113,23 +68,23 @@ def first_new_step(n: int, folder: Path) -> None:
     _register_chain(runner, n, no_op_inline)
     runner.register_step("new", new_step)
     asyncio.run(runner.execute())
-    _must_have_run(0)
+    must_have_run(0)
     print(json.dumps({"began": began[0], "peak_rss_mb": peak_rss_mb()}))
 
 
-def _chain(name: str, n: int, folder: Path, step: Callable[[], Any]) -> Reading:
-    _use_store(folder)
+def chain(step: Callable[[], Any], n: int, folder: Path) -> Reading:
+    use_store(folder)
     from tasktrail.dag import StatefulDAGRunner
 
     runner = StatefulDAGRunner("chain", dag_run_id=RUN_ID)
     _register_chain(runner, n, step)
     seconds = asyncio.run(_execute(runner))
-    _must_have_run(n)
-    return Reading(name, n, seconds, peak_rss_mb(), _SETTINGS)
+    must_have_run(n)
+    return Reading(n, seconds, peak_rss_mb(), SETTINGS)
 
 
-def _fan(name: str, n: int, folder: Path, step: Callable[[], Any]) -> Reading:
-    _use_store(folder)
+def fan(step: Callable[[], Any], n: int, folder: Path) -> Reading:
+    use_store(folder)
     from tasktrail.dag import ParallelStatefulDAGRunner
 
     runner = ParallelStatefulDAGRunner("fan", max_concurrent_steps=AT_ONCE)
@@ -139,15 +94,15 @@ def _fan(name: str, n: int, folder: Path, step: Callable[[], Any]) -> Reading:
         runner.register_step(leaf, step, dependencies=["root"])
     runner.register_step("join", step, dependencies=leaves)
     seconds = asyncio.run(_execute(runner))
-    _must_have_run(n + 2)
-    return Reading(name, n + 2, seconds, peak_rss_mb(), _SETTINGS)
+    must_have_run(n + 2)
+    return Reading(n + 2, seconds, peak_rss_mb(), SETTINGS)
 
 
-def _runs(name: str, n: int, steps: int, folder: Path) -> Reading:
-    _use_store(folder)
+def runs(steps: int, n: int, folder: Path) -> Reading:
+    use_store(folder)
     seconds = asyncio.run(_execute_runs(n, steps))
-    _must_have_run(n * steps)
-    return Reading(name, n, seconds, peak_rss_mb(), _SETTINGS)
+    must_have_run(n * steps)
+    return Reading(n, seconds, peak_rss_mb(), SETTINGS)
 
 
 async def _execute_runs(n: int, steps: int) -> float:
@@ -168,7 +123,7 @@ async def _execute(runner: Any) -> float:
     return watch.seconds
 
 
-def _run_file(name: str, n: int, folder: Path) -> Reading:
+def run_file(n: int, folder: Path) -> Reading:
     """One step of a run of n changes: the median of the writes of store, file and index, each of them durable."""
     from tasktrail.dag import DAGRun, DAGRunStore
 
@@ -182,28 +137,28 @@ def _run_file(name: str, n: int, folder: Path) -> Reading:
         with timed() as watch:
             store.update(run)
         seconds.append(watch.seconds)
-    return Reading(name, n, statistics.median(seconds), peak_rss_mb(), "wal, synchronous=full, files fsynced")
+    return Reading(n, statistics.median(seconds), peak_rss_mb(), "wal, synchronous=full, files fsynced")
 
 
-def _resume(name: str, n: int, folder: Path) -> Reading:
+def resume(n: int, folder: Path) -> Reading:
     """From the start of the process to the first new step, by the wall clock that both processes share."""
     started = time.time()
     answer = json.loads(_python(__file__, str(n), str(folder)))
-    return Reading(name, n, answer["began"] - started, answer["peak_rss_mb"], f"{n} steps finished before")
+    return Reading(n, answer["began"] - started, answer["peak_rss_mb"], f"{n} steps finished before")
 
 
 def _register_chain(runner: Any, n: int, step: Callable[[], Any]) -> None:
     for index in range(n):
-        runner.register_step(f"s{index}", step, max_retries=3)
+        runner.register_step(f"s{index}", step, max_retries=MAX_RETRIES)
 
 
-def _must_have_run(n: int) -> None:
+def must_have_run(n: int) -> None:
     ran = next(_calls)
     if ran != n:
         raise AssertionError(f"expected {n} steps to run, ran {ran}")
 
 
-def _use_store(folder: Path) -> None:
+def use_store(folder: Path) -> None:
     """Must come before the first import of tasktrail. Variables win over any settings file that lies around."""
     os.environ["TASKTRAIL_STORE"] = f"sqlite:///{folder.absolute() / 'tasktrail.db'}"
     os.environ["TASKTRAIL_SYNCHRONOUS"] = "full"
@@ -225,25 +180,20 @@ def _python(*arguments: str) -> str:
     return done.stdout
 
 
-def _peak_of_children_mb() -> float:
-    unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
-
-
 SUBJECTS = {
-    "tasktrail-chain-inline": chain_inline,
-    "tasktrail-chain-threads": chain_threads,
-    "tasktrail-fan-inline": fan_inline,
-    "tasktrail-fan-threads": fan_threads,
+    "tasktrail-chain-inline": partial(chain, no_op_inline),
+    "tasktrail-chain-threads": partial(chain, no_op_in_thread),
+    "tasktrail-fan-inline": partial(fan, no_op_inline),
+    "tasktrail-fan-threads": partial(fan, no_op_in_thread),
     "tasktrail-import": import_time,
     "tasktrail-list-runs": list_runs,
-    "tasktrail-long": long_chain,
-    "tasktrail-many-runs": many_runs,
+    "tasktrail-long": partial(chain, no_op_inline),
+    "tasktrail-many-runs": partial(runs, 1),
     "tasktrail-resume": resume,
-    "tasktrail-resume-long": resume_long,
+    "tasktrail-resume-long": resume,
     "tasktrail-run-file": run_file,
-    "tasktrail-run-file-large": large_run_file,
-    "tasktrail-runs": runs,
+    "tasktrail-run-file-large": run_file,
+    "tasktrail-runs": partial(runs, STEPS_PER_RUN),
 }
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from rich import live
@@ -12,9 +12,10 @@ from rich.text import Text
 from tasktrail.cli.board import Board, Member, Row
 from tasktrail.cli.text import first_line, pad, plain, shorten, span, width
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import Event
+from tasktrail.engine.limits import held_back, limited_steps
+from tasktrail.engine.lookup import Event, task_reference
 from tasktrail.model.run import OVER, Run
-from tasktrail.model.task import Status
+from tasktrail.model.task import Status, Task
 
 _MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "running": ("●", "blue"), "retrying": ("↻", "yellow"), "blocked": ("■", "magenta"), "failed": ("✗", "red"),
@@ -25,6 +26,7 @@ _COUNTED: Final[tuple[tuple[Status, str, str], ...]] = (
     ("skipped", "skipped", "bright_black"), ("cancelled", "cancelled", "bright_black"),
 )  # fmt: skip
 _BAR: Final = 20
+_MOST_HELD: Final = 3
 _SMALLEST_NAME: Final = 12
 _OTHER_LINES: Final = 4
 """Head, footer, the count of rows that are not shown, and the line of the cursor."""
@@ -37,6 +39,7 @@ class Live:
         self._ledger, self._run = ledger, run
         self.board = Board(ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id)))
         self._grew = False
+        self._limited = limited_steps(ledger, run)
         self._console = Console(highlight=False, no_color=not color)
         self._live = live.Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         self._live.start()
@@ -52,16 +55,24 @@ class Live:
             self.board.reload(self._ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id)))
             self._grew = False
         columns, lines = self._console.size
-        self._live.update(drawn(self.board, run, owner, now, columns, lines), refresh=True)
+        held = [f"{_part(task)} waits for {full.words}" for task, full in held_back(self._ledger, run, self._limited)]
+        self._live.update(drawn(self.board, run, owner, now, columns, lines, held), refresh=True)
 
     def close(self) -> None:
         """Leave the last picture where it stands."""
         self._live.stop()
 
 
-def drawn(board: Board, run: Run, owner: str | None, now: int, columns: int, lines: int) -> Text:
-    """Return the picture: no line is longer than the terminal, and there are fewer lines than it has."""
-    most = max(1, lines - _OTHER_LINES)
+def drawn(
+    board: Board, run: Run, owner: str | None, now: int, columns: int, lines: int, held: Sequence[str] = ()
+) -> Text:
+    """Return the picture: no line is longer than the terminal, and there are fewer lines than it has.
+
+    Args:
+        held: What waits for a limit that is full, a line each; the first of them are shown.
+    """
+    held = held[:_MOST_HELD]
+    most = max(1, lines - _OTHER_LINES - len(held))
     rows = list(board.shown(most))
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append_text(_head(run, owner, now))
@@ -72,6 +83,8 @@ def drawn(board: Board, run: Run, owner: str | None, now: int, columns: int, lin
         text.append_text(_line(row, pad(shorten(name, room), room), run, now, columns))
     if (hidden := board.n_filed() - most) > 0:
         text.append(f"\n  … and {hidden:,} more", "bright_black")
+    for line in held:
+        text.append(f"\n○ {shorten(line, max(8, columns - 3))}", "yellow")
     if run.status not in OVER:
         text.append_text(_footer(run, owner))
     return text
@@ -90,6 +103,10 @@ def _head(run: Run, owner: str | None, now: int) -> Text:
     if run.n_pending and run.status not in OVER:
         text.append(f"  {run.n_pending:,} waiting", "bright_black")
     return text.append(f"  {run.status}  {span(lasted)}" if run.status in OVER else f"  {span(lasted)}", "bright_black")
+
+
+def _part(task: Task) -> str:
+    return plain(task_reference("", task)[1:])
 
 
 def _name(row: Row) -> str:

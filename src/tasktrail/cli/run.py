@@ -101,15 +101,8 @@ def _retry(session: Session, reference: str, from_step: str | None, output_dir: 
 def _execute(session: Session, asked: _Asked, output_dir: Path | None) -> int:
     from tasktrail.cli.targets import parse
 
-    parsed, params = parse(asked.target, Path.cwd()), _params(asked.params)
+    parsed = parse(asked.target, Path.cwd())
     from tasktrail.cli.execute import Order, execute
 
-    order = Order(parsed, asked.run_id, output_dir, params=params, waits=asked.waits, accepts=asked.accepts)
+    order = Order(parsed, asked.run_id, output_dir, params=asked.params, waits=asked.waits, accepts=asked.accepts)
     return execute(session, order)
-
-
-def _params(texts: Sequence[str]) -> dict[str, str]:
-    faulty = [text for text in texts if not text.partition("=")[1]]
-    if faulty:
-        raise click.UsageError(f"expected --param to be NAME=VALUE, got: {faulty[0]!r}")
-    return {name: value for name, _, value in (text.partition("=") for text in texts)}

@@ -70,10 +70,10 @@ def retry(
     """Execute the failed steps of a run again, and what they kept from starting.
 
     Args:
-        only: Of the failed steps these alone; empty means all.
+        only: These steps alone, failed or finished; empty means all that failed.
 
     Raises:
-        WrongState: Nothing of it failed, or nothing of these.
+        WrongState: Nothing of it failed, or one of these is not over.
     """
     run = find_run(session.ledger(), reference, "dag")
     if only:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasktrail.engine import retrying, workflows
+from tasktrail.engine.accepting import accept
 from tasktrail.engine.execution import check_free
 from tasktrail.engine.gates import Gates, Values, given
 from tasktrail.engine.ledger import Ledger
@@ -20,7 +21,6 @@ from tasktrail.model.errors import Conflict
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import Workflow
-from tasktrail.model.workflow_changes import workflow_differences
 from tasktrail.store.transaction import Transaction
 
 _MOST_AT_ONCE = 8
@@ -77,22 +77,24 @@ class WorkflowRun:
             BadInput: The code of a step or a param cannot be; nothing is stored then.
             Conflict: The run exists and goes by another state of the workflow, or was begun with other params.
         """
-        steps = code_of(workflow, folder or Path.cwd(), functions)
         known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
+        workflows.check_given(workflow, params, begins=not known)
+        steps = code_of(workflow, folder or Path.cwd(), functions)
         if not known:
             run = workflows.begin(ledger, workflow, name, params, target=target)
             return cls(ledger, run, workflow, workflows.given(workflow, params), steps)
         stored, said = workflows.stored(ledger, known[0])
-        changes = workflow_differences(stored, workflow)
-        if changes and not accepts:
-            raise Conflict(
-                f"run {name} goes by another state of workflow {workflow.name}",
-                details=changes,
-                hint=f"tasktrail resume {name} --accept-changes",
-            )
-        kept = workflows.kept(known[0], workflow, said, params)
-        run = workflows.accept(ledger, known[0], stored, workflow) if changes else known[0]
-        return cls(ledger, run, workflow, kept, steps)
+        changes = workflows.differences(stored, workflow, said, params)
+        if changes and accepts:
+            kept = {name: value for name, value in said.items() if name in workflow.params}
+            values = workflows.given(workflow, {**kept, **params})
+            run = accept(ledger, known[0], stored, workflow, values, target)
+            return cls(ledger, run, workflow, values, steps)
+        if changes:
+            is_other = stored != workflow
+            how = f"goes by another state of workflow {workflow.name}" if is_other else "was begun with other params"
+            raise Conflict(f"run {name} {how}", details=changes, hint=f"tasktrail resume {name} --accept-changes")
+        return cls(ledger, known[0], workflow, said, steps)
 
     async def execute(self) -> Run:
         """Execute the run as far as it goes.
@@ -123,16 +125,16 @@ class WorkflowRun:
         Raises:
             Held: Somebody executes the run.
         """
-        check_free(self.ledger.store, self.run)
         number = len(retrying.tasks_from(self.ledger, self.run.id, step_id, in_order=False))
-        self.run = retrying.take_back(self.ledger, self.run.id, step_id, in_order=False)
+        asked = [spec.id for spec in self.workflow.steps if spec.manual is not None]
+        self.run = retrying.take_back(self.ledger, self.run.id, step_id, in_order=False, asked=asked)
         return number
 
     def retry_only(self, keys: Collection[str]) -> None:
-        """Let these failed steps be tried again, and leave the others failed.
+        """Let these steps alone be done again: of each what failed, else all of it; what else failed stays failed.
 
         Raises:
-            WrongState: One has not failed, or another one that failed stops the run.
+            WrongState: One is not over, or another one that failed stops the run.
             Held: Somebody executes the run.
         """
         check_free(self.ledger.store, self.run)

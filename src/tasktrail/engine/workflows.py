@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
 from tasktrail.engine.additions import check_tasks
-from tasktrail.engine.drafts import TaskEdit, define
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.values import json_text
 from tasktrail.model.draft import RunDraft, TaskDraft
-from tasktrail.model.errors import BadInput, Conflict, NotFound
-from tasktrail.model.lifecycle import Ask, decide
+from tasktrail.model.errors import BadInput, NotFound
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Run
-from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec, Workflow, is_of_type
 from tasktrail.model.workflow_changes import workflow_differences
 from tasktrail.model.workflow_record import workflow_from_dict, workflow_hash, workflow_to_dict
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.transaction import Transaction
 
 _KIND: Final = "workflow"
 
@@ -46,7 +43,7 @@ def begin(
 
     def work(tx: Transaction) -> Run:
         now = ledger.clock.now()
-        definition_id = _keep(tx, workflow, now)
+        definition_id = keep(tx, workflow, now)
         draft = RunDraft("dag", name, workflow.name, tasks, target, definition_id, metadata=metadata)
         return ledger.create_in(tx, draft, now)
 
@@ -72,22 +69,40 @@ def given(workflow: Workflow, params: Mapping[str, object]) -> dict[str, object]
     Raises:
         BadInput: The details name everything that is wrong.
     """
-    faults = [_unknown(name, workflow) for name in params if name not in workflow.params]
-    values: dict[str, object] = {}
-    for name, param in workflow.params.items():
-        if name not in params:
-            if param.required:
-                faults.append(f"param {name} ({param.type}) is missing")
-            values[name] = param.default
-            continue
-        values[name] = params[name]
-        if params[name] is None or not is_of_type(params[name], param.type):
-            faults.append(f"expected param {name} to be of the type {param.type}, got: {params[name]!r:.80}")
+    check_given(workflow, params)
+    return {name: params.get(name, param.default) for name, param in workflow.params.items()}
+
+
+def check_given(
+    workflow: Workflow, params: Mapping[str, object], *, begins: bool = True, besides: Sequence[str] = ()
+) -> None:
+    """Refuse params that the workflow does not have, that are of another type, or missing.
+
+    Args:
+        begins: Whether the run begins with them; one that goes on has its own, so that none is missing.
+        besides: What else is wrong with them.
+
+    Raises:
+        BadInput: The details name everything that is wrong.
+    """
+    missing = [name for name, param in workflow.params.items() if begins and param.required and name not in params]
+    faults = [*besides, *_faults(workflow, params), *(_missing(name, workflow) for name in missing)]
     if faults:
-        raise BadInput(
-            faults[0], details=faults[1:], hint=f"--param NAME=VALUE; {workflow.name} has {_names(workflow)}"
-        )
-    return values
+        hint = f"--param NAME=VALUE; {workflow.name} has {', '.join(workflow.params) or 'none'}"
+        raise BadInput(faults[0], details=faults[1:], hint=hint)
+
+
+def _faults(workflow: Workflow, params: Mapping[str, object]) -> Iterator[str]:
+    for name, value in params.items():
+        param = workflow.params.get(name)
+        if param is None:
+            yield _unknown(name, workflow)
+        elif value is None or not is_of_type(value, param.type):
+            yield f"expected param {name} to be of the type {param.type}, got: {value!r:.80}"
+
+
+def _missing(name: str, workflow: Workflow) -> str:
+    return f"param {name} ({workflow.params[name].type}) is missing"
 
 
 def draft_of(spec: StepSpec) -> TaskDraft:
@@ -105,67 +120,24 @@ def draft_of(spec: StepSpec) -> TaskDraft:
     )
 
 
-def kept(run: Run, workflow: Workflow, said: Mapping[str, object], params: Mapping[str, object]) -> dict[str, object]:
-    """Return the params by which a run goes on: those it began with, and defaults of what the workflow got since.
-
-    Args:
-        said: What it began with.
-        params: What is given now; it may only say the same.
-
-    Raises:
-        Conflict: It says something else.
-        BadInput: The workflow asks for what the run does not have.
-    """
-    others = [
-        f"param {name}: {said.get(name)!r} -> {value!r}" for name, value in params.items() if said.get(name) != value
+def differences(
+    stored: Workflow, now: Workflow, params: Mapping[str, object], given_now: Mapping[str, object]
+) -> list[str]:
+    """Return in words where a workflow and what is given differ from what a run began with; empty when nowhere."""
+    said = workflow_differences(stored, now)
+    said += [
+        f"param {name}: {params.get(name)!r} -> {value!r}"
+        for name, value in given_now.items()
+        if params.get(name) != value
     ]
-    if others:
-        words = f"run {run.name} was begun with other params, and keeps them"
-        raise Conflict(words, details=others, hint="leave them out; or begin another run")
-    return given(workflow, {name: said[name] for name in said if name in workflow.params})
+    return said
 
 
-def accept(ledger: Ledger, run: Run, stored: Workflow, now: Workflow) -> Run:
-    """Let a run go by another state of its workflow: new steps are added; pending ones that are gone are skipped.
-
-    Raises:
-        BadInput: A step needs others now; that cannot be changed under a run.
-    """
-    old, new = stored.by_id, now.by_id
-    rewired = [key for key in old.keys() & new.keys() if set(old[key].needs) != set(new[key].needs)]
-    if rewired:
-        raise BadInput(f"step {rewired[0]} needs other steps now; a run keeps its needs", hint="begin a new run")
-    added = [draft_of(new[key]) for key in new if key not in old]
-
-    def work(tx: Transaction) -> Run:
-        at = ledger.clock.now()
-        if added:
-            ledger.add_in(tx, run.id, added, at)
-        for task in tx.tasks("tasks_of_run", run_id=run.id):
-            if task.key not in new and task.status == "pending":
-                change = decide(task, Ask("skip", reason="no longer in the workflow"), at)
-                tx.apply([(change, Mark(ledger.actor))])
-            elif task.key in new:
-                _redefine(tx, ledger, task, new[task.key], at)
-        tx.record_run(run.id, "accept", at, ledger.actor, note="; ".join(workflow_differences(stored, now)))
-        tx.set_run(run.id, definition_id=_keep(tx, now, at), updated_at=at)
-        tx.settle()
-        return tx.settled(run.id)
-
-    return ledger.commit(work)
-
-
-def _redefine(tx: Transaction, ledger: Ledger, task: Task, spec: StepSpec, at: int) -> None:
-    draft = draft_of(spec)
-    wanted = {name: getattr(draft, name) for name in ("critical", "priority", "max_retries", "retry", "timeout_ms")}
-    changed = {name: value for name, value in wanted.items() if value != getattr(task, name)}
-    if changed:
-        define(tx, ledger, task, TaskEdit(task.id, task.version, definition=changed), at)
-
-
-def _keep(tx: Transaction, workflow: Workflow, now: int) -> int:
-    named = {"kind": _KIND, "name": workflow.name, "hash": workflow_hash(workflow)}
-    spec = json.dumps(workflow_to_dict(workflow), ensure_ascii=False, separators=(",", ":"))
+def keep(tx: Transaction, workflow: Workflow, now: int) -> int:
+    """Store a workflow, once for equal ones, and return its row id."""
+    record = workflow_to_dict(workflow)
+    named = {"kind": _KIND, "name": workflow.name, "hash": workflow_hash(record)}
+    spec = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     tx.execute("add_definition", {**named, "spec": spec, "at": now})
     row = tx.row("definition_by_hash", **named)
     assert row is not None
@@ -175,7 +147,3 @@ def _keep(tx: Transaction, workflow: Workflow, now: int) -> int:
 def _unknown(name: str, workflow: Workflow) -> str:
     close = get_close_matches(name, workflow.params, n=1)
     return f"workflow {workflow.name} has no param {name!r}" + (f"; did you mean {close[0]}?" if close else "")
-
-
-def _names(workflow: Workflow) -> str:
-    return ", ".join(workflow.params) or "none"

@@ -28,7 +28,7 @@ def workflow_to_dict(workflow: Workflow) -> dict[str, object]:
     >>> workflow_to_dict(Workflow("hello", (StepSpec("greet", run=("echo", "hi")),)))
     {'schema': 'tasktrail/workflow@1', 'name': 'hello', 'steps': [{'id': 'greet', 'run': ['echo', 'hi']}]}
     """
-    return {"schema": SCHEMA, **_record(workflow, _WORKFLOW)}
+    return {"schema": SCHEMA, **_record(workflow)}
 
 
 def workflow_from_dict(data: object) -> Workflow:
@@ -49,9 +49,12 @@ def workflow_from_dict(data: object) -> Workflow:
     return workflow
 
 
-def workflow_hash(workflow: Workflow) -> str:
-    """Return 12 hexadecimal digits that differ when anything of the workflow does, the order of mappings left aside."""
-    text = json.dumps(workflow_to_dict(workflow), sort_keys=True, separators=(",", ":"))
+def workflow_hash(record: Mapping[str, object]) -> str:
+    """Return 12 hexadecimal digits of what `workflow_to_dict` made.
+
+    They differ when anything of the workflow does, the order of mappings left aside.
+    """
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
 
 
@@ -72,15 +75,9 @@ class _Kind:
     read: Callable[[object, str, list[str]], object] = lambda value, where, faults: value
 
 
-def _record(value: Workflow | StepSpec | Param, kinds: Mapping[str, _Kind]) -> dict[str, object]:
-    pairs = ((field, getattr(value, field.name)) for field in fields(value))
-    return {
-        field.name: kinds[field.name].write(one) for field, one in pairs if one != _default(type(value), field.name)
-    }
-
-
-def _default(of: type[Workflow | StepSpec | Param], name: str) -> object:
-    return _DEFAULTS[of].get(name, _REQUIRED)
+def _record(value: Workflow | StepSpec | Param) -> dict[str, object]:
+    columns = _COLUMNS[type(value)]
+    return {name: write(one) for name, write, default in columns if (one := getattr(value, name)) != default}
 
 
 def _read(
@@ -185,12 +182,12 @@ def _read_member(made: type[T], value: object, where: str, kinds: Mapping[str, _
 
 def _write_steps(steps: object) -> object:
     assert isinstance(steps, Sequence)
-    return [_record(step, _STEP) for step in steps]
+    return [_record(step) for step in steps]
 
 
 def _write_params(params: object) -> object:
     assert isinstance(params, Mapping)
-    return {name: _record(param, _PARAM) for name, param in params.items()}
+    return {name: _record(param) for name, param in params.items()}
 
 
 def _write_retry(policy: object) -> object:
@@ -229,3 +226,10 @@ _DEFAULTS: Final[Mapping[type, Mapping[str, object]]] = {
     StepSpec: _defaults(StepSpec(""), "id"),
     Param: _defaults(Param()),
 }
+_COLUMNS: Final = {
+    made: tuple(
+        (field.name, kinds[field.name].write, _DEFAULTS[made].get(field.name, _REQUIRED)) for field in fields(made)
+    )
+    for made, kinds in ((Workflow, _WORKFLOW), (StepSpec, _STEP), (Param, _PARAM))
+}
+"""The fields of each kind of value, in order: how one is written, and when it is left out."""
