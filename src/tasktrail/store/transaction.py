@@ -73,6 +73,7 @@ class Transaction:
         self.execute_many = database.execute_many
         self._changed = database.changed
         self._read: dict[int, Run] = {}
+        self._asked: dict[int, Rows] = {}
         self._deltas: dict[int, dict[str, int]] = {}
         self._set: set[int] = set()
         self._moved_at: dict[int, int] = {}
@@ -119,11 +120,18 @@ class Transaction:
         """The run as it was read, without the counters' moves."""
         known = self._read.get(run_id)
         if known is None:
-            row = self.execute("lock_run", {"id": run_id}).fetchone()
+            self._hold((run_id,))
+            row = self._asked.pop(run_id).fetchone()
             if row is None:
                 raise NotFound("the run does not exist any more", hint="tasktrail list-runs")
             known = self._read[run_id] = Run._make(row)
         return known
+
+    def _hold(self, run_ids: Iterable[int]) -> None:
+        """Ask for runs that are not known yet, in one order for all; their rows are looked at when they are needed."""
+        unknown = {run_id for run_id in run_ids if run_id not in self._read and run_id not in self._asked}
+        for run_id in sorted(unknown):
+            self._asked[run_id] = self.execute("lock_run", {"id": run_id})
 
     def accepts_starts(self, run_id: int) -> bool:
         """Whether an attempt of the run may begin, as things stand in this transaction."""
@@ -168,11 +176,14 @@ class Transaction:
 
     def apply(self, changes: Sequence[tuple[Change, Mark]]) -> list[Change]:
         """Write changes: task, attempt, event, needs of others, counters of the run. Returns those whose guard held."""
+        self._hold(change.task.run_id for change, _ in changes)
+        # All are asked for before one is looked at: a server then answers them in one trip.
+        moves = [self._move(change, mark) for change, mark in changes]
         done = []
-        for change, mark in changes:
-            found = self._move(change, mark)
+        for (change, mark), rows in zip(changes, moves, strict=True):
+            found = rows.fetchone()
             if found is not None:
-                dead_needs, critical = found
+                dead_needs, critical = cast(tuple[int, int], found)
                 done.append((change, dead_needs))
                 self._record_attempt(change, mark)
                 self.record(change, mark)
@@ -200,10 +211,10 @@ class Transaction:
             },
         )
 
-    def _move(self, change: Change, mark: Mark) -> tuple[int, int] | None:
-        """Return what may have changed since a claim: how many needs are dead, and whether it is critical.
+    def _move(self, change: Change, mark: Mark) -> Rows:
+        """Give what may have changed since a claim: how many needs are dead, and whether it is critical.
 
-        None: the guard did not hold.
+        No row: the guard did not hold.
         """
         task, values = change.task, change.values
         params: dict[str, object] = task._asdict()
@@ -215,8 +226,7 @@ class Transaction:
             was_version=task.version,
             held=mark.held,
         )
-        row = self.execute("move_task", params).fetchone()
-        return cast(tuple[int, int], row) if row else None
+        return self.execute("move_task", params)
 
     def _record_attempt(self, change: Change, mark: Mark) -> None:
         task = change.task

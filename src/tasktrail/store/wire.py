@@ -13,10 +13,10 @@ import re
 import select
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import abc, pq
@@ -156,7 +156,7 @@ class Wire:
         if len(self._sent) >= _LONGEST_QUEUE:
             self.settle()
         one = statement(text)
-        values = [_encoded(params[name]) for name in one.names] if params else []
+        values = [_ENCODED[type(value := params[name])](value) for name in one.names] if params else []
         with _Guard(self):
             self._send(one, values)
         answer = Answer(self)
@@ -270,9 +270,13 @@ def _first_line(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else "no reason given"
 
 
-def _encoded(value: object) -> bytes | None:
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return b"1" if value else b"0"
-    return str(value).replace("\0", _NO_NUL).encode()
+def _encoded_text(value: str) -> bytes:
+    return (value.replace("\0", _NO_NUL) if "\0" in value else value).encode()
+
+
+_ENCODED: Final[dict[type, Callable[[Any], bytes | None]]] = {
+    type(None): lambda _: None,
+    bool: lambda value: b"1" if value else b"0",
+    int: lambda value: b"%d" % value,
+    str: _encoded_text,
+}
