@@ -88,6 +88,7 @@ def task_row(
         "priority": draft.priority,
         "critical": draft.critical,
         "queue": draft.queue,
+        "labels": draft.labels,
         "max_retries": draft.max_retries,
         "retry": draft.retry,
         "timeout_ms": draft.timeout_ms,

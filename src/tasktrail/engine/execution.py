@@ -93,9 +93,12 @@ def _register(ledger: Ledger, patience_s: float | None) -> Worker:
 
     def work(tx: Transaction) -> int:
         now = ledger.clock.now()
+        # What a dead one holds of a pool is taken over first; until then it must be found among the dead.
+        holding = {task.worker_id for task in tx.tasks("held_by_workers") if task.queue is not None} if dead else ()
         for worker_id in dead:
-            tx.execute("stop_worker", {"id": worker_id, "at": now})
-        added = tx.row("add_worker", **row, lock_name=life.name, at=now)
+            if worker_id not in holding:
+                tx.execute("stop_worker", {"id": worker_id, "at": now})
+        added = tx.row("add_worker", **row, lock_name=life.name, queues=None, labels=None, at=now)
         assert added is not None
         return int(str(added[0]))
 
@@ -155,8 +158,17 @@ def still_free(tx: Transaction, seen: Run) -> Run:
     return run
 
 
-class Execution:
-    """Owns a run from `begin` to `end`. Nobody else executes it meanwhile.
+def lapse_in(tx: Transaction, ledger: Ledger, tasks: Sequence[Task], once: Collection[str]) -> None:
+    """Take back what a dead process left in progress; of what must not be done twice a person is asked."""
+    now, mark = ledger.clock.now(), Mark(ledger.actor)
+    lapses = [decide(task, _LOST, now) for task in tasks]
+    tx.apply([(change, mark) for change in lapses])
+    asked = [change.after for change in lapses if change.task.key in once and change.status == "pending"]
+    tx.apply([(decide(task, _ASK_FIRST, now), mark) for task in asked])
+
+
+class Claiming:
+    """Claims tasks of a run for this process, and hands in answers.
 
     Args:
         code_version: What tells the code of a step, by key; None when it has none.
@@ -244,11 +256,7 @@ class Execution:
 
     def _lapse(self, tx: Transaction, once: Collection[str]) -> None:
         """What a dead owner left running goes back to pending, or waits for a person. Losses are forgiven later."""
-        now, mark = self.ledger.clock.now(), Mark(self.ledger.actor)
-        active = tx.tasks("active_of_run", run_id=self.run_id)
-        lapses = [decide(task, _LOST, now) for task in active]
-        tx.apply([(change, mark) for change in lapses])
-        tx.apply([(decide(change.after, _ASK_FIRST, now), mark) for change in lapses if change.task.key in once])
+        lapse_in(tx, self.ledger, tx.tasks("active_of_run", run_id=self.run_id), once)
 
     def _take_up(
         self, tx: Transaction, run: Run, named: Collection[str], *, only: bool, reopen: bool, retry: bool

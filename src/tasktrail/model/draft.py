@@ -13,6 +13,8 @@ class TaskDraft:
     """A task that is about to be created.
 
     Args:
+        queue: Which workers execute it; None: whoever owns its run.
+        labels: JSON list of what such a worker must offer; None is nothing.
         retry: What `RetryPolicy.to_json` gives; None is the default policy.
         timeout_ms: Per attempt; None means no limit.
         metadata: JSON text of what no column holds.
@@ -26,6 +28,7 @@ class TaskDraft:
     priority: int = 3
     critical: bool = True
     queue: str | None = None
+    labels: str | None = None
     max_retries: int = 3
     retry: str | None = None
     timeout_ms: int | None = None

@@ -37,6 +37,7 @@ class Task(NamedTuple):
     priority: int
     critical: int
     queue: str | None
+    labels: str | None
     not_before: int | None
     attempts: int
     tries: int

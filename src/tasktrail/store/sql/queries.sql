@@ -11,8 +11,8 @@ created_at, started_at, finished_at, updated_at
 
 -- name: task_columns
 -- The columns of the value Task, in its order.
-id, run_id, key, item, map_index, position, status, version, unmet, dead_needs, priority, critical, queue, not_before,
-attempts, tries, losses, fence, open_attempt, last_outcome, worker_id, lease_token, lease_until,
+id, run_id, key, item, map_index, position, status, version, unmet, dead_needs, priority, critical, queue, labels,
+not_before, attempts, tries, losses, fence, open_attempt, last_outcome, worker_id, lease_token, lease_until,
 max_retries, retry, timeout_ms, output, summary, error_type, error, reason, created_at, started_at, completed_at
 
 -- name: attempt_columns
@@ -96,10 +96,10 @@ VALUES (
 
 -- name: add_task
 INSERT INTO task (
-  id, run_id, key, item, map_index, position, unmet, dead_needs, priority, critical, queue,
+  id, run_id, key, item, map_index, position, unmet, dead_needs, priority, critical, queue, labels,
   max_retries, retry, timeout_ms, title, metadata, created_at)
 VALUES (
-  :id, :run_id, :key, :item, :map_index, :position, :unmet, :dead_needs, :priority, :critical, :queue,
+  :id, :run_id, :key, :item, :map_index, :position, :unmet, :dead_needs, :priority, :critical, :queue, :labels,
   :max_retries, :retry, :timeout_ms, :title, :metadata, :at)
 
 -- name: add_need
@@ -317,6 +317,52 @@ WHERE run_id = CAST(:run_id AS BIGINT)
   AND (CAST(:without AS TEXT) IS NULL OR key NOT IN ({each_key_without}))
 ORDER BY not_before
 LIMIT CAST(:limit AS BIGINT)
+
+-- name: is_open
+-- Of a task's run: new steps may start in it. The same is asked of the run again under its lock.
+EXISTS (
+  SELECT 1
+  FROM run
+  WHERE run.id = task.run_id
+    AND run.owner_token IS NULL
+    AND run.paused = 0
+    AND run.cancelled_at IS NULL
+    AND (run.n_stopping = 0 OR run.kind NOT IN ('dag', 'job')))
+
+-- name: pooled_ready
+-- What a worker that serves a queue may take, of all runs: the most urgent first, the oldest of those.
+SELECT {task_columns}
+FROM task
+WHERE queue = CAST(:queue AS TEXT)
+  AND status = 'pending'
+  AND unmet = 0
+  AND not_before IS NULL
+  AND {has_labels}
+  AND {is_open}
+ORDER BY priority, id
+LIMIT CAST(:limit AS BIGINT)
+
+-- name: pooled_due
+-- The same for tasks whose back-off is over.
+SELECT {task_columns}
+FROM task
+WHERE queue = CAST(:queue AS TEXT)
+  AND status = 'pending'
+  AND not_before IS NOT NULL
+  AND not_before <= CAST(:now AS BIGINT)
+  AND unmet = 0
+  AND {has_labels}
+  AND {is_open}
+ORDER BY not_before
+LIMIT CAST(:limit AS BIGINT)
+
+-- name: held_by_workers
+-- What is in progress, with the worker that has it; runs in which nothing is are passed over.
+SELECT {task_columns}
+FROM task
+WHERE run_id IN (SELECT id FROM run WHERE n_in_progress > 0)
+  AND status = 'in_progress'
+  AND worker_id IS NOT NULL
 
 -- name: next_due
 -- When the first task that waits for its time may start.
@@ -615,8 +661,8 @@ DELETE FROM event
 WHERE run_id = :run_id
 
 -- name: add_worker
-INSERT INTO worker (name, host, pid, boot_id, lock_name, started_at)
-VALUES (:name, :host, :pid, :boot_id, :lock_name, :at)
+INSERT INTO worker (name, host, pid, boot_id, lock_name, queues, labels, started_at)
+VALUES (:name, :host, :pid, :boot_id, :lock_name, :queues, :labels, :at)
 RETURNING id
 
 -- name: stop_worker
@@ -634,6 +680,14 @@ SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at
 FROM worker
 WHERE stopped_at IS NULL
 ORDER BY id
+
+-- name: workers_page
+-- The newest first.
+SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at, queues, labels
+FROM worker
+WHERE id < :before OR :before IS NULL
+ORDER BY id DESC
+LIMIT :limit
 
 -- name: add_payload
 INSERT INTO payload (hash, data, created_at)

@@ -29,6 +29,13 @@ SELECT value FROM json_each(:statuses)
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:without)
 
+-- name: has_labels
+-- Differs because each database takes JSON apart in its own way. Whether a worker offers all that a task asks for.
+(labels IS NULL OR NOT EXISTS (
+  SELECT 1
+  FROM json_each(task.labels) AS asked
+  WHERE asked.value NOT IN (SELECT value FROM json_each(:labels))))
+
 -- name: lock_run
 -- Differs because a SQLite file has one writer: who writes holds all.
 SELECT {run_columns}

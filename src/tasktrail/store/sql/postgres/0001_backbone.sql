@@ -126,6 +126,7 @@ CREATE TABLE task (
   priority       BIGINT NOT NULL DEFAULT 3,    -- smaller is more urgent
   critical       BIGINT NOT NULL DEFAULT 1 CHECK (critical IN (0, 1)),
   queue          TEXT,                          -- data: NULL: only the run's owner executes it
+  labels         TEXT,                          -- data: JSON list of what its worker must offer; NULL: nothing
   not_before     BIGINT,                       -- back-off
   attempts       BIGINT NOT NULL DEFAULT 0,    -- all starts, for ever
   tries          BIGINT NOT NULL DEFAULT 0,    -- errors and time-outs since the last fresh budget
@@ -159,6 +160,11 @@ CREATE INDEX task_position ON task (run_id, position);
 -- Few tasks are in motion, so those in progress and those that may start lie on one page: every step writes it.
 CREATE INDEX task_live ON task (run_id, status, priority, position)
   WHERE status = 'in_progress' OR (status = 'pending' AND unmet = 0 AND not_before IS NULL);
+-- What any worker may take, of all runs: the most urgent first, the oldest of those.
+CREATE INDEX task_pooled ON task (queue, priority, id)
+  WHERE queue IS NOT NULL AND status = 'pending' AND unmet = 0 AND not_before IS NULL;
+CREATE INDEX task_pooled_due ON task (queue, not_before)
+  WHERE queue IS NOT NULL AND status = 'pending' AND not_before IS NOT NULL;
 CREATE INDEX task_due ON task (run_id, not_before) WHERE status = 'pending' AND not_before IS NOT NULL;
 
 -- The edge "this task needs that one".
