@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tasktrail.engine import strays
-from tasktrail.engine.commands import LARGEST_RESULT_BYTES, Call, Command, CommandFailed, check, command_step, execute
+from tasktrail.engine.calls import PlainContext
+from tasktrail.engine.commands import LARGEST_RESULT_BYTES, Command, CommandFailed, check, command_step, execute
 from tasktrail.engine.failures import StepLost, names_of
 from tasktrail.engine.lookup import Found
 from tasktrail.engine.plan import Plan
@@ -28,7 +29,10 @@ from tasktrail.model.retry import RetryPolicy
 from tasktrail.model.run import Run
 from tests.engine.executing import SOON_S, Engine, until
 
-CALL = Call("r1", "r1:a", 2, "t" * 32, "00-" + "1" * 32 + "-" + "2" * 16 + "-01", {"fetch": {"items": [1, 2, "ü"]}})
+CALL = PlainContext(
+    "r1", "a", "r1:a", 2, "1" * 32, "2" * 16, "t" * 32, "00-" + "1" * 32 + "-" + "2" * 16 + "-01",
+    results={"fetch": {"items": [1, 2, "ü"]}},
+)  # fmt: skip
 LONG_S = 60
 """What a command sleeps that is to be ended; a test that waits for it fails by its own time-out."""
 
