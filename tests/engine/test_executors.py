@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from tasktrail.engine.runner import Runner
 from tasktrail.engine.steps import step
 from tasktrail.executors import Call, PlainContext, StepLost
 from tasktrail.model.draft import TaskDraft
+from tasktrail.model.graph import Need
 from tasktrail.model.task import Task
 from tests.engine.executing import SOON_S, Engine
 
@@ -39,6 +42,7 @@ async def test_one_that_does_not_stop_is_left_alone_when_its_time_is_up(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ):
     calm = asyncio.Event()
+    asyncio.get_running_loop().call_later(SOON_S / 2, calm.set)  # where it is waited for, the test ends nevertheless
 
     async def stubborn(call: Call) -> object:
         while True:
@@ -100,6 +104,7 @@ async def test_one_that_cancels_itself_has_failed(engine: Engine):
 async def test_a_second_cancellation_does_not_wait(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(executors, "_ENDS_WITHIN_S", 60)
     told, calm = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().call_later(SOON_S / 2, calm.set)
 
     async def stubborn(call: Call) -> None:
         while not calm.is_set():
@@ -116,4 +121,37 @@ async def test_a_second_cancellation_does_not_wait(monkeypatch: pytest.MonkeyPat
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(working, SOON_S)
+    assert not calm.is_set()
     calm.set()
+
+
+async def test_what_is_answered_to_an_interruption_is_kept(engine: Engine):
+    begun = asyncio.Event()
+
+    async def quick(call: Call) -> object:
+        begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "in time"
+
+    running = asyncio.create_task(executed(engine, quick))
+    await asyncio.wait_for(begun.wait(), SOON_S)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert engine.task(1, "a").output == '"in time"'
+
+
+@pytest.mark.parametrize(("function", "results"), [(lambda: None, {}), (lambda ctx: None, {"before": 1})])
+async def test_results_go_along_where_the_function_can_ask_for_them(
+    engine: Engine, function: Callable[..., Any], results: dict[str, object]
+):
+    async def executor(call: Call) -> object:
+        return dict(call.context.results)
+
+    run_id = engine.new(TaskDraft("before"), TaskDraft("a", needs=(Need("before"),)))
+    steps = {"before": step("before", lambda: 1), "a": placed(step("a", function), ending(executor), "m:f")}
+    await asyncio.wait_for(Runner(engine.ledger, run_id, Plan(steps)).execute(), SOON_S)
+
+    assert json.loads(engine.task(run_id, "a").output or "") == results
