@@ -187,6 +187,10 @@ INVALID: Final = {
             "5:31: expected env only where a command is run; a function gets values by its parameters",
         ],
     ),
+    "where a command runs": Wrong(
+        steps("  - {id: a, run: [x], executor: process}"),
+        ["3:33: expected executor only where a function is called; a command is its own process"],
+    ),
     "how a person does it": Wrong(
         steps("  - {id: a, manual: x, retries: 2, timeout: 5, executor: thread, env: {A: b}, cache: 1d}"),
         [f"3:{column}: expected no {key} in a manual step, which a person does" for column, key in

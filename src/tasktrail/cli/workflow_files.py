@@ -44,13 +44,14 @@ class WorkflowFile:
 
     def load(self) -> Workflow:
         """Return what the file says."""
+        from tasktrail.engine.executors import check
         from tasktrail.formats.workflow_yaml import load_workflow
 
         try:
             text = self.path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"{self.text} cannot be read: {error}") from None
-        return load_workflow(text, self.text)
+        return load_workflow(text, self.text, check)
 
     def check(self, ledger: Ledger, run_id: str | None, texts: Sequence[str]) -> None:
         """Refuse wrong params, before anything is made for the run.

@@ -9,14 +9,14 @@ import json
 import stat
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from tasktrail.engine.commands import Command, call_of, check, execute, output_of_attempt
-from tasktrail.engine.context import StepContext
-from tasktrail.engine.isolation import process_step, target_of
+from tasktrail.engine.commands import Command, check, execute, output_of_attempt
+from tasktrail.engine.context import StepContext, plain
+from tasktrail.engine.executors import INLINE, find, placed
+from tasktrail.engine.isolation import target_of
 from tasktrail.engine.steps import Step, step
 from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import upstream
@@ -66,18 +66,17 @@ def _step(workflow: Workflow, spec: StepSpec, folder: Path, known: Collection[st
 
 
 def _placed(one: Step, spec: StepSpec, function: Callable[..., Any], folder: Path) -> Step:
-    """Let the executor that a step names execute it: a coroutine runs on the event loop, all else in threads.
+    """Let the executor that a step names execute it. In this process coroutines run on the event loop, else threads.
 
     Raises:
         BadInput: There is no such executor, or it cannot execute this function.
     """
-    if spec.executor == "process":
-        return process_step(one, target_of(function), folder)
-    fits = {None: True, "async": one.asynchronous, "thread": not one.asynchronous}
-    if spec.executor not in fits:
-        known = "thread, process, async"
-        raise BadInput(f"step {spec.id}: there is no executor {spec.executor!r}", hint=f"one of: {known}")
-    if not fits[spec.executor]:
+    if spec.executor is not None and spec.executor not in INLINE:
+        try:
+            return placed(one, find(spec.executor), target_of(function), folder)
+        except BadInput as error:
+            raise BadInput(f"step {spec.id}: {error.message}", hint=error.hint) from None
+    if spec.executor == ("thread" if one.asynchronous else "async"):
         kind = "a coroutine function" if one.asynchronous else "no coroutine function"
         raise BadInput(f"step {spec.id}: executor {spec.executor} cannot execute {spec.call}, which is {kind}")
     return one
@@ -121,8 +120,7 @@ def _command(spec: StepSpec, env: Mapping[str, str], folder: Path) -> Step:
     async def work(ctx: StepContext, **values: object) -> object:
         run = spec.run if isinstance(spec.run, str) else tuple(_text(part, values) for part in spec.run or ())
         command = Command(run, {name: _text(text, values) for name, text in env.items()}, folder)
-        call = replace(call_of(ctx), results=values)
-        return await execute(command, call, output_of_attempt())
+        return await execute(command, plain(ctx, values), output_of_attempt())
 
     cached = spec.run if spec.cache_s is not None and not isinstance(spec.run, str) else ()
     files = [_digest(folder / part) for part in cached if not _roots(part)]

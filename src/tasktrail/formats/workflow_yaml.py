@@ -19,8 +19,8 @@ from tasktrail.model.workflow import (
     Workflow,
     param_type_of,
 )
+from tasktrail.model.workflow_check import Check, workflow_faults
 from tasktrail.model.workflow_check import Fault as ModelFault
-from tasktrail.model.workflow_check import workflow_faults
 
 __all__ = ["MAX_STEPS", "PARAM_KEYS", "STEP_KEYS", "TOP_KEYS", "load_workflow"]
 
@@ -51,18 +51,19 @@ _REFUSED: Final = "is no workflow that can be executed"
 _OLDER_KEYS: Final = frozenset({"agent", "input_file", "input_from", "outputs"})
 
 
-def load_workflow(text: str, where: str) -> Workflow:
+def load_workflow(text: str, where: str, check_executor: Check | None = None) -> Workflow:
     """Return the workflow that a file describes.
 
     Args:
         text: YAML, of which JSON is a part; see `load_node` for what of YAML is accepted.
         where: How messages name the file.
+        check_executor: Refuses the name of an executor that is not there; None lets any word pass.
 
     Raises:
         BadInput: The details name every fault as `where:line:column`, with the line and a caret below it.
     """
     source = Source(text, where)
-    reading = _File(source)
+    reading = _File(source, check_executor)
     root = load_node(source, reading.faults)
     if root is None:
         raise source.refusal(reading.faults, "cannot be read")
@@ -101,8 +102,9 @@ def _steps_of(root: Node) -> Node:
 class _File(Reading):
     """A workflow file that is read: keys to fields, and the places of what the model finds wrong."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, check_executor: Check | None) -> None:
         super().__init__(source)
+        self._check_executor = check_executor
         self._root = Node(None, 0, 0)
         self._places: list[int] = []
 
@@ -126,7 +128,7 @@ class _File(Reading):
             on_failure=on_failure,
             max_parallel=self._top("max_parallel", self.whole),
         )
-        for fault in workflow_faults(workflow):
+        for fault in workflow_faults(workflow, self._check_executor):
             self._place(fault)
         return workflow
 

@@ -7,7 +7,7 @@ file's reader turns into line and column.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Final, NamedTuple
 
@@ -19,6 +19,8 @@ from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.workflow import RESERVED, RUN_NAMES, STEP_ID, Param, StepSpec, Workflow, is_of_type
 
 Place = tuple[str | int, ...]
+Check = Callable[[str], object]
+"""Raises BadInput for a name that cannot be."""
 
 _STEP_ID: Final = re.compile(STEP_ID)
 _NAME: Final = r"[^\W\d]\w*"
@@ -58,8 +60,12 @@ def check_workflow(workflow: Workflow) -> None:
         raise BadInput(f"workflow {shown(workflow.name)} cannot be executed", details=lines)
 
 
-def workflow_faults(workflow: Workflow) -> Iterator[Fault]:
-    """Yield everything that is wrong, in no particular order."""
+def workflow_faults(workflow: Workflow, check_executor: Check | None = None) -> Iterator[Fault]:
+    """Yield everything that is wrong, in no particular order.
+
+    Args:
+        check_executor: Refuses the name of an executor that is not there; None lets any word pass.
+    """
     if not workflow.steps:
         yield Fault(("steps",), "expected at least one step, got: none")
     suggest = Suggestions()
@@ -70,6 +76,8 @@ def workflow_faults(workflow: Workflow) -> Iterator[Fault]:
         yield from _param(name, param)
     for place, step in enumerate(workflow.steps):
         yield from (fault._replace(at=("steps", place, *fault.at)) for fault in _step(step))
+    if check_executor is not None:
+        yield from _executors(workflow, check_executor)
     yield from _Texts(workflow, suggest).faults()
 
 
@@ -123,6 +131,15 @@ def _limits(workflow: Workflow) -> Iterator[Fault]:
                 yield Fault(("steps", place, "limits", name), f"{what}and {before.limits[name]} in {before.id}")
 
 
+def _executors(workflow: Workflow, check_executor: Check) -> Iterator[Fault]:
+    for place, step in enumerate(workflow.steps):
+        if step.executor is not None:
+            try:
+                check_executor(step.executor)
+            except BadInput as error:
+                yield Fault(("steps", place, "executor"), error.message)
+
+
 def _param(name: str, param: Param) -> Iterator[Fault]:
     if not re.fullmatch(PATH, name) or "." in name:
         yield Fault(("params", name), f"expected a param's name to be like a step's id, got: {shown(name)}")
@@ -141,6 +158,8 @@ def _step(step: StepSpec) -> Iterator[Fault]:
         yield Fault(("call",), f"expected call to be module:function, got: {shown(step.call)}")
     if step.env and step.call is not None:
         yield Fault(("env",), "expected env only where a command is run; a function gets values by its parameters")
+    if step.executor is not None and step.run is not None:
+        yield Fault(("executor",), "expected executor only where a function is called; a command is its own process")
     if step.arguments and step.call is None:
         yield Fault(("with",), "expected with only where a function is called; a command has its arguments in run")
     if said == ["manual"]:
