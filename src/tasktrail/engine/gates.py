@@ -102,9 +102,12 @@ class Gates:
     params: Mapping[str, object]
     code: Mapping[str, Step] = field(default_factory=dict)
     specs: dict[str, StepSpec] = field(init=False)
+    free: frozenset[str] = field(init=False)
+    """Ids of the steps of which nothing is asked: most are, and every step of a run passes here."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "specs", self.workflow.by_id)  # once: every commit makes a judge
+        object.__setattr__(self, "free", frozenset(spec.id for spec in self.workflow.steps if _is_free(spec)))
 
     def __call__(self, tx: Transaction) -> Judge:
         """Return the judge of one transaction."""
@@ -119,6 +122,8 @@ class _Judge:
         self._taken: dict[str, int] = {}
 
     def __call__(self, task: Task) -> Verdict:
+        if task.key in self._gates.free:
+            return "start"
         spec, values = self._specs[task.key], Values(self._tx, task, self._gates.workflow, self._gates.params)
         try:
             return self._judge(task, spec, values)
@@ -216,6 +221,11 @@ class _Judge:
         change = decide(task, self._ledger.clean(ask), self._now)
         self._tx.apply([(change, Mark(self._ledger.actor))])
         return "moved"
+
+
+def _is_free(spec: StepSpec) -> bool:
+    asked = (spec.deadline_ms, spec.when, spec.for_each, spec.manual, spec.cache_s)
+    return not spec.limits and all(one is None for one in asked)
 
 
 def _told(manual: str, values: Values) -> str:
