@@ -203,3 +203,14 @@ def test_a_command_that_waits_says_what_to_type_and_goes_on_by_itself(report: Pa
 
     assert process.returncode == 0
     assert set(statuses(call, "r1").values()) == {"completed"}
+
+
+@pytest.mark.platform_only("SIGKILL")
+def test_a_step_that_was_killed_each_time_is_shown_like_any_other(call: Call) -> None:
+    """Nobody knows how long a lost attempt worked, and here there is no other."""
+    Path("k.yaml").write_text("name: k\nsteps:\n  - {id: a, run: kill -9 $$, shell: true}\n", "utf-8")
+
+    ran = call("run", "dag", "k.yaml", "--run-id", "k1")
+
+    assert (ran.code, "a failed: StepLost: kill -9 $$ was killed by SIGKILL (out of memory?)" in ran.err) == (5, True)
+    assert "│ a        │ FAILED  │ 0/0      │ -       │" in call("run", "dag", "--status", "k1").out

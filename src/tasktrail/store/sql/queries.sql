@@ -453,12 +453,12 @@ WHERE task_id IN (SELECT id FROM task WHERE run_id = :run_id)
 ORDER BY task_id, n
 
 -- name: durations_of_run
--- Milliseconds that the attempts of each task took together.
+-- Milliseconds that the attempts of each task took together, as far as that is known.
 SELECT attempt.task_id, sum(attempt.duration_us) / 1000
 FROM attempt
 JOIN task ON task.id = attempt.task_id
 WHERE task.run_id = :run_id
-  AND attempt.ended_at IS NOT NULL
+  AND attempt.duration_us IS NOT NULL
 GROUP BY attempt.task_id
 
 -- name: details_of_run
