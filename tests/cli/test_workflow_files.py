@@ -214,3 +214,18 @@ def test_a_step_that_was_killed_each_time_is_shown_like_any_other(call: Call) ->
 
     assert (ran.code, "a failed: StepLost: kill -9 $$ was killed by SIGKILL (out of memory?)" in ran.err) == (5, True)
     assert "│ a        │ FAILED  │ 0/0      │ -       │" in call("run", "dag", "--status", "k1").out
+
+
+def test_the_progress_says_why_a_step_failed_that_never_started_and_one_whose_error_has_no_words(call: Call) -> None:
+    Path("my_steps.py").write_text("def full(): raise MemoryError\n", "utf-8")
+    Path("f.yaml").write_text(
+        "name: f\non_failure: continue\nparams: {all: {type: object, default: {}}}\n"
+        "steps:\n  - {id: a, call: my_steps:full}\n"
+        '  - {id: b, call: my_steps:full, for_each: "{params.all.items}"}\n',
+        "utf-8",
+    )
+
+    said = call("run", "dag", "f.yaml").err
+
+    assert "a             failed (attempt 1): MemoryError\n" in said
+    assert "b             failed: BadInput: there is no params.all.items: params.all has nothing\n" in said
