@@ -157,7 +157,13 @@ def test_a_function_that_cannot_be_imported_is_told_before_a_run_is_stored(repor
 
     refused = call("run", "dag", str(report), "--run-id", "r1")
 
-    assert (refused.code, "module my_steps has no function end" in refused.err) == (2, True)
+    assert refused.code == 2
+    assert refused.err.startswith(
+        "error: report.yaml is no workflow that can be executed: 1 fault\n"
+        "  report.yaml:24:11: module my_steps has no function end\n"
+        "    24 |     call: my_steps:end\n"
+        "       |           ^\n"
+    )
     assert call("list-runs", "--json").data == []
 
 
@@ -229,3 +235,14 @@ def test_the_progress_says_why_a_step_failed_that_never_started_and_one_whose_er
 
     assert "a             failed (attempt 1): MemoryError\n" in said
     assert "b             failed: BadInput: there is no params.all.items: params.all has nothing\n" in said
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_the_place(call: Call) -> None:
+    Path("old.yaml").write_bytes("name: x\nname: Zoë\n".encode("latin-1"))
+
+    refused = call("run", "dag", "old.yaml")
+
+    assert (refused.code, refused.err) == (
+        2,
+        "error: old.yaml:2:9: expected UTF-8, got: byte 0xEB\nhint: save it as UTF-8\n",
+    )

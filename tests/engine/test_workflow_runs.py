@@ -352,21 +352,54 @@ async def test_a_run_goes_by_the_workflow_it_began_with_until_changes_are_accept
 def test_functions_that_cannot_be_called_are_named_all_at_once_and_nothing_is_stored(
     engine: Engine, tmp_path: Path
 ) -> None:
-    (tmp_path / "own_steps.py").write_text("def good(): pass\ndef asks(for_what): pass\n", "utf-8")
+    (tmp_path / "own_steps.py").write_text("number = 3\ndef good(): pass\ndef asks(for_what): pass\n", "utf-8")
+    (tmp_path / "leaving_steps.py").write_text("raise SystemExit('password=hunter2')\n", "utf-8")
     broken = flow(
         StepSpec("a", call="own_steps:good"),
         StepSpec("b", call="own_steps:missing"),
         StepSpec("c", call="no_such_module:f"),
         StepSpec("d", call="own_steps:asks"),
+        StepSpec("e", call="leaving_steps:f"),
+        StepSpec("f", call="own_steps:number"),
+        StepSpec("g", call="own_steps:good", arguments={"goods": 3}),
     )
 
     with pytest.raises(BadInput) as error:
         WorkflowRun.open(engine.ledger, broken, "r", {}, folder=tmp_path)
 
-    said = [error.value.message, *error.value.details]
-    expected = ("no function missing", "no_such_module cannot be imported", "'for_what'")
-    assert all(words in one for words, one in zip(expected, said, strict=True))
+    asks = "step 'd' has a parameter 'for_what', but neither a step that it needs nor a param is called so"
+    assert error.value.details == (
+        "step b, call: module own_steps has no function missing",
+        "step c, call: no_such_module cannot be imported: ModuleNotFoundError: No module named 'no_such_module'",
+        f"step d, call: {asks}; let it come after a step of that name, or give 'for_what' a default",
+        "step e, call: leaving_steps cannot be imported: SystemExit: password=[SECRET]",
+        "step f, call: expected own_steps:number to be a function, got: int",
+        "step g, with: own_steps:good has no parameter goods to be given",
+    )
     assert engine.rows("run_ids") == []
+
+
+@pytest.mark.platform_only("PATH")
+async def test_a_program_may_be_made_by_the_steps_before_and_is_looked_for_where_the_step_looks(
+    engine: Engine, tmp_path: Path
+) -> None:
+    make = "mkdir bin && printf '#!/bin/sh\\necho made' > bin/made && chmod +x bin/made"
+    found = {"PATH": f"{tmp_path}/own:/bin:/usr/bin"}
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "own-program").write_text("#!/bin/sh\n", "utf-8")
+    (tmp_path / "own" / "own-program").chmod(0o755)
+    built = flow(
+        StepSpec("make", run=make),
+        StepSpec("use", run=("./bin/made",), needs=(Need("make"),)),
+        StepSpec("elsewhere", run=("own-program",), env=found),
+    )
+    run = WorkflowRun.open(engine.ledger, built, "r", {}, folder=tmp_path)
+
+    assert (await asyncio.wait_for(run.execute(), 60)).status == "completed", run.results()
+    with pytest.raises(BadInput, match="cannot execute own-program: no such program in PATH"):
+        WorkflowRun.open(engine.ledger, flow(StepSpec("a", run=("own-program",))), "s", {}, folder=tmp_path)
+    with pytest.raises(BadInput, match=r"cannot execute \./made: it does not exist"):
+        WorkflowRun.open(engine.ledger, flow(StepSpec("a", run=("./made",))), "t", {}, folder=tmp_path)
 
 
 async def test_a_function_runs_where_its_executor_says(engine: Engine, tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 SUFFIXES: Final = (".yaml", ".yml")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WorkflowFile:
-    """A workflow file that a command was given.
+    """A workflow file that a command was given. It is read once: what was checked is what is executed.
 
     Args:
         text: How messages name it.
@@ -30,6 +30,8 @@ class WorkflowFile:
 
     path: Path
     text: str
+    _content: str = ""
+    _workflow: Workflow | None = None
 
     def locate(self) -> None:
         """Refuse a file that is not there, or is no workflow, before anything is made for it.
@@ -46,11 +48,21 @@ class WorkflowFile:
         """Return what the file says."""
         from tasktrail.formats.workflow_yaml import load_workflow
 
+        if self._workflow is None:
+            self._content = self._read()
+            self._workflow = load_workflow(self._content, self.text)
+        return self._workflow
+
+    def _read(self) -> str:
         try:
-            text = self.path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"{self.text} cannot be read: {error}") from None
-        return load_workflow(text, self.text)
+            return self.path.read_bytes().decode("utf-8")
+        except OSError as error:
+            raise BadInput(f"{self.text} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start].decode("utf-8")
+            place = f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+            what = f"expected UTF-8, got: byte 0x{error.object[error.start]:02X}"
+            raise BadInput(f"{self.text}:{place}: {what}", hint="save it as UTF-8") from None
 
     def stored(self, root: Path) -> str:
         """Return the text by which the file is found again from the project's folder."""
@@ -73,18 +85,23 @@ class WorkflowFile:
             accepts: Whether the run goes by the file as it is now from here on.
         """
         from tasktrail.engine.workflow_run import WorkflowRun
+        from tasktrail.formats.workflow_yaml import refusal
+        from tasktrail.model.workflow_check import BadWorkflow
 
         workflow = self.load()
         name = run_id or f"{re.sub(r'[^A-Za-z0-9._-]', '-', workflow.name)}-{uuid.uuid4().hex[:8]}"
-        return WorkflowRun.open(
-            ledger,
-            workflow,
-            name,
-            {key: _value(text, workflow, key) for key, text in texts.items()},
-            folder=self.path.resolve().parent,
-            target=self.stored(root),
-            accepts=accepts,
-        )
+        try:
+            return WorkflowRun.open(
+                ledger,
+                workflow,
+                name,
+                {key: _value(text, workflow, key) for key, text in texts.items()},
+                folder=self.path.resolve().parent,
+                target=self.stored(root),
+                accepts=accepts,
+            )
+        except BadWorkflow as error:
+            raise refusal(self._content, self.text, error.faults) from error.__cause__
 
 
 def _value(text: str, workflow: Workflow, name: str) -> object:

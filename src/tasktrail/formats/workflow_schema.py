@@ -178,6 +178,7 @@ def _step() -> dict[str, object]:
             {"if": said, "then": line},
             {"if": {"required": ["manual"]}, "then": {"properties": by_hand}},
             {"if": {"required": ["call"]}, "then": {"properties": {"env": {"maxProperties": 0}}}},
+            {"if": {"required": ["run"]}, "then": {"properties": {"executor": none}}},
             {"not": {"required": ["name", "title"]}},
         ],
         "additionalProperties": False,

@@ -7,7 +7,7 @@ file's reader turns into line and column.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Final, NamedTuple
 
@@ -47,15 +47,27 @@ class Fault(NamedTuple):
     offset: int | None = None
 
 
+class BadWorkflow(BadInput):
+    """A workflow cannot be executed; the details name every fault and its place.
+
+    Args:
+        faults: What is wrong, for who can say the places better, as lines of a file.
+    """
+
+    def __init__(self, workflow: Workflow, faults: Sequence[Fault]) -> None:
+        lines = [f"{_place_text(workflow, fault.at)}{fault.what}" for fault in faults]
+        super().__init__(f"workflow {shown(workflow.name)} cannot be executed", details=lines)
+        self.faults = tuple(faults)
+
+
 def check_workflow(workflow: Workflow) -> None:
     """Refuse a workflow that cannot be executed.
 
     Raises:
-        BadInput: The details name every fault and its place.
+        BadWorkflow: Something is wrong with it.
     """
     if faults := list(workflow_faults(workflow)):
-        lines = [f"{_place_text(workflow, fault.at)}{fault.what}" for fault in faults]
-        raise BadInput(f"workflow {shown(workflow.name)} cannot be executed", details=lines)
+        raise BadWorkflow(workflow, faults)
 
 
 def workflow_faults(workflow: Workflow) -> Iterator[Fault]:
@@ -141,6 +153,8 @@ def _step(step: StepSpec) -> Iterator[Fault]:
         yield Fault(("call",), f"expected call to be module:function, got: {shown(step.call)}")
     if step.env and step.call is not None:
         yield Fault(("env",), "expected env only where a command is run; a function gets values by its parameters")
+    if step.executor is not None and step.run is not None:
+        yield Fault(("executor",), "expected executor only where a function is called; a command is a process anyway")
     if step.arguments and step.call is None:
         yield Fault(("with",), "expected with only where a function is called; a command has its arguments in run")
     if said == ["manual"]:
