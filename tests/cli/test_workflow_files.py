@@ -246,3 +246,19 @@ def test_a_file_that_is_not_utf_8_is_refused_with_the_place(call: Call) -> None:
         2,
         "error: old.yaml:2:9: expected UTF-8, got: byte 0xEB\nhint: save it as UTF-8\n",
     )
+
+
+def test_a_workflow_file_may_be_json(call: Call) -> None:
+    Path("flow.json").write_text('{"name": "j", "steps": [{"id": "a", "manual": "Look"}]}', "utf-8")
+
+    assert call("run", "dag", "flow.json", "--run-id", "j1", "--no-wait").code == 0
+    assert call("complete", "j1:a").code == 0
+    assert call("resume", "j1").code == 0
+    assert statuses(call, "j1") == {"a": "completed"}
+
+
+def test_a_folder_with_the_name_of_a_workflow_file_is_told_apart_from_none(call: Call) -> None:
+    Path("flow.yaml").mkdir()
+
+    assert call("run", "dag", "flow.yaml").err.startswith("error: flow.yaml is no file\n")
+    assert call("run", "dag", "flows.yaml").err.startswith("error: there is no file flows.yaml\n")

@@ -1,4 +1,4 @@
-"""FILE.yaml as the target of a command: read, checked, and opened as a run."""
+"""FILE.yaml or FILE.json as the target of a command: read, checked, and opened as a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tasktrail.engine.workflow_run import WorkflowRun
     from tasktrail.model.workflow import Workflow
 
-SUFFIXES: Final = (".yaml", ".yml")
+SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 
 @dataclass(slots=True)
@@ -41,7 +41,8 @@ class WorkflowFile:
             BadInput: It cannot be; the details name everything that is wrong.
         """
         if not self.path.is_file():
-            raise NotFound(f"there is no file {self.text}", hint="tasktrail run dag FILE.yaml")
+            what = f"{self.text} is no file" if self.path.exists() else f"there is no file {self.text}"
+            raise NotFound(what, hint="tasktrail run dag FILE.yaml")
         self.load()
 
     def load(self) -> Workflow:
