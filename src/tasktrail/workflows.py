@@ -7,7 +7,6 @@ executed, stored and gone on with is that graph, the same value that a workflow 
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 import uuid
@@ -19,6 +18,7 @@ from functools import cached_property, update_wrapper
 from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.loops import run_to_end
 from tasktrail.engine.project import open_project
 from tasktrail.engine.workflow_run import WorkflowRun
 from tasktrail.model.duration import parse_duration_ms
@@ -277,7 +277,7 @@ class WorkflowFunction(Generic[P]):
 
     def run(self, *, run_id: str | None = None, ledger: Ledger | None = None, **params: Any) -> Result:
         """Do as `execute`, for programs without an event loop."""
-        return asyncio.run(self.execute(run_id=run_id, ledger=ledger, **params))
+        return run_to_end(self.execute(run_id=run_id, ledger=ledger, **params))
 
 
 @overload

@@ -262,3 +262,19 @@ def test_a_folder_with_the_name_of_a_workflow_file_is_told_apart_from_none(call:
 
     assert call("run", "dag", "flow.yaml").err.startswith("error: flow.yaml is no file\n")
     assert call("run", "dag", "flows.yaml").err.startswith("error: there is no file flows.yaml\n")
+
+
+def test_a_coroutine_that_does_not_end_when_told_keeps_neither_the_run_nor_the_command(spawn: Call) -> None:
+    Path("my_steps.py").write_text(
+        "import asyncio\n"
+        "async def deaf():\n"
+        "    while True:\n"
+        "        try: await asyncio.sleep(60)\n"
+        "        except asyncio.CancelledError: pass\n",
+        "utf-8",
+    )
+    Path("deaf.yaml").write_text("name: deaf\nsteps:\n  - {id: a, call: my_steps:deaf, timeout: 10ms}\n", "utf-8")
+
+    ended = spawn("run", "dag", "deaf.yaml", "--run-id", "d1")
+
+    assert (ended.code, "a failed: TimeoutError: step 'a' did not end within 0.01 s" in ended.err) == (5, True)

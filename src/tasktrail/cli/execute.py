@@ -25,6 +25,7 @@ from tasktrail.dag.runner import Binding, ParallelStatefulDAGRunner, StatefulDAG
 from tasktrail.engine.capture import captured
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, find_run
+from tasktrail.engine.loops import run_to_end
 from tasktrail.engine.reading import OutputReader
 from tasktrail.engine.values import decode
 from tasktrail.model.errors import BadInput, TasktrailError
@@ -188,7 +189,7 @@ class _Stage:
             self.say("", prepared.says)
         try:
             with self._shown(run):
-                return asyncio.run(self._drive(prepared.execute))
+                return run_to_end(self._drive(prepared.execute))
         finally:
             if folder:
                 _put_files(self.ledger, run, folder)
