@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,12 +88,11 @@ class WorkflowFile:
         from tasktrail.model.workflow_check import BadWorkflow
 
         workflow = self.load()
-        name = run_id or f"{re.sub(r'[^A-Za-z0-9._-]', '-', workflow.name)}-{uuid.uuid4().hex[:8]}"
         try:
             return WorkflowRun.open(
                 ledger,
                 workflow,
-                name,
+                run_id,
                 {key: _value(text, workflow, key) for key, text in texts.items()},
                 folder=self.path.resolve().parent,
                 target=self.stored(root),

@@ -10,6 +10,7 @@ from typing import Any
 from tasktrail.engine import retrying, workflows
 from tasktrail.engine.execution import check_free
 from tasktrail.engine.gates import Gates, Values, filled
+from tasktrail.engine.ids import new_run_id
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.runner import Runner
@@ -57,7 +58,7 @@ class WorkflowRun:
         cls,
         ledger: Ledger,
         workflow: Workflow,
-        name: str,
+        name: str | None,
         params: Mapping[str, object],
         *,
         folder: Path | None = None,
@@ -68,6 +69,7 @@ class WorkflowRun:
         """Begin a run, or go on with the one of this name.
 
         Args:
+            name: Public id of the run; None begins a new one, called like the workflow.
             folder: Where its file lies: commands run there, and modules beside it are found.
             target: Where its file or code is found again.
             accepts: Whether a run that exists goes by `workflow` from here on, where that differs.
@@ -77,6 +79,7 @@ class WorkflowRun:
             Conflict: The run exists and goes by another state of the workflow, or was begun with other params.
         """
         steps = code_of(workflow, folder or Path.cwd(), functions)
+        name = name or new_run_id(workflow.name)
         known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
         if not known:
             run = workflows.begin(ledger, workflow, name, params, target=target)
