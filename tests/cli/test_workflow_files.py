@@ -278,3 +278,33 @@ def test_a_coroutine_that_does_not_end_when_told_keeps_neither_the_run_nor_the_c
     ended = spawn("run", "dag", "deaf.yaml", "--run-id", "d1")
 
     assert (ended.code, "a failed: TimeoutError: step 'a' did not end within 0.01 s" in ended.err) == (5, True)
+
+
+def test_a_run_in_a_store_elsewhere_goes_on_from_any_folder(call: Call, tmp_path: Path) -> None:
+    for name in ("here", "there", "stores"):
+        Path(name).mkdir()
+    store = ("--store", str(tmp_path / "stores" / "own.db"))
+    Path("here/flow.yaml").write_text(
+        'name: f\nsteps:\n  - {id: a, manual: Look}\n  - {id: b, run: ["true"], depends_on: a}\n', "utf-8"
+    )
+    assert (
+        call("-C", str(tmp_path / "here"), *store, "run", "dag", "flow.yaml", "--run-id", "f1", "--no-wait").code == 0
+    )
+    assert call("-C", str(tmp_path / "there"), *store, "complete", "f1:a").code == 0
+
+    assert call("-C", str(tmp_path / "there"), *store, "resume", "f1").code == 0
+    assert call(*store, "status", "f1", "--json").data["status"] == "completed"
+
+
+def test_a_run_whose_file_is_gone_says_how_to_go_on_with_another(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
+    report.rename("moved.yaml")
+
+    gone = call("resume", "r1")
+
+    assert (gone.code, gone.err) == (
+        3,
+        "error: the code of run r1 is gone: there is no file report.yaml\n"
+        "hint: tasktrail run dag FILE.yaml --run-id r1\n",
+    )
+    assert call("run", "dag", "moved.yaml", "--run-id", "r1", "--no-wait").code == 0

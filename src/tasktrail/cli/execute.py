@@ -136,7 +136,7 @@ class _Stage:
             self.ledger,
             order.run_id,
             order.params,
-            root=self.session.config.store.root,
+            store=self.session.config.store,
             accepts=order.accepts,
         )
         opened.max_parallel = self.session.config.run_max_parallel if flag else opened.workflow.max_parallel
@@ -153,7 +153,7 @@ class _Stage:
         Raises:
             BadInput: The code names another run than the command.
         """
-        stored = target.stored(self.session.config.store.root)
+        stored = target.stored(self.session.config.store)
         with bound(self._binding(stored)):
             runner = targets.load(target)
         name = runner.dag_run.run_id

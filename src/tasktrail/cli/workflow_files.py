@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tasktrail.config import StoreLocation
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.errors import BadInput, NotFound
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from tasktrail.model.workflow import Workflow
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+
+def stored(path: Path, store: StoreLocation) -> str:
+    """Return the text by which a file is found again: from the project's folder where file and store both lie in it.
+
+    A store elsewhere is used from many folders, each of them the root then.
+    """
+    is_projects = store.path is not None and store.path.is_relative_to(store.root) and path.is_relative_to(store.root)
+    return (path.relative_to(store.root) if is_projects else path).as_posix()
 
 
 @dataclass(slots=True)
@@ -63,18 +73,13 @@ class WorkflowFile:
             what = f"expected UTF-8, got: byte 0x{error.object[error.start]:02X}"
             raise BadInput(f"{self.text}:{place}: {what}", hint="save it as UTF-8") from None
 
-    def stored(self, root: Path) -> str:
-        """Return the text by which the file is found again from the project's folder."""
-        path = self.path.resolve()
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
-
     def open(
         self,
         ledger: Ledger,
         run_id: str | None,
         texts: Mapping[str, str],
         *,
-        root: Path,
+        store: StoreLocation,
         accepts: bool,
     ) -> WorkflowRun:
         """Begin a run of the file, or go on with one.
@@ -95,7 +100,7 @@ class WorkflowFile:
                 run_id,
                 {key: _value(text, workflow, key) for key, text in texts.items()},
                 folder=self.path.resolve().parent,
-                target=self.stored(root),
+                target=stored(self.path.resolve(), store),
                 accepts=accepts,
             )
         except BadWorkflow as error:
