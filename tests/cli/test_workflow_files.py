@@ -308,3 +308,5 @@ def test_a_run_whose_file_is_gone_says_how_to_go_on_with_another(report: Path, c
         "hint: tasktrail run dag FILE.yaml --run-id r1\n",
     )
     assert call("run", "dag", "moved.yaml", "--run-id", "r1", "--no-wait").code == 0
+    assert call("resume", "r1", "--no-wait").code == 0
+    assert call("doctor", "--verify").code == 0

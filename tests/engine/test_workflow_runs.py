@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasktrail.engine import execution
+from tasktrail.engine import execution, workflows
 from tasktrail.engine.execution import Execution
 from tasktrail.engine.gates import Gates
 from tasktrail.engine.verification import verify
@@ -400,6 +400,21 @@ async def test_a_program_may_be_made_by_the_steps_before_and_is_looked_for_where
         WorkflowRun.open(engine.ledger, flow(StepSpec("a", run=("own-program",))), "s", {}, folder=tmp_path)
     with pytest.raises(BadInput, match=r"cannot execute \./made: it does not exist"):
         WorkflowRun.open(engine.ledger, flow(StepSpec("a", run=("./made",))), "t", {}, folder=tmp_path)
+
+
+def test_a_run_that_somebody_else_begins_meanwhile_is_gone_on_with(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, other = workflows.begin, flow(call("a"))
+
+    def begin_second(*arguments: Any, **options: Any) -> Run:
+        begin(*arguments, **options)
+        return begin(*arguments, **options)
+
+    monkeypatch.setattr(workflows, "begin", begin_second)
+
+    assert opened(engine, other, {"a": lambda: 1}).run.name == "r"
+    assert len(engine.rows("run_ids")) == 1
 
 
 async def test_a_function_runs_where_its_executor_says(engine: Engine, tmp_path: Path) -> None:

@@ -80,22 +80,28 @@ class WorkflowRun:
         """
         steps = code_of(workflow, folder or Path.cwd(), functions)
         name = name or new_run_id(workflow.name)
-        known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
-        if not known:
-            run = workflows.begin(ledger, workflow, name, params, target=target)
-            return cls(ledger, run, workflow, workflows.given(workflow, params), steps)
-        stored, said = workflows.stored(ledger, known[0])
+        run = workflows.find(ledger, name)
+        if run is None:
+            try:
+                run = workflows.begin(ledger, workflow, name, params, target=target)
+                return cls(ledger, run, workflow, workflows.given(workflow, params), steps)
+            except Conflict:  # somebody else began it just now
+                run = workflows.find(ledger, name)
+                if run is None:
+                    raise
+        stored, said = workflows.stored(ledger, run)
         changes = workflows.differences(stored, workflow, said, params)
-        if changes and accepts:
-            run = workflows.accept(ledger, known[0], stored, workflow)
-            return cls(ledger, run, workflow, said, steps)
-        if changes:
+        if changes and not accepts:
             raise Conflict(
                 f"run {name} goes by another state of workflow {workflow.name}",
                 details=changes,
                 hint=f"tasktrail resume {name} --accept-changes",
             )
-        return cls(ledger, known[0], workflow, said, steps)
+        if changes:
+            run = workflows.accept(ledger, run, stored, workflow)
+        if target not in (None, run.target):
+            run = workflows.move(ledger, run, target)
+        return cls(ledger, run, workflow, said, steps)
 
     async def execute(self) -> Run:
         """Execute the run as far as it goes.
