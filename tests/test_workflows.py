@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -122,6 +123,17 @@ def test_the_same_step_twice_gets_two_ids_and_options_change_it() -> None:
         300_000,
         False,
     )
+
+
+def test_a_step_that_is_called_thousands_of_times_is_numbered_at_once() -> None:
+    """Looking for the first free number each time took minutes."""
+    often = workflow(lambda: [fetch.options(id="fetch_2")("x"), *(fetch("x") for _ in range(5_000))])
+
+    began = time.monotonic()
+    ids = list(often.workflow.by_id)
+
+    assert (ids[:4], ids[-1]) == (["fetch_2", "fetch", "fetch_3", "fetch_4"], "fetch_5001")
+    assert time.monotonic() - began < 20
 
 
 def test_braces_in_an_argument_are_no_path(ledger: Ledger) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -37,15 +38,16 @@ class Drawing:
     def __init__(self, params: Collection[str], *, critical: bool) -> None:
         self.critical = critical
         self._fills = {*params, *_GIVEN}
+        self._numbers: defaultdict[str, int] = defaultdict(lambda: 1)
         self.specs: dict[str, StepSpec] = {}
         self.functions: dict[str, Callable[..., Any]] = {}
 
     def add(self, spec: StepSpec, function: Callable[..., Any]) -> Node:
         """Take a step; where its id is there already it gets a number."""
-        name, number = spec.id, 1
-        while spec.id in self.specs:
-            number += 1
-            spec = replace(spec, id=f"{name}_{number}")
+        name = spec.id
+        while spec.id in self.specs:  # once, unless somebody calls a step `fetch_2`
+            self._numbers[name] += 1
+            spec = replace(spec, id=f"{name}_{self._numbers[name]}")
         self.specs[spec.id], self.functions[spec.id] = spec, function
         self._fills |= {spec.id, identifier(spec.id)}
         return Node(spec.id)
