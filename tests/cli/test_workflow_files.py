@@ -165,7 +165,13 @@ def test_a_function_that_cannot_be_imported_is_told_before_a_run_is_stored(repor
 
     refused = call("run", "dag", str(report), "--run-id", "r1")
 
-    assert (refused.code, "module my_steps has no function end" in refused.err) == (2, True)
+    assert refused.code == 2
+    assert refused.err.startswith(
+        "error: report.yaml is no workflow that can be executed: 1 fault\n"
+        "  report.yaml:24:11: module my_steps has no function end\n"
+        "    24 |     call: my_steps:end\n"
+        "       |           ^\n"
+    )
     assert call("list-runs", "--json").data == []
 
 
@@ -266,3 +272,104 @@ def test_params_for_a_runner_in_python_are_refused(flow: Path, call: Call) -> No
 
     assert (refused.code, "--param goes with a workflow file" in refused.err) == (2, True)
     assert not Path(".tasktrail").exists()
+
+
+@pytest.mark.platform_only("SIGKILL")
+def test_a_step_that_was_killed_each_time_is_shown_like_any_other(call: Call) -> None:
+    """Nobody knows how long a lost attempt worked, and here there is no other."""
+    Path("k.yaml").write_text("name: k\nsteps:\n  - {id: a, run: kill -9 $$, shell: true}\n", "utf-8")
+
+    ran = call("run", "dag", "k.yaml", "--run-id", "k1")
+
+    assert (ran.code, "a failed: StepLost: kill -9 $$ was killed by SIGKILL (out of memory?)" in ran.err) == (5, True)
+    assert "│ a        │ FAILED  │ 0/0      │ -       │" in call("run", "dag", "--status", "k1").out
+
+
+def test_the_progress_says_why_a_step_failed_that_never_started_and_one_whose_error_has_no_words(call: Call) -> None:
+    Path("my_steps.py").write_text("def full(): raise MemoryError\n", "utf-8")
+    Path("f.yaml").write_text(
+        "name: f\non_failure: continue\nparams: {all: {type: object, default: {}}}\n"
+        "steps:\n  - {id: a, call: my_steps:full}\n"
+        '  - {id: b, call: my_steps:full, for_each: "{params.all.items}"}\n',
+        "utf-8",
+    )
+
+    said = call("run", "dag", "f.yaml").err
+
+    assert "a             failed (attempt 1): MemoryError\n" in said
+    assert "b             failed: BadInput: there is no params.all.items: params.all has nothing\n" in said
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_the_place(call: Call) -> None:
+    Path("old.yaml").write_bytes("name: x\nname: Zoë\n".encode("latin-1"))
+
+    refused = call("run", "dag", "old.yaml")
+
+    assert (refused.code, refused.err) == (
+        2,
+        "error: old.yaml:2:9: expected UTF-8, got: byte 0xEB\nhint: save it as UTF-8\n",
+    )
+
+
+def test_a_workflow_file_may_be_json(call: Call) -> None:
+    Path("flow.json").write_text('{"name": "j", "steps": [{"id": "a", "manual": "Look"}]}', "utf-8")
+
+    assert call("run", "dag", "flow.json", "--run-id", "j1", "--no-wait").code == 0
+    assert call("complete", "j1:a").code == 0
+    assert call("resume", "j1").code == 0
+    assert statuses(call, "j1") == {"a": "completed"}
+
+
+def test_a_folder_with_the_name_of_a_workflow_file_is_told_apart_from_none(call: Call) -> None:
+    Path("flow.yaml").mkdir()
+
+    assert call("run", "dag", "flow.yaml").err.startswith("error: flow.yaml is no file\n")
+    assert call("run", "dag", "flows.yaml").err.startswith("error: there is no file flows.yaml\n")
+
+
+def test_a_coroutine_that_does_not_end_when_told_keeps_neither_the_run_nor_the_command(spawn: Call) -> None:
+    Path("my_steps.py").write_text(
+        "import asyncio\n"
+        "async def deaf():\n"
+        "    while True:\n"
+        "        try: await asyncio.sleep(60)\n"
+        "        except asyncio.CancelledError: pass\n",
+        "utf-8",
+    )
+    Path("deaf.yaml").write_text("name: deaf\nsteps:\n  - {id: a, call: my_steps:deaf, timeout: 10ms}\n", "utf-8")
+
+    ended = spawn("run", "dag", "deaf.yaml", "--run-id", "d1")
+
+    assert (ended.code, "a failed: TimeoutError: step 'a' did not end within 0.01 s" in ended.err) == (5, True)
+
+
+def test_a_run_in_a_store_elsewhere_goes_on_from_any_folder(call: Call, tmp_path: Path) -> None:
+    for name in ("here", "there", "stores"):
+        Path(name).mkdir()
+    store = ("--store", str(tmp_path / "stores" / "own.db"))
+    Path("here/flow.yaml").write_text(
+        'name: f\nsteps:\n  - {id: a, manual: Look}\n  - {id: b, run: ["true"], depends_on: a}\n', "utf-8"
+    )
+    assert (
+        call("-C", str(tmp_path / "here"), *store, "run", "dag", "flow.yaml", "--run-id", "f1", "--no-wait").code == 0
+    )
+    assert call("-C", str(tmp_path / "there"), *store, "complete", "f1:a").code == 0
+
+    assert call("-C", str(tmp_path / "there"), *store, "resume", "f1").code == 0
+    assert call(*store, "status", "f1", "--json").data["status"] == "completed"
+
+
+def test_a_run_whose_file_is_gone_says_how_to_go_on_with_another(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
+    report.rename("moved.yaml")
+
+    gone = call("resume", "r1")
+
+    assert (gone.code, gone.err) == (
+        3,
+        "error: the code of run r1 is gone: there is no file report.yaml\n"
+        "hint: tasktrail run dag FILE.yaml --run-id r1\n",
+    )
+    assert call("run", "dag", "moved.yaml", "--run-id", "r1", "--no-wait").code == 0
+    assert call("resume", "r1", "--no-wait").code == 0
+    assert call("doctor", "--verify").code == 0

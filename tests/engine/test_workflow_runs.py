@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasktrail.engine import execution
+from tasktrail.engine import execution, workflows
 from tasktrail.engine.execution import Execution
 from tasktrail.engine.gates import Gates
 from tasktrail.engine.verification import verify
@@ -411,21 +411,69 @@ async def test_a_param_that_came_later_has_its_default_and_one_that_went_is_not_
 def test_functions_that_cannot_be_called_are_named_all_at_once_and_nothing_is_stored(
     engine: Engine, tmp_path: Path
 ) -> None:
-    (tmp_path / "own_steps.py").write_text("def good(): pass\ndef asks(for_what): pass\n", "utf-8")
+    (tmp_path / "own_steps.py").write_text("number = 3\ndef good(): pass\ndef asks(for_what): pass\n", "utf-8")
+    (tmp_path / "leaving_steps.py").write_text("raise SystemExit('password=hunter2')\n", "utf-8")
     broken = flow(
         StepSpec("a", call="own_steps:good"),
         StepSpec("b", call="own_steps:missing"),
         StepSpec("c", call="no_such_module:f"),
         StepSpec("d", call="own_steps:asks"),
+        StepSpec("e", call="leaving_steps:f"),
+        StepSpec("f", call="own_steps:number"),
+        StepSpec("g", call="own_steps:good", arguments={"goods": 3}),
     )
 
     with pytest.raises(BadInput) as error:
         WorkflowRun.open(engine.ledger, broken, "r", {}, folder=tmp_path)
 
-    said = [error.value.message, *error.value.details]
-    expected = ("no function missing", "no_such_module cannot be imported", "'for_what'")
-    assert all(words in one for words, one in zip(expected, said, strict=True))
+    asks = "step 'd' has a parameter 'for_what', but neither a step that it needs nor a param is called so"
+    assert error.value.details == (
+        "step b, call: module own_steps has no function missing",
+        "step c, call: no_such_module cannot be imported: ModuleNotFoundError: No module named 'no_such_module'",
+        f"step d, call: {asks}; let it come after a step of that name, or give 'for_what' a default",
+        "step e, call: leaving_steps cannot be imported: SystemExit: password=[SECRET]",
+        "step f, call: expected own_steps:number to be a function, got: int",
+        "step g, with: own_steps:good has no parameter goods to be given",
+    )
     assert engine.rows("run_ids") == []
+
+
+@pytest.mark.platform_only("PATH")
+async def test_a_program_may_be_made_by_the_steps_before_and_is_looked_for_where_the_step_looks(
+    engine: Engine, tmp_path: Path
+) -> None:
+    make = "mkdir bin && printf '#!/bin/sh\\necho made' > bin/made && chmod +x bin/made"
+    found = {"PATH": f"{tmp_path}/own:/bin:/usr/bin"}
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "own-program").write_text("#!/bin/sh\n", "utf-8")
+    (tmp_path / "own" / "own-program").chmod(0o755)
+    built = flow(
+        StepSpec("make", run=make),
+        StepSpec("use", run=("./bin/made",), needs=(Need("make"),)),
+        StepSpec("elsewhere", run=("own-program",), env=found),
+    )
+    run = WorkflowRun.open(engine.ledger, built, "r", {}, folder=tmp_path)
+
+    assert (await asyncio.wait_for(run.execute(), 60)).status == "completed", run.results()
+    with pytest.raises(BadInput, match="cannot execute own-program: no such program in PATH"):
+        WorkflowRun.open(engine.ledger, flow(StepSpec("a", run=("own-program",))), "s", {}, folder=tmp_path)
+    with pytest.raises(BadInput, match=r"cannot execute \./made: it does not exist"):
+        WorkflowRun.open(engine.ledger, flow(StepSpec("a", run=("./made",))), "t", {}, folder=tmp_path)
+
+
+def test_a_run_that_somebody_else_begins_meanwhile_is_gone_on_with(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, other = workflows.begin, flow(call("a"))
+
+    def begin_second(*arguments: Any, **options: Any) -> Run:
+        begin(*arguments, **options)
+        return begin(*arguments, **options)
+
+    monkeypatch.setattr(workflows, "begin", begin_second)
+
+    assert opened(engine, other, {"a": lambda: 1}).run.name == "r"
+    assert len(engine.rows("run_ids")) == 1
 
 
 async def test_a_function_runs_where_its_executor_says(engine: Engine, tmp_path: Path) -> None:

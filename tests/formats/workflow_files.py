@@ -187,7 +187,15 @@ INVALID: Final = {
             "5:31: expected env only where a command is run; a function gets values by its parameters",
         ],
     ),
-    "where a command runs": Wrong(
+    "a step that is an alias": Wrong(
+        steps("  - &a {id: a, run: [x]}", "  - *a"),
+        [
+            "3:5: expected no anchor, got: &a; write the value itself",
+            "4:5: expected a step to be a mapping with id and one of run, call and manual, got: *a",
+            "4:5: expected no alias, got: *a; write the value itself",
+        ],
+    ),
+    "a command's executor": Wrong(
         steps("  - {id: a, run: [x], executor: process}"),
         ["3:33: expected executor only where a function is called; a command is its own process"],
     ),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
-from tasktrail.cli.text import Ink, clock, first_line, pad, plain, shorten, span, width
+from tasktrail.cli.text import Ink, clock, error_words, first_line, pad, plain, shorten, span, width
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Event, events_after, history
 from tasktrail.engine.lookup import Found as _Found
@@ -110,11 +110,11 @@ def _new(event: Event, column: str) -> object:
 
 
 def _failure(event: Event) -> str | None:
-    error, due = _new(event, "error"), _new(event, "not_before")
+    kind, error, due = _new(event, "error_type"), _new(event, "error"), _new(event, "not_before")
     if event.verb == "retry" and error is None:
         return "is tried again" if event.from_status == "failed" else None
-    kind = _new(event, "error_type")
-    words = f"failed (attempt {event.attempt}): {kind}: {first_line(str(error))}" if error else "failed"
+    which = "" if event.attempt is None else f" (attempt {event.attempt})"
+    words = f"failed{which}: {error_words(str(kind or ''), str(error or ''))}"
     if event.verb == "retry" and isinstance(due, int):
         return f"{words}; next try in {span(max(0, due - event.at))}"
     return words

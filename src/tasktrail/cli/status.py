@@ -9,7 +9,7 @@ from typing import Final
 
 from tasktrail.cli.documents import emit, overview_record
 from tasktrail.cli.session import Session, tell
-from tasktrail.cli.text import Ink, box, counted, first_line, local, plain, span
+from tasktrail.cli.text import Ink, box, counted, error_words, first_line, local, plain, span
 from tasktrail.dag.words import run_word, step_word
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Overview, is_abandoned, lasted_us, outcomes, overview, run_reference
@@ -185,12 +185,6 @@ def _notes(seen: Overview, ink: Ink) -> Iterator[str]:
         yield f"to try them again: {retry_words(run)}"
     elif run.status == "cancelled":
         yield f"to take it up again: {resume_words(run)}"
-
-
-def error_words(kind: str | None, message: str | None) -> str:
-    """Return an error in one line, its type first where it is known."""
-    words = ": ".join(part for part in (plain(kind or ""), first_line(message or "")) if part)
-    return words or "no reason given"
 
 
 def resume_words(run: Run) -> str:

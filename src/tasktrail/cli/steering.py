@@ -122,12 +122,15 @@ def execute_again(
         raise TasktrailError(words, hint=f"run that script again; or: {elsewhere}")
     from tasktrail.cli.execute import Order, execute
     from tasktrail.cli.targets import parse
+    from tasktrail.cli.workflow_files import WorkflowFile
 
     target = parse(run.target, session.config.store.root)
     try:
         target.locate()
     except NotFound as error:
-        raise NotFound(f"the code of run {run.name} is gone: {error.message}", hint=elsewhere) from None
+        file = isinstance(target, WorkflowFile)
+        hint = f"tasktrail run dag FILE.yaml --run-id {run.name}" if file else elsewhere
+        raise NotFound(f"the code of run {run.name} is gone: {error.message}", hint=hint) from None
     if run.paused:
         session.ledger().unpause_run(run.id)
     return execute(session, Order(target, run.name, output_dir, from_step, only, waits=waits, accepts=accepts))

@@ -43,6 +43,12 @@ def first_line(text: str) -> str:
     return plain(next((line.strip() for line in text.splitlines() if line.strip()), ""))
 
 
+def error_words(kind: str | None, message: str | None) -> str:
+    """Return an error in one line, its type first where it is known."""
+    words = ": ".join(part for part in (plain(kind or ""), first_line(message or "")) if part)
+    return words or "no reason given"
+
+
 def local(at: int | None) -> str:
     """Return a stored time as people here read it; `-` for none."""
     return "-" if at is None else datetime.fromtimestamp(at / 1_000_000).strftime("%Y-%m-%d %H:%M:%S")

@@ -11,6 +11,7 @@ from tasktrail.engine import retrying, workflows
 from tasktrail.engine.accepting import accept
 from tasktrail.engine.execution import check_free
 from tasktrail.engine.gates import Gates, Values, given
+from tasktrail.engine.ids import new_run_id
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.runner import Runner
@@ -58,7 +59,7 @@ class WorkflowRun:
         cls,
         ledger: Ledger,
         workflow: Workflow,
-        name: str,
+        name: str | None,
         params: Mapping[str, object],
         *,
         folder: Path | None = None,
@@ -69,6 +70,7 @@ class WorkflowRun:
         """Begin a run, or go on with the one of this name.
 
         Args:
+            name: Public id of the run; None begins a new one, called like the workflow.
             folder: Where its file lies: commands run there, and modules beside it are found.
             target: Where its file or code is found again.
             accepts: Whether a run that exists goes by `workflow` from here on, where that differs.
@@ -77,24 +79,31 @@ class WorkflowRun:
             BadInput: The code of a step or a param cannot be; nothing is stored then.
             Conflict: The run exists and goes by another state of the workflow, or was begun with other params.
         """
-        known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
-        workflows.check_given(workflow, params, begins=not known)
+        name = name or new_run_id(workflow.name)
+        run = workflows.find(ledger, name)
+        workflows.check_given(workflow, params, begins=run is None)
         steps = code_of(workflow, folder or Path.cwd(), functions)
-        if not known:
-            run = workflows.begin(ledger, workflow, name, params, target=target)
-            return cls(ledger, run, workflow, workflows.given(workflow, params), steps)
-        stored, said = workflows.stored(ledger, known[0])
+        if run is None:
+            try:
+                run = workflows.begin(ledger, workflow, name, params, target=target)
+                return cls(ledger, run, workflow, workflows.given(workflow, params), steps)
+            except Conflict:  # somebody else began it just now
+                run = workflows.find(ledger, name)
+                if run is None:
+                    raise
+        stored, said = workflows.stored(ledger, run)
         changes = workflows.differences(stored, workflow, said, params)
-        if changes and accepts:
-            kept = {name: value for name, value in said.items() if name in workflow.params}
-            values = workflows.given(workflow, {**kept, **params})
-            run = accept(ledger, known[0], stored, workflow, values, target)
-            return cls(ledger, run, workflow, values, steps)
-        if changes:
+        if changes and not accepts:
             is_other = stored != workflow
             how = f"goes by another state of workflow {workflow.name}" if is_other else "was begun with other params"
             raise Conflict(f"run {name} {how}", details=changes, hint=f"tasktrail resume {name} --accept-changes")
-        return cls(ledger, known[0], workflow, said, steps)
+        if changes:
+            kept = {name: value for name, value in said.items() if name in workflow.params}
+            said = workflows.given(workflow, {**kept, **params})
+            run = accept(ledger, run, stored, workflow, said, target)
+        elif target not in (None, run.target):
+            run = workflows.move(ledger, run, target)
+        return cls(ledger, run, workflow, said, steps)
 
     async def execute(self) -> Run:
         """Execute the run as far as it goes.

@@ -63,6 +63,25 @@ def stored(ledger: Ledger, run: Run) -> tuple[Workflow, dict[str, object]]:
     return workflow_from_dict(json.loads(str(row[1]))), params
 
 
+def find(ledger: Ledger, name: str) -> Run | None:
+    """Return the run of this name; None when there is none."""
+    known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
+    return known[0] if known else None
+
+
+def move(ledger: Ledger, run: Run, target: str | None) -> Run:
+    """Let a run whose file lies elsewhere now be found again there."""
+
+    def work(tx: Transaction) -> Run:
+        at = ledger.clock.now()
+        tx.record_run(run.id, "accept", at, ledger.actor, note=f"its file was {run.target}, and is {target}")
+        tx.set_run(run.id, target=target, updated_at=at)
+        tx.settle()
+        return tx.settled(run.id)
+
+    return ledger.commit(work)
+
+
 def given(workflow: Workflow, params: Mapping[str, object]) -> dict[str, object]:
     """Return the value of every param.
 

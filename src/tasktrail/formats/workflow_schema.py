@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tasktrail.formats.workflow_values import PRIORITIES
 from tasktrail.model.path import NAME, PATH
 from tasktrail.model.retry import BACKOFFS
-from tasktrail.model.workflow import EFFECTS, ON_FAILURE, PARAM_TYPES, RESERVED, STEP_ID
+from tasktrail.model.workflow import EFFECTS, ON_FAILURE, PARAM_TYPES, PRIORITIES, RESERVED, STEP_ID
 
 __all__ = ["workflow_schema"]
 

@@ -7,7 +7,7 @@ file's reader turns into line and column.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Final, NamedTuple
 
@@ -49,15 +49,27 @@ class Fault(NamedTuple):
     offset: int | None = None
 
 
+class BadWorkflow(BadInput):
+    """A workflow cannot be executed; the details name every fault and its place.
+
+    Args:
+        faults: What is wrong, for who can say the places better, as lines of a file.
+    """
+
+    def __init__(self, workflow: Workflow, faults: Sequence[Fault]) -> None:
+        lines = [f"{_place_text(workflow, fault.at)}{fault.what}" for fault in faults]
+        super().__init__(f"workflow {shown(workflow.name)} cannot be executed", details=lines)
+        self.faults = tuple(faults)
+
+
 def check_workflow(workflow: Workflow) -> None:
     """Refuse a workflow that cannot be executed.
 
     Raises:
-        BadInput: The details name every fault and its place.
+        BadWorkflow: Something is wrong with it.
     """
     if faults := list(workflow_faults(workflow)):
-        lines = [f"{_place_text(workflow, fault.at)}{fault.what}" for fault in faults]
-        raise BadInput(f"workflow {shown(workflow.name)} cannot be executed", details=lines)
+        raise BadWorkflow(workflow, faults)
 
 
 def workflow_faults(workflow: Workflow, check_executor: Check | None = None) -> Iterator[Fault]:
