@@ -256,28 +256,35 @@ class WorkflowFunction(Generic[P]):
         """
         return self._drawn[0]
 
-    async def execute(self, *, run_id: str | None = None, ledger: Ledger | None = None, **params: Any) -> Result:
+    async def execute(
+        self, *, run_id: str | None = None, ledger: Ledger | None = None, accept_changes: bool = False, **params: Any
+    ) -> Result:
         """Execute a run and return how it ended; a run that was interrupted goes on.
 
         Args:
             run_id: Public id of a run that is begun or gone on with; None begins a new one.
             ledger: Where it lives; None is the project's store.
+            accept_changes: Whether a run goes on by the workflow and the code of its steps as they are now, where they
+                differ from what it went by.
 
         Raises:
             BadInput: A param is missing, unknown or of another type.
+            Conflict: Something differs, and nobody accepts it.
             Held: Another process executes this run.
         """
         flow, functions, value = self._drawn
         ledger = ledger or open_project()
         name = run_id or f"{re.sub(r'[^A-Za-z0-9._-]', '-', flow.name)}-{uuid.uuid4().hex[:8]}"
-        execution = WorkflowRun.open(ledger, flow, name, params, functions=functions)
+        execution = WorkflowRun.open(ledger, flow, name, params, functions=functions, accepts=accept_changes)
         run = await execution.execute()
         results, errors = execution.results()
         return Result(run.name, run.status, _resolved(value, {**results, "params": execution.params}), errors)
 
-    def run(self, *, run_id: str | None = None, ledger: Ledger | None = None, **params: Any) -> Result:
+    def run(
+        self, *, run_id: str | None = None, ledger: Ledger | None = None, accept_changes: bool = False, **params: Any
+    ) -> Result:
         """Do as `execute`, for programs without an event loop."""
-        return asyncio.run(self.execute(run_id=run_id, ledger=ledger, **params))
+        return asyncio.run(self.execute(run_id=run_id, ledger=ledger, accept_changes=accept_changes, **params))
 
 
 @overload

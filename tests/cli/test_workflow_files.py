@@ -146,6 +146,63 @@ def test_a_changed_file_is_told_and_taken_over_only_when_asked(report: Path, cal
     assert call("resume", "r1", "--no-wait").code == 0
 
 
+def test_code_that_changed_is_told_and_taken_over_only_when_asked(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
+    Path("my_steps.py").write_text(STEPS.replace("[sum(parse), approve]", "sum(parse) + 1"), "utf-8")
+
+    for command in (["resume", "r1"], ["run", "dag", str(report), "--run-id", "r1"]):
+        told = call(*command, "--no-wait")
+        assert (told.code, "step end: its code changed" in told.err) == (4, True)
+        assert "tasktrail resume r1 --accept-changes" in told.err
+    assert call("resume", "r1", "--accept-changes", "--no-wait").code == 0
+    assert call("complete", "r1:approve").code == 0
+
+    assert call("resume", "r1").code == 0
+    assert "61" in call("history", "r1:end").out
+
+
+@pytest.mark.parametrize("command", [["retry"], ["run", "dag", "--retry"], ["retry", "--all-failed", "--run"]])
+def test_a_retry_takes_over_changes_when_asked(report: Path, call: Call, command: list[str]) -> None:
+    report.write_text("name: one\nsteps:\n  - id: end\n    call: my_steps:work\n", "utf-8")
+    Path("my_steps.py").write_text("def work(): raise OSError\n", "utf-8")
+    assert call("run", "dag", str(report), "--run-id", "r1").code == 5
+    Path("my_steps.py").write_text("def work(): return 7\n", "utf-8")
+    which = [] if "--all-failed" in command else ["r1"]
+
+    assert not which or call(*command, *which).code == 4
+    assert call(*command, *which, "--accept-changes").code == 0
+
+    assert statuses(call, "r1")["end"] == "completed"
+
+
+def test_a_completed_run_whose_file_has_more_says_what_differs(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
+    assert call("complete", "r1:approve").code == 0
+    assert call("resume", "r1").code == 0
+    assert "nothing is left to do" in call("resume", "r1").err
+    more = "  - id: more\n    run: [echo, '{params.note}']\n    depends_on: end\n"
+    report.write_text(FLOW.replace("params:\n", "params:\n  note:\n") + more, "utf-8")
+
+    told = call("resume", "r1")
+    assert (told.code, "nothing is left" in told.err) == (4, False)
+    assert "step more added" in told.err
+    missing = call("resume", "r1", "--accept-changes")
+    assert (missing.code, "param note (string) is missing" in missing.err) == (2, True)
+
+    assert call("resume", "r1", "--accept-changes", "-p", "note=late").code == 0
+    assert "late" in call("logs", "r1:more").out
+
+
+def test_a_completed_run_whose_file_is_gone_has_nothing_left_to_do(report: Path, call: Call) -> None:
+    report.write_text("name: one\nsteps:\n  - id: a\n    run: ['true']\n", "utf-8")
+    assert call("run", "dag", str(report), "--run-id", "r1").code == 0
+    report.unlink()
+
+    resumed = call("resume", "r1")
+
+    assert (resumed.code, "nothing is left to do" in resumed.err) == (0, True)
+
+
 def test_a_file_that_is_no_workflow_is_refused_with_every_fault_and_nothing_is_stored(call: Call) -> None:
     Path("bad.yaml").write_text(
         "name: bad\nsteps:\n  - id: a\n    run: [x]\n    retrys: 3\n  - id: b\n    call: m:f\n    depends_on: [c]\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,3 +72,17 @@ OUTPUT_DIR = click.option(
     "--output-dir", metavar="DIR", type=click.Path(path_type=Path), help="Keep each step's result and output there."
 )
 """What every command that executes steps takes."""
+ACCEPT_CHANGES = click.option(
+    "--accept-changes", is_flag=True, help="Go on by the workflow file and its code as they are now."
+)
+PARAMS = click.option(
+    "--param", "-p", "params", metavar="NAME=VALUE", multiple=True, help="A param of the workflow file."
+)
+
+
+def param_values(texts: Sequence[str]) -> dict[str, str]:
+    """Return what was said by `--param`, by name."""
+    faulty = [text for text in texts if "=" not in text]
+    if faulty:
+        raise click.UsageError(f"expected --param to be NAME=VALUE, got: {faulty[0]!r}")
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}

@@ -15,6 +15,7 @@ from tasktrail.model.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from tasktrail.engine.workflow_run import WorkflowRun
+    from tasktrail.model.run import Run
     from tasktrail.model.workflow import Workflow
 
 SUFFIXES: Final = (".yaml", ".yml")
@@ -85,6 +86,21 @@ class WorkflowFile:
             target=self.stored(root),
             accepts=accepts,
         )
+
+
+def check_same(ledger: Ledger, run: Run, target: WorkflowFile) -> None:
+    """Refuse where the file of a run differs from what the run went by; a file that is gone differs in nothing.
+
+    Raises:
+        Conflict: It does; the details say how.
+        BadInput: It is no workflow any more.
+    """
+    from tasktrail.engine import workflows
+    from tasktrail.engine.changes import Changes
+
+    if target.path.is_file():
+        stored, _ = workflows.stored(ledger, run)
+        workflows.check_accepted(run, Changes(stored, target.load(), {}))
 
 
 def _value(text: str, workflow: Workflow, name: str) -> object:

@@ -108,6 +108,7 @@ class Expansion:
             "map_index": index,
             "unmet": 0,
             "dead_needs": 0,
+            "code_version": None,
             "title": None,
             "metadata": _metadata(self._texts[index]),
             "at": self._now,

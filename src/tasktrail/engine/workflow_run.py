@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasktrail.engine import retrying, workflows
+from tasktrail.engine.changes import Changes, code_changes, keep_code, versions_of
 from tasktrail.engine.execution import check_free
 from tasktrail.engine.gates import Gates, Values, filled
 from tasktrail.engine.ledger import Ledger
@@ -16,11 +17,9 @@ from tasktrail.engine.runner import Runner
 from tasktrail.engine.steps import Step
 from tasktrail.engine.values import decode
 from tasktrail.engine.workflow_code import Functions, code_of
-from tasktrail.model.errors import Conflict
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import Workflow
-from tasktrail.model.workflow_changes import workflow_differences
 from tasktrail.store.transaction import Transaction
 
 _MOST_AT_ONCE = 8
@@ -71,27 +70,29 @@ class WorkflowRun:
         Args:
             folder: Where its file lies: commands run there, and modules beside it are found.
             target: Where its file or code is found again.
-            accepts: Whether a run that exists goes by `workflow` from here on, where that differs.
+            accepts: Whether a run that exists goes by `workflow` and the code of its steps from here on, where they
+                differ from what it went by.
 
         Raises:
             BadInput: The code of a step or a param cannot be; nothing is stored then.
-            Conflict: The run exists and goes by another state of the workflow, or was begun with other params.
+            Conflict: The run exists and goes by another state of the workflow or its code, or has other params.
         """
         steps = code_of(workflow, folder or Path.cwd(), functions)
+        versions = versions_of(workflow, steps)
         known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
         if not known:
-            run = workflows.begin(ledger, workflow, name, params, target=target)
+            run = workflows.begin(ledger, workflow, name, params, versions=versions, target=target)
             return cls(ledger, run, workflow, workflows.given(workflow, params), steps)
-        stored, said = workflows.stored(ledger, known[0])
-        changes = workflow_differences(stored, workflow)
-        if changes and not accepts:
-            raise Conflict(
-                f"run {name} goes by another state of workflow {workflow.name}",
-                details=changes,
-                hint=f"tasktrail resume {name} --accept-changes",
-            )
-        kept = workflows.kept(known[0], workflow, said, params)
-        run = workflows.accept(ledger, known[0], stored, workflow) if changes else known[0]
+        run, (stored, said) = known[0], workflows.stored(ledger, known[0])
+        code = ledger.store.read(lambda tx: code_changes(tx, run.id, versions))
+        changes = Changes(stored, workflow, versions, code)
+        if not accepts:
+            workflows.check_accepted(run, changes)
+        kept = workflows.kept(run, workflow, said, params)
+        if changes.words:
+            run = workflows.accept(ledger, run, changes, kept)
+        elif code:
+            ledger.commit(lambda tx: keep_code(tx, code))
         return cls(ledger, run, workflow, kept, steps)
 
     async def execute(self) -> Run:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from tasktrail.engine.additions import check_tasks
+from tasktrail.engine.changes import Changes, keep_code
 from tasktrail.engine.drafts import TaskEdit, define
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.values import json_text
@@ -18,7 +19,6 @@ from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec, Workflow, is_of_type
-from tasktrail.model.workflow_changes import workflow_differences
 from tasktrail.model.workflow_record import workflow_from_dict, workflow_hash, workflow_to_dict
 from tasktrail.store.transaction import Mark, Transaction
 
@@ -26,23 +26,30 @@ _KIND: Final = "workflow"
 
 
 def begin(
-    ledger: Ledger, workflow: Workflow, name: str, params: Mapping[str, object], *, target: str | None = None
+    ledger: Ledger,
+    workflow: Workflow,
+    name: str,
+    params: Mapping[str, object],
+    *,
+    versions: Mapping[str, str],
+    target: str | None = None,
 ) -> Run:
     """Store a run of a workflow together with the workflow itself; nothing is executed yet.
 
     Args:
         name: Public id of the run.
         params: What is given; the rest are the defaults.
+        versions: What tells the code of a step, by step.
         target: Where its file or code is found again.
 
     Raises:
         BadInput: A param is missing, unknown or of another type; the details name all of them.
         Conflict: The run exists.
     """
-    tasks = tuple(draft_of(spec) for spec in workflow.steps)
+    tasks = tuple(draft_of(spec, versions.get(spec.id)) for spec in workflow.steps)
     check_run_id(name)
     check_tasks(tasks)
-    metadata = json_text({"params": given(workflow, params)}, "the params of the run")
+    metadata = _metadata(given(workflow, params))
 
     def work(tx: Transaction) -> Run:
         now = ledger.clock.now()
@@ -90,7 +97,7 @@ def given(workflow: Workflow, params: Mapping[str, object]) -> dict[str, object]
     return values
 
 
-def draft_of(spec: StepSpec) -> TaskDraft:
+def draft_of(spec: StepSpec, code_version: str | None = None) -> TaskDraft:
     """Return the task that is to be stored for a step."""
     return TaskDraft(
         spec.id,
@@ -102,40 +109,61 @@ def draft_of(spec: StepSpec) -> TaskDraft:
         max_retries=spec.retry.max_retries,
         retry=spec.retry.to_json(),
         timeout_ms=spec.timeout_ms,
+        code_version=code_version,
     )
 
 
 def kept(run: Run, workflow: Workflow, said: Mapping[str, object], params: Mapping[str, object]) -> dict[str, object]:
-    """Return the params by which a run goes on: those it began with, and defaults of what the workflow got since.
+    """Return the params by which a run goes on: those that it has, and those that the workflow got since.
 
     Args:
-        said: What it began with.
-        params: What is given now; it may only say the same.
+        said: What the run has.
+        params: What is given now; of what the run has it may only say the same.
 
     Raises:
         Conflict: It says something else.
-        BadInput: The workflow asks for what the run does not have.
+        BadInput: The workflow asks for what neither has.
     """
     others = [
-        f"param {name}: {said.get(name)!r} -> {value!r}" for name, value in params.items() if said.get(name) != value
+        f"param {name}: {said[name]!r} -> {value!r}"
+        for name, value in params.items()
+        if name in said and said[name] != value
     ]
     if others:
         words = f"run {run.name} was begun with other params, and keeps them"
         raise Conflict(words, details=others, hint="leave them out; or begin another run")
-    return given(workflow, {name: said[name] for name in said if name in workflow.params})
+    return given(workflow, {**params, **{name: said[name] for name in said if name in workflow.params}})
 
 
-def accept(ledger: Ledger, run: Run, stored: Workflow, now: Workflow) -> Run:
+def check_accepted(run: Run, changes: Changes) -> None:
+    """Refuse to go on by what nobody has accepted.
+
+    Raises:
+        Conflict: Something differs; the details say what.
+    """
+    if changes.words:
+        by_call = f"run(run_id={run.name!r}, accept_changes=True)"
+        raise Conflict(
+            f"run {run.name} goes by another state of workflow {changes.now.name}",
+            details=changes.words,
+            hint=f"tasktrail resume {run.name} --accept-changes" if run.target else by_call,
+        )
+
+
+def accept(ledger: Ledger, run: Run, changes: Changes, params: Mapping[str, object]) -> Run:
     """Let a run go by another state of its workflow: new steps are added; pending ones that are gone are skipped.
+
+    Args:
+        params: All that it has from here on.
 
     Raises:
         BadInput: A step needs others now; that cannot be changed under a run.
     """
-    old, new = stored.by_id, now.by_id
+    old, new, metadata = changes.stored.by_id, changes.now.by_id, _metadata(params)
     rewired = [key for key in old.keys() & new.keys() if set(old[key].needs) != set(new[key].needs)]
     if rewired:
         raise BadInput(f"step {rewired[0]} needs other steps now; a run keeps its needs", hint="begin a new run")
-    added = [draft_of(new[key]) for key in new if key not in old]
+    added = [draft_of(new[key], changes.versions.get(key)) for key in new if key not in old]
 
     def work(tx: Transaction) -> Run:
         at = ledger.clock.now()
@@ -147,8 +175,9 @@ def accept(ledger: Ledger, run: Run, stored: Workflow, now: Workflow) -> Run:
                 tx.apply([(change, Mark(ledger.actor))])
             elif task.key in new:
                 _redefine(tx, ledger, task, new[task.key], at)
-        tx.record_run(run.id, "accept", at, ledger.actor, note="; ".join(workflow_differences(stored, now)))
-        tx.set_run(run.id, definition_id=_keep(tx, now, at), updated_at=at)
+        keep_code(tx, changes.code)
+        tx.record_run(run.id, "accept", at, ledger.actor, note="; ".join(changes.words))
+        tx.set_run(run.id, definition_id=_keep(tx, changes.now, at), metadata=metadata, updated_at=at)
         tx.settle()
         return tx.settled(run.id)
 
@@ -161,6 +190,10 @@ def _redefine(tx: Transaction, ledger: Ledger, task: Task, spec: StepSpec, at: i
     changed = {name: value for name, value in wanted.items() if value != getattr(task, name)}
     if changed:
         define(tx, ledger, task, TaskEdit(task.id, task.version, definition=changed), at)
+
+
+def _metadata(params: Mapping[str, object]) -> str:
+    return json_text({"params": params}, "the params of the run")
 
 
 def _keep(tx: Transaction, workflow: Workflow, now: int) -> int:

@@ -99,10 +99,10 @@ VALUES (
 -- name: add_task
 INSERT INTO task (
   id, run_id, key, item, map_index, position, unmet, dead_needs, priority, critical, queue,
-  max_retries, retry, timeout_ms, title, metadata, created_at)
+  max_retries, retry, timeout_ms, code_version, title, metadata, created_at)
 VALUES (
   :id, :run_id, :key, :item, :map_index, :position, :unmet, :dead_needs, :priority, :critical, :queue,
-  :max_retries, :retry, :timeout_ms, :title, :metadata, :at)
+  :max_retries, :retry, :timeout_ms, :code_version, :title, :metadata, :at)
 
 -- name: add_need
 INSERT INTO need (task_id, position, needed_key, needed_id, optional)
@@ -347,6 +347,18 @@ SET version = version + 1,
     metadata = coalesce(:metadata, metadata)
 WHERE id = :id
   AND version = :was_version
+
+-- name: code_of_run
+-- What its steps were executed by when it was last taken up; parts have the code of their step.
+SELECT id, key, status, code_version
+FROM task
+WHERE run_id = :run_id
+  AND map_index < 0
+
+-- name: set_code
+UPDATE task
+SET code_version = :code_version
+WHERE id = :id
 
 -- name: note_progress
 UPDATE task
