@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -100,6 +101,42 @@ def test_what_steps_print_is_shown_by_step_and_kept(report: Path, call: Call) ->
     assert "fetch | fetching monday" in done.err
     assert "parse#1 | parsing 2" in done.err
     assert "hello on monday" in call("logs", "r1:shell").out
+
+
+def test_a_function_is_told_the_folder_of_the_file_wherever_the_command_was_typed(call: Call) -> None:
+    folder = Path("flows")
+    folder.mkdir()
+    (folder / "here.py").write_text("import os\ndef where(folder): return [folder, os.getcwd()]\n", "utf-8")
+    steps = "  - id: where\n    call: here:where\n    with: {folder: '{run.folder}'}\n  - id: pwd\n    run: [pwd]\n"
+    (folder / "one.yaml").write_text(f"name: one\nsteps:\n{steps}", "utf-8")
+
+    assert call("run", "dag", "flows/one.yaml", "--run-id", "r1").code == 0
+
+    found = call("history", "r1:where", "--json").data
+    output = next(one["changes"]["output"][1] for one in found if one["verb"] == "complete")
+    assert json.loads(output) == [str(folder.resolve()), str(Path.cwd())]
+    assert call("logs", "r1:pwd").out == f"{folder.resolve()}\n"
+
+
+def test_parts_are_shown_by_their_titles(report: Path, call: Call) -> None:
+    report.write_text(FLOW.replace("    with: {factor", '    title: "page {item}"\n    with: {factor'), "utf-8")
+
+    done = call("run", "dag", str(report), "--run-id", "r1", "--no-wait")
+
+    assert "parse#1 page 2  started\n" in done.err
+    assert "│ parse#1 page 2 " in call("run", "dag", "--status", "r1", "-v").out
+    assert "parse#1 page 2 | parsing 2\n" in call("logs", "r1").out
+    record = next(task for task in call("status", "r1", "--json").data["tasks"] if task["id"] == "r1:parse#1")
+    assert record["title"] == "page 2"
+
+
+def test_a_title_that_cannot_be_filled_is_a_fault_of_the_file(call: Call) -> None:
+    path = Path("bad.yaml")
+    path.write_text("name: bad\nsteps:\n  - id: a\n    call: m:f\n    for_each: [1]\n    title: '{itme.x}'\n", "utf-8")
+
+    refused = call("run", "dag", str(path))
+
+    assert (refused.code, "bad.yaml:6:14: there is no step itme; did you mean item?" in refused.err) == (2, True)
 
 
 def test_params_come_from_the_command_line(report: Path, call: Call) -> None:

@@ -140,6 +140,24 @@ async def test_another_list_keeps_the_parts_whose_item_is_the_same(engine: Engin
     assert part(engine, run, "double", 2).status == "skipped"
 
 
+def titles(engine: Engine, run: Run) -> list[object]:
+    return [title for _, title in engine.rows("titles_of_parts", run_id=run.id)]
+
+
+async def test_parts_are_called_by_the_title_of_their_step(engine: Engine) -> None:
+    titled = flow(call("fetch"), call("show", "fetch", for_each="fetch.items", title="{index}: {item.name}\n{run.id}"))
+    items: list[object] = [{"name": "Kyoto"}, {"name": "Oslo"}, {"other": 1}]
+    functions: Functions = {"fetch": lambda: {"items": items}, "show": lambda item: 1}
+    run = await execute(engine, titled, functions)
+
+    assert titles(engine, run) == ["0: Kyoto r", "1: Oslo r"], "what a title names may be missing"
+
+    items[1] = {"name": "Bergen"}
+    opened(engine, titled, functions).take_back("fetch")
+    await execute(engine, titled, functions)
+    assert titles(engine, run) == ["0: Kyoto r", "1: Bergen r"]
+
+
 async def test_a_step_whose_condition_is_false_is_skipped_and_what_needs_it_goes_on(engine: Engine) -> None:
     asked = flow(
         call("fetch"),

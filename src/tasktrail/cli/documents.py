@@ -62,7 +62,11 @@ def overview_record(overview: Overview) -> dict[str, Any]:
     """Return a run with its tasks."""
     run = overview.run
     record = run_record(run, [run.name] if overview.shared else (), overview.owner)
-    tasks = [_task_record(task, run, record["run"], overview.worked_us.get(task.id)) for task in overview.tasks]
+    worked_us, titles = overview.worked_us, overview.titles
+    tasks = [
+        {**_task_record(task, run, record["run"], worked_us.get(task.id)), "title": titles.get(task.id)}
+        for task in overview.tasks
+    ]
     return {**record, "tasks": tasks}
 
 
@@ -132,6 +136,7 @@ def line_record(line: Line, run: str) -> dict[str, Any]:
         "run": run,
         "attempt": line.attempt,
         "at": utc(line.at),
+        "title": line.title,
         "stream": line.stream,
         "text": line.text,
     }

@@ -12,14 +12,13 @@ from tasktrail.cli import errors
 from tasktrail.cli.arguments import RUN, SessionCommand
 from tasktrail.cli.documents import emit, overview_record
 from tasktrail.cli.explain import tell_reasons
-from tasktrail.cli.progress import Lines
+from tasktrail.cli.progress import Lines, event_name
 from tasktrail.cli.session import Session, tell
 from tasktrail.engine.explaining import explain_run
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Event, events_after, find_run, list_runs, overview, owners
 from tasktrail.engine.situation import situation
 from tasktrail.model.errors import NotFound
-from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run
 
 if TYPE_CHECKING:
@@ -132,8 +131,7 @@ class Plain:
     def changed(self, event: Event) -> None:
         """Write the change."""
         if event.key is not None:
-            index = -1 if event.map_index is None else event.map_index
-            self._lines.changed(event, format_task("", event.key, event.item or "", index)[1:])
+            self._lines.changed(event, event_name(event))
 
     def draw(self, run: Run, owner: str | None, now: int) -> None:
         """Nothing moves here."""

@@ -29,6 +29,7 @@ class TaskEdit:
         values: Columns that go with the status.
         definition: What the task is: critical, max_retries and so on.
         metadata: JSON text; None leaves it.
+        title: What people read; None leaves it.
     """
 
     task_id: int
@@ -38,6 +39,7 @@ class TaskEdit:
     definition: Mapping[str, Value] = field(default_factory=dict)
     metadata: str | None = None
     payload: Encoded = NOTHING
+    title: str | None = None
 
 
 Addition = tuple[TaskDraft, TaskEdit | None]
@@ -154,7 +156,8 @@ def _loaded(tx: Transaction, edit: TaskEdit) -> Task:
 def define(tx: Transaction, ledger: Ledger, task: Task, edit: TaskEdit, now: int) -> Task:
     """Change what a task is, not where it stands; return it as it then is."""
     params: dict[str, Any] = {name: edit.definition.get(name, getattr(task, name)) for name in _DEFINITION}
-    tx.execute("edit_task", {**params, "id": task.id, "was_version": task.version, "metadata": edit.metadata})
+    said = {"title": edit.title, "metadata": edit.metadata}
+    tx.execute("edit_task", {**params, **said, "id": task.id, "was_version": task.version})
     changes = {name: [getattr(task, name), value] for name, value in edit.definition.items()}
     if edit.metadata is not None:
         row = tx.row("details_of_task", id=task.id)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-from tasktrail.engine.expansion import Expansion, item_of
+from tasktrail.engine.expansion import Expansion, Title, item_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Judge, Verdict
 from tasktrail.engine.steps import Step
-from tasktrail.engine.values import Encoded, decode
+from tasktrail.engine.values import Encoded, decode, storable
 from tasktrail.model.condition import Condition
 from tasktrail.model.errors import BadInput
 from tasktrail.model.lifecycle import Ask, Failure, decide
@@ -21,6 +23,7 @@ from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec, Workflow
 from tasktrail.store.transaction import Mark, Transaction
 
+_LONGEST_TITLE: Final = 200
 _PARTS_ASK: Final = frozenset({"item", "index"})
 
 
@@ -28,11 +31,16 @@ class Values(Mapping[str, object]):
     """What the first words of paths mean for one task: steps' results, `params`, `item`, `index`, `run`.
 
     Each is fetched when it is asked for.
+
+    Args:
+        folder: Where the workflow's file lies.
     """
 
-    def __init__(self, tx: Transaction, task: Task, workflow: Workflow, params: Mapping[str, object]) -> None:
+    def __init__(
+        self, tx: Transaction, task: Task, workflow: Workflow, params: Mapping[str, object], folder: Path
+    ) -> None:
         self._tx, self._task, self._workflow = tx, task, workflow
-        self._params = params
+        self._params, self._folder = params, folder
         self._found: dict[str, object] = {}
 
     def __getitem__(self, name: str) -> object:
@@ -59,7 +67,7 @@ class Values(Mapping[str, object]):
             return self._params
         if name == "run":
             run = self._tx.run(self._task.run_id)
-            return {"id": run.name, "workflow": run.workflow}
+            return {"id": run.name, "workflow": run.workflow, "folder": str(self._folder)}
         if name == "index" and self._of_part:
             return self._task.map_index
         if name == "item" and self._of_part:
@@ -88,16 +96,22 @@ class Gates:
 
     Args:
         code: Of the steps, by id: a result is used again only for the same.
+        folder: Where the workflow's file lies.
     """
 
     ledger: Ledger
     workflow: Workflow
     params: Mapping[str, object]
     code: Mapping[str, Step] = field(default_factory=dict)
+    folder: Path = Path()
     specs: dict[str, StepSpec] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "specs", self.workflow.by_id)  # once: every commit makes a judge
+
+    def values(self, tx: Transaction, task: Task) -> Values:
+        """Return what paths mean for a task."""
+        return Values(tx, task, self.workflow, self.params, self.folder)
 
     def __call__(self, tx: Transaction) -> Judge:
         """Return the judge of one transaction."""
@@ -112,7 +126,7 @@ class _Judge:
         self._taken: dict[str, int] = {}
 
     def __call__(self, task: Task) -> Verdict:
-        spec, values = self._specs[task.key], Values(self._tx, task, self._gates.workflow, self._gates.params)
+        spec, values = self._specs[task.key], self._gates.values(self._tx, task)
         try:
             return self._judge(task, spec, values)
         except BadInput as error:
@@ -169,7 +183,7 @@ class _Judge:
             raise BadInput(
                 f"expected for_each of step {task.key} to find a list at {spec.for_each}, got: {kind_of(items)}"
             )
-        expansion = Expansion(self._tx, self._ledger, task, items, self._now)
+        expansion = Expansion(self._tx, self._ledger, task, items, self._now, _titles(spec, values))
         if items and not expansion.is_done:
             expansion.expand()
             return "moved"
@@ -200,6 +214,21 @@ class _Judge:
         change = decide(task, self._ledger.clean(ask), self._now)
         self._tx.apply([(change, Mark(self._ledger.actor))])
         return "moved"
+
+
+def _titles(spec: StepSpec, values: Values) -> Title:
+    """What parts are called; where a title names what is not there, a part has none, and is done all the same."""
+    template = Template.parse(spec.title or "")
+
+    def title(index: int, item: object) -> str | None:
+        try:
+            filled_in = template.fill(ChainMap[str, object]({"item": item, "index": index}, values))  # type: ignore[arg-type]  # it is only read
+        except BadInput:
+            return None
+        text = filled_in if isinstance(filled_in, str) else json.dumps(filled_in, ensure_ascii=False)
+        return storable(" ".join(text.split()))[:_LONGEST_TITLE] or None
+
+    return title
 
 
 def _told(manual: str, values: Values) -> str:

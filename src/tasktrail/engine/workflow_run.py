@@ -10,7 +10,7 @@ from typing import Any
 from tasktrail.engine import retrying, workflows
 from tasktrail.engine.changes import Changes, code_changes, keep_code, versions_of
 from tasktrail.engine.execution import check_free
-from tasktrail.engine.gates import Gates, Values, filled
+from tasktrail.engine.gates import Gates, filled
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.runner import Runner
@@ -31,6 +31,7 @@ class WorkflowRun:
 
     Args:
         params: Of the run, as they were given when it began.
+        folder: Where its file lies: commands work there.
         max_parallel: How many steps run at the same time, whatever the workflow says.
         waits: Whether to wait for what only a person can move.
         retries_failed: Whether what stands failed is tried again.
@@ -41,6 +42,7 @@ class WorkflowRun:
     workflow: Workflow
     params: Mapping[str, object]
     steps: Mapping[str, Step]
+    folder: Path
     max_parallel: int | None = None
     waits: bool = True
     retries_failed: bool = True
@@ -50,7 +52,7 @@ class WorkflowRun:
     _gates: Gates = field(init=False)
 
     def __post_init__(self) -> None:
-        self._gates = Gates(self.ledger, self.workflow, self.params, self.steps)
+        self._gates = Gates(self.ledger, self.workflow, self.params, self.steps, self.folder)
 
     @classmethod
     def open(
@@ -77,12 +79,13 @@ class WorkflowRun:
             BadInput: The code of a step or a param cannot be; nothing is stored then.
             Conflict: The run exists and goes by another state of the workflow or its code, or has other params.
         """
-        steps = code_of(workflow, folder or Path.cwd(), functions)
+        folder = folder or Path.cwd()
+        steps = code_of(workflow, folder, functions)
         versions = versions_of(workflow, steps)
         known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
         if not known:
             run = workflows.begin(ledger, workflow, name, params, versions=versions, target=target)
-            return cls(ledger, run, workflow, workflows.given(workflow, params), steps)
+            return cls(ledger, run, workflow, workflows.given(workflow, params), steps, folder)
         run, (stored, said) = known[0], workflows.stored(ledger, known[0])
         code = ledger.store.read(lambda tx: code_changes(tx, run.id, versions))
         changes = Changes(stored, workflow, versions, code)
@@ -93,7 +96,7 @@ class WorkflowRun:
             run = workflows.accept(ledger, run, changes, kept)
         elif code:
             ledger.commit(lambda tx: keep_code(tx, code))
-        return cls(ledger, run, workflow, kept, steps)
+        return cls(ledger, run, workflow, kept, steps, folder)
 
     async def execute(self) -> Run:
         """Execute the run as far as it goes.
@@ -152,6 +155,6 @@ class WorkflowRun:
         return self.ledger.store.read(work)
 
     def _values(self, tx: Transaction, task: Task, names: Collection[str]) -> dict[str, Any]:
-        values = Values(tx, task, self.workflow, self.params)
+        values = self._gates.values(tx, task)
         given = self._gates.specs[task.key].arguments
         return {name: filled(given[name], values) if name in given else values.named(name) for name in names}

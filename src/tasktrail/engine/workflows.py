@@ -101,7 +101,7 @@ def draft_of(spec: StepSpec, code_version: str | None = None) -> TaskDraft:
     """Return the task that is to be stored for a step."""
     return TaskDraft(
         spec.id,
-        title=spec.title,
+        title=spec.title if spec.for_each is None else None,  # that of its parts, which are not there yet
         needs=spec.needs,
         priority=spec.priority,
         critical=spec.critical,

@@ -23,7 +23,7 @@ outcome, error_type, error, stack, output, code_version
 -- name: event_columns
 -- An event with the task it is about; none for the run itself.
 event.seq, event.at, event.actor, event.verb, event.from_status, event.to_status, event.attempt,
-event.changes, event.note, task.key, task.item, task.map_index
+event.changes, event.note, task.key, task.item, task.map_index, task.title
 
 -- name: run_by_id
 SELECT {run_columns}
@@ -344,6 +344,7 @@ SET version = version + 1,
     max_retries = :max_retries,
     retry = :retry,
     timeout_ms = :timeout_ms,
+    title = coalesce(:title, title),
     metadata = coalesce(:metadata, metadata)
 WHERE id = :id
   AND version = :was_version
@@ -402,7 +403,8 @@ WHERE task_id = :task_id
 
 -- name: output_columns
 -- A piece of output with the task that printed it.
-output.id, output.attempt, output.position, output.length, output.at, output.lines, task.key, task.item, task.map_index
+output.id, output.attempt, output.position, output.length, output.at, output.lines, task.key, task.item, task.map_index,
+task.title
 
 -- name: output_of_attempt
 -- The pieces in order, from a row id on.
@@ -479,6 +481,14 @@ SELECT id, title, metadata, progress_done, progress_total
 FROM task
 WHERE run_id = :run_id
   AND (title IS NOT NULL OR metadata IS NOT NULL OR progress_done IS NOT NULL)
+
+-- name: titles_of_parts
+-- What the parts of mapped steps are called.
+SELECT id, title
+FROM task
+WHERE run_id = :run_id
+  AND map_index >= 0
+  AND title IS NOT NULL
 
 -- name: details_of_task
 SELECT id, title, metadata, progress_done, progress_total
