@@ -35,10 +35,10 @@ class Expansion:
         step: Task,
         items: Sequence[object],
         now: int,
-        title: Title = lambda index, item: None,
+        title: Title | None = None,
     ) -> None:
         self._tx, self._ledger, self._step, self._now = tx, ledger, step, now
-        self._items, self._title = items, title
+        self._items, self._title = items, title or _untitled
         self._texts = [json_text(item, f"item {index} of step {step.key!r}") for index, item in enumerate(items)]
         self._digest = hashlib.sha256("\n".join(self._texts).encode()).hexdigest()[:16]
 
@@ -137,6 +137,10 @@ def item_of(metadata: str | None) -> object:
 
 def _metadata(item: str) -> str:
     return f'{{"item":{item}}}'
+
+
+def _untitled(index: int, item: object) -> None:
+    """Parts of a step without a title have none."""
 
 
 def _need(task_id: int, place: int, key: object, needed_id: object, optional: object = False) -> dict[str, object]:

@@ -183,7 +183,8 @@ class _Judge:
             raise BadInput(
                 f"expected for_each of step {task.key} to find a list at {spec.for_each}, got: {kind_of(items)}"
             )
-        expansion = Expansion(self._tx, self._ledger, task, items, self._now, _titles(spec, values))
+        title = None if spec.title is None else _titles(spec.title, values)
+        expansion = Expansion(self._tx, self._ledger, task, items, self._now, title)
         if items and not expansion.is_done:
             expansion.expand()
             return "moved"
@@ -216,17 +217,17 @@ class _Judge:
         return "moved"
 
 
-def _titles(spec: StepSpec, values: Values) -> Title:
+def _titles(text: str, values: Values) -> Title:
     """What parts are called; where a title names what is not there, a part has none, and is done all the same."""
-    template = Template.parse(spec.title or "")
+    template = Template.parse(text)
 
     def title(index: int, item: object) -> str | None:
         try:
             filled_in = template.fill(ChainMap[str, object]({"item": item, "index": index}, values))  # type: ignore[arg-type]  # it is only read
         except BadInput:
             return None
-        text = filled_in if isinstance(filled_in, str) else json.dumps(filled_in, ensure_ascii=False)
-        return storable(" ".join(text.split()))[:_LONGEST_TITLE] or None
+        words = filled_in if isinstance(filled_in, str) else json.dumps(filled_in, ensure_ascii=False)
+        return storable(" ".join(words.split()))[:_LONGEST_TITLE] or None
 
     return title
 
