@@ -308,7 +308,7 @@ INVALID: Final = {
             "5:25: there is no param dya; did you mean day?",
             "5:38: there is no step day; did you mean params.day?",
             "5:44: expected run.id or run.folder, got: run.x",
-            "5:52: expected run.id, got: run",
+            "5:52: expected run.id or run.folder, got: run",
             "5:58: there is no item: the step has no for_each",
             "5:65: there is no index: the step has no for_each",
             "5:75: there is no params.n.x: param n is of type integer, which has no parts",
