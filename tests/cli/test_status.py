@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -252,3 +253,28 @@ def test_json_has_every_part(ledger: Ledger, call: Call):
         "pages:fetch", "pages:parse", "pages:parse#0", "pages:parse#1", "pages:parse#2", "pages:report",
     ]  # fmt: skip
     assert [task["index"] for task in tasks] == [None, None, 0, 1, 2, None]
+
+
+def test_json_has_results_and_attempts_and_the_table_does_not_read_them(failed: str, call: Call) -> None:
+    """A large result lies elsewhere: where it cannot be read, the table still can."""
+    Path("mended").touch()
+    code = Path("flow.py").read_text("utf-8")
+    Path("flow.py").write_text(code.replace('{"saved": process}', '{"saved": process, "x": "y" * 5000}'), "utf-8")
+    assert call("retry", failed).code == 0
+
+    fetch, process, save = call("run", "dag", "--status", failed, "--json").data["tasks"]
+
+    assert fetch["result"] == {"rows": [1, 2, 3]}
+    assert save["result"] == {"saved": 3, "x": "y" * 5000}
+    assert (process["result"], process["attempts"]) == (3, 5)
+    tried = process["attempt_list"]
+    assert [(one["n"], one["outcome"], one["error_type"]) for one in tried] == [
+        *((n, "error", "TimeoutError") for n in (1, 2, 3, 4)), (5, "ok", None),
+    ]  # fmt: skip
+    assert tried[0]["error"] == "no answer, password=[SECRET]"
+    assert 'File "' in tried[0]["stack"]
+    with sqlite3.connect(".tasktrail/tasktrail.db") as database:
+        database.execute("UPDATE payload SET data = 'no JSON'")
+    database.close()
+    assert call("run", "dag", "--status", failed, "--json").code != 0
+    assert call("run", "dag", "--status", failed).code == 0

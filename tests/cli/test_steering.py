@@ -23,7 +23,7 @@ from tests.mapped import do, mapped_run, task_of
 
 GATED = """
 import os, time
-from tasktrail.dag import ParallelStatefulDAGRunner
+from tasktrail.dag import ParallelStatefulDAGRunner, StatefulDAGRunner
 
 def wait_for(name):
     def step():
@@ -47,6 +47,13 @@ def beside():
     runner.register_step("first", wait_for("go"))
     runner.register_step("flaky", flaky, max_retries=0, critical=False)
     runner.register_step("after", lambda: 3, dependencies=["flaky"])
+    return runner
+
+def in_order():
+    runner = StatefulDAGRunner("in_order")
+    runner.register_step("flaky", flaky, max_retries=0, critical=False)
+    runner.register_step("first", wait_for("go"))
+    runner.register_step("last", lambda first: 3)
     return runner
 
 def two():
@@ -206,6 +213,26 @@ def test_a_step_that_failed_is_tried_again_by_the_process_that_executes_the_run(
     assert process.returncode == 0
 
 
+@pytest.mark.crash
+@pytest.mark.parametrize("left", ["before others", "at the end"])
+def test_a_step_that_is_tried_again_in_a_sequential_run_comes_before_those_that_follow_it(call: Call, left: str):
+    """The runner passed it already; it is the first again that is not settled."""
+    code = (
+        GATED if left == "before others" else GATED.replace('    runner.register_step("last", lambda first: 3)\n', "")
+    )
+    Path("gated.py").write_text(code, encoding="utf-8")
+    with executing("gated:in_order", "waiting") as process:
+        Path("mended").touch()
+        answer = call("retry", "one:flaky")
+        Path("go").touch()
+        process.communicate(timeout=30)
+
+    assert f"process {process.pid} on " in answer.err
+    assert process.returncode == 0
+    completed = [event["task"] for event in call("history", "one", "--json").data if event["verb"] == "complete"]
+    assert completed == ["one:first", "one:flaky", *(["one:last"] if left == "before others" else [])]
+
+
 # retry
 
 
@@ -243,7 +270,7 @@ def test_a_retry_from_a_step_does_all_that_comes_after_it_again(failed: str, cal
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["my-dag-123:save"], 4, "task save is pending; retry needs failed"),
+        (["my-dag-123:save"], 4, "task save is pending; retry needs a step that is over"),
         (["my-dag-123:proces"], 3, "did you mean process?"),
         (["my-dag-132"], 3, "did you mean my-dag-123?"),
         ([], 2, "give one of RUN and --all-failed"),

@@ -305,3 +305,58 @@ def test_a_command_that_waits_says_what_to_type_and_goes_on_by_itself(report: Pa
 
     assert process.returncode == 0
     assert set(statuses(call, "r1").values()) == {"completed"}
+
+
+PARAMS = """\
+name: asking
+params:
+  day: {type: string}
+  n: {type: integer, default: 1}
+  rows: {type: list, default: []}
+  dry: false
+steps:
+  - {id: a, run: ["true"]}
+"""
+
+
+def test_every_wrong_param_is_said_at_once_and_nothing_is_written(call: Call) -> None:
+    Path("asking.yaml").write_text(PARAMS, "utf-8")
+    wrong = ["rows=[1,", "n=many", "dry=yes", "dai=x", "n=2", "alone", "=x"]
+
+    refused = call("run", "dag", "asking.yaml", "--json", *(part for one in wrong for part in ("-p", one)))
+
+    error = refused.document["error"]
+    assert (refused.code, [error["message"], *error["details"]]) == (2, [
+        "param rows is no JSON: Expecting value: line 1 column 4 (char 3)",
+        "param n is given twice",
+        "expected --param to be NAME=VALUE, got: 'alone'",
+        "expected --param to be NAME=VALUE, got: '=x'",
+        "expected param rows to be of the type list, got: '[1,'",
+        "expected param n to be of the type integer, got: 'many'",
+        "expected param dry to be of the type boolean, got: 'yes'",
+        "workflow asking has no param 'dai'; did you mean day?",
+        "param day (string) is missing",
+    ])  # fmt: skip
+    assert error["hint"] == "--param NAME=VALUE; asking has day, n, rows, dry"
+    assert [path.name for path in Path.cwd().iterdir()] == ["asking.yaml"]
+
+
+def test_wrong_params_of_a_run_that_exists_change_nothing_and_none_is_missing(call: Call) -> None:
+    Path("asking.yaml").write_text(PARAMS, "utf-8")
+    begin = ("run", "dag", "asking.yaml", "--run-id", "r")
+    assert call(*begin, "-p", "day=monday", "-p", "n=3").code == 0
+    before = call("history", "r", "--json").data
+
+    assert call(*begin, "-p", "n=NaN").code == 2
+    assert call(*begin, "-p", "n=" + "[" * 100_000).code == 2
+    changed = call(*begin, "-p", "n=4")
+    assert (changed.code, "param n: 3 -> 4" in changed.err) == (4, True)
+    assert call("history", "r", "--json").data == before
+    assert call(*begin).code == 0
+
+
+def test_params_for_a_runner_in_python_are_refused(flow: Path, call: Call) -> None:
+    refused = call("run", "dag", "flow:etl", "-p", "day=monday")
+
+    assert (refused.code, "--param goes with a workflow file" in refused.err) == (2, True)
+    assert not Path(".tasktrail").exists()

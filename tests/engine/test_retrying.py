@@ -78,13 +78,9 @@ def test_one_after_another_the_parts_go_with_their_step(engine: Engine):
     assert [key for key, status in standing(engine, run).items() if status == "completed"] == ["fetch"]
 
 
-def test_nothing_is_taken_back_while_a_part_is_being_executed(engine: Engine):
+def test_nothing_is_taken_back_while_somebody_has_claimed_a_part(engine: Engine):
     run = mapped_run(engine.ledger)
-    worker = engine.ledger.store.write(
-        lambda tx: tx.row("add_worker", name="ann", host="desk", pid=1, boot_id="b", lock_name="l", at=1)
-    )
-    assert worker is not None
-    engine.ledger.ask(task_of(engine.ledger, run, "parse", 1).id, Ask("start", worker_id=int(str(worker[0]))))
+    engine.ledger.ask(task_of(engine.ledger, run, "parse", 1).id, Ask("start", lease_token="t"))
 
     with pytest.raises(Held):
         take_back(engine.ledger, run.id, "fetch", in_order=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,11 +77,3 @@ ACCEPT_CHANGES = click.option(
 PARAMS = click.option(
     "--param", "-p", "params", metavar="NAME=VALUE", multiple=True, help="A param of the workflow file."
 )
-
-
-def param_values(texts: Sequence[str]) -> dict[str, str]:
-    """Return what was said by `--param`, by name."""
-    faulty = [text for text in texts if "=" not in text]
-    if faulty:
-        raise click.UsageError(f"expected --param to be NAME=VALUE, got: {faulty[0]!r}")
-    return {name: value for name, _, value in (text.partition("=") for text in texts)}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tasktrail.cli.text import utc
-from tasktrail.engine.lookup import Event, Found, Overview, run_reference, task_reference
+from tasktrail.engine.lookup import Event, Found, Outcomes, Overview, run_reference, task_reference
 from tasktrail.model.lifecycle import allowed
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tasktrail.engine.moving import Moved
     from tasktrail.engine.reading import Line
+    from tasktrail.model.attempt import Attempt
 
 _TIMES: Final = frozenset({"not_before", "started_at", "completed_at"})
 
@@ -58,19 +59,45 @@ def run_record(run: Run, shared: Collection[str] = (), owner: str | None = None)
     }
 
 
-def overview_record(overview: Overview) -> dict[str, Any]:
-    """Return a run with its tasks."""
+def overview_record(overview: Overview, given: Outcomes) -> dict[str, Any]:
+    """Return a run with its tasks, their results and attempts."""
     run = overview.run
     record = run_record(run, [run.name] if overview.shared else (), overview.owner)
-    worked_us, titles = overview.worked_us, overview.titles
-    tasks = [
-        {**_task_record(task, run, record["run"], worked_us.get(task.id)), "title": titles.get(task.id)}
-        for task in overview.tasks
-    ]
+    tasks = [_overview_task(task, overview, given, record["run"]) for task in overview.tasks]
     return {**record, "tasks": tasks}
 
 
-def _task_record(task: Task, run: Run, reference: str, worked_us: int | None) -> dict[str, Any]:
+def _overview_task(task: Task, overview: Overview, given: Outcomes, reference: str) -> dict[str, Any]:
+    return {
+        **_task_record(task, overview.run, reference),
+        "title": overview.titles.get(task.id),
+        "stale": task.id in overview.stale,
+        "duration_ms": _ms(overview.worked_us.get(task.id)),
+        "result": given.results[task.id],
+        "attempt_list": [_attempt(attempt) for attempt in given.attempts.get(task.id, ())],
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "n": attempt.n,
+        "outcome": attempt.outcome,
+        "actor": attempt.actor,
+        "started_at": utc(attempt.started_at),
+        "ended_at": utc(attempt.ended_at),
+        "duration_ms": _ms(attempt.duration_us),
+        "error_type": attempt.error_type,
+        "error": attempt.error,
+        "stack": attempt.stack,
+        "code_version": attempt.code_version,
+    }
+
+
+def _ms(us: int | None) -> int | None:
+    return us // 1000 if us is not None else None
+
+
+def _task_record(task: Task, run: Run, reference: str) -> dict[str, Any]:
     return {
         "id": task_reference(reference, task),
         "run": reference,
@@ -90,7 +117,6 @@ def _task_record(task: Task, run: Run, reference: str, worked_us: int | None) ->
         "not_before": utc(task.not_before),
         "started_at": utc(task.started_at),
         "completed_at": utc(task.completed_at),
-        "duration_ms": worked_us // 1000 if worked_us is not None else None,
         "error_type": task.error_type,
         "error": task.error,
         "reason": task.reason,
@@ -100,8 +126,7 @@ def _task_record(task: Task, run: Run, reference: str, worked_us: int | None) ->
 def moved_record(moved: Moved, reference: str) -> dict[str, Any]:
     """Return a task that was moved by hand, where that leaves its run, and what may be asked of it next."""
     run, task = moved.run, moved.task
-    record = _task_record(task, run, reference, None)
-    del record["duration_ms"]  # nobody asked for its attempts
+    record = _task_record(task, run, reference)
     return {**record, "allowed": list(allowed(task.status)), "run_status": run.status, "owner": moved.owner}
 
 

@@ -7,8 +7,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -23,6 +23,7 @@ from tasktrail.cli.workflow_files import WorkflowFile
 from tasktrail.dag.interface import IDAGRunner
 from tasktrail.dag.runner import Binding, ParallelStatefulDAGRunner, StatefulDAGRunner, bound
 from tasktrail.engine.capture import captured
+from tasktrail.engine.execution import MAYBE_DONE
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, find_run
 from tasktrail.engine.reading import OutputReader
@@ -48,8 +49,8 @@ class Order:
         run_id: Public id of the run that is created or gone on with; None lets the code name it, or draws one.
         output_dir: Where each step's result and output go; None keeps no files.
         from_step: The step that is done again with all that follow; None goes on with what is not finished.
-        only: Of the failed steps those that are tried again; empty means all.
-        params: Of a workflow, as texts by name.
+        only: The steps that are done again, alone; empty means all that failed.
+        params: Of a workflow file, as they were typed: NAME=VALUE.
         waits: Whether to wait for steps that a person must complete.
         accepts: Whether a run goes on by the workflow as it is now where that differs from what it began with.
     """
@@ -59,7 +60,7 @@ class Order:
     output_dir: Path | None = None
     from_step: str | None = None
     only: Sequence[str] = ()
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Sequence[str] = ()
     waits: bool = True
     accepts: bool = False
 
@@ -86,6 +87,10 @@ def execute(session: Session, order: Order) -> int:
     if order.run_id is not None:
         check_run_id(order.run_id)
     order.target.locate()  # before a store is made for what is not there
+    if isinstance(order.target, WorkflowFile):
+        order.target.check(session.ledger(), order.run_id, order.params)
+    elif order.params:
+        raise BadInput("--param goes with a workflow file; a runner in Python gets its values from its own code")
     ledger = session.ledger(create=True)
     session.log()
     stage = _Stage(session, ledger, order, sys.stderr)
@@ -319,7 +324,10 @@ def blocked_steps(ledger: Ledger, run: Run) -> list[Task]:
 def what_to_type(run: Run, task: Task) -> str:
     """Return what a step waits for, and the command that says it is done."""
     reference = format_task(run.name, task.key, task.item, task.map_index)
-    return f"{task.key} waits for a person: {task.reason or ''}\n  tasktrail complete {reference}"
+    said = f"{task.key} waits for a person: {task.reason or ''}\n  tasktrail complete {reference}"
+    if task.reason != MAYBE_DONE:
+        return said
+    return f"{said}    it was done\n  tasktrail unblock {reference}    it was not: do it\n  tasktrail skip {reference}"
 
 
 def _put_files(ledger: Ledger, run: Run, folder: OutputFolder) -> None:

@@ -14,6 +14,7 @@ from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
 from tasktrail.cli.text import local, plain, span, utc
 from tasktrail.engine.explaining import Reason, explain_run, explain_task
+from tasktrail.engine.limits import FullLimit
 from tasktrail.engine.lookup import find
 from tasktrail.engine.situation import Situation, situation
 
@@ -74,4 +75,9 @@ def _reason(reason: Reason) -> dict[str, Any]:
         "tasks": list(reason.tasks),
         "since": utc(reason.since),
         "until": utc(reason.until),
+        "limit": _limit(reason.limit) if reason.limit else None,
     }
+
+
+def _limit(full: FullLimit) -> dict[str, Any]:
+    return {"name": full.name, "size": full.size, "held_by": [one.reference for one in full.holders]}

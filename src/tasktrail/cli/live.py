@@ -13,9 +13,10 @@ from tasktrail.cli.board import Board, Member, Row
 from tasktrail.cli.progress import STYLES, overdrawn, words_of
 from tasktrail.cli.text import clock, first_line, pad, plain, shorten, span, width
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import Event
+from tasktrail.engine.limits import held_back, limited_steps
+from tasktrail.engine.lookup import Event, task_reference
 from tasktrail.model.run import OVER, Run
-from tasktrail.model.task import Status
+from tasktrail.model.task import Status, Task
 
 _MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "running": ("●", "blue"), "retrying": ("↻", "yellow"), "blocked": ("■", "magenta"), "failed": ("✗", "red"),
@@ -26,6 +27,7 @@ _COUNTED: Final[tuple[tuple[Status, str, str], ...]] = (
     ("skipped", "skipped", "bright_black"), ("cancelled", "cancelled", "bright_black"),
 )  # fmt: skip
 _BAR: Final = 20
+_MOST_HELD: Final = 3
 _SMALLEST_NAME: Final = 12
 _OWN_ROWS: Final = 8
 _TITLES_SHOWN: Final = 5
@@ -47,6 +49,7 @@ class _Screen:
         self.board = Board.of(ledger, run)
         self._grew = False
         self.console = console
+        self._limited = limited_steps(ledger, run)
         self._live = live.Live(
             console=console, auto_refresh=False, transient=transient, redirect_stdout=False, redirect_stderr=False
         )
@@ -64,6 +67,10 @@ class _Screen:
             self._grew = False
         self._live.update(picture(self.board, *self.console.size), refresh=True)
 
+    def held(self, run: Run) -> list[str]:
+        """Return what waits for a limit that is full, a line each."""
+        return [f"{_part(task)} waits for {full.words}" for task, full in held_back(self._ledger, run, self._limited)]
+
     def close(self) -> None:
         """Draw no more."""
         self._live.stop()
@@ -79,7 +86,8 @@ class Live:
 
     def draw(self, run: Run, owner: str | None, now: int) -> None:
         """Draw what is visible."""
-        self._screen.show(lambda board, columns, lines: drawn(board, run, owner, now, columns, lines))
+        held = self._screen.held(run)
+        self._screen.show(lambda board, columns, lines: drawn(board, run, owner, now, columns, lines, held))
 
 
 class Table:
@@ -110,9 +118,19 @@ class Table:
         self._screen.console.print(Text(line, style=style), soft_wrap=True)
 
 
-def drawn(board: Board, run: Run, owner: str | None, now: int, columns: int, lines: int) -> Text:
-    """Return the picture: no line is longer than the terminal, and there are fewer lines than it has."""
-    text = _rows(board, run, now if owner else run.updated_at, now, columns, max(1, lines - _OTHER_LINES))
+def drawn(
+    board: Board, run: Run, owner: str | None, now: int, columns: int, lines: int, held: Sequence[str] = ()
+) -> Text:
+    """Return the picture: no line is longer than the terminal, and there are fewer lines than it has.
+
+    Args:
+        held: What waits for a limit that is full, a line each; the first of them are shown.
+    """
+    held = held[:_MOST_HELD]
+    most = max(1, lines - _OTHER_LINES - len(held))
+    text = _rows(board, run, now if owner else run.updated_at, now, columns, most)
+    for line in held:
+        text.append(f"\n○ {shorten(line, max(8, columns - 3))}", "yellow")
     if run.status not in OVER:
         text.append_text(_footer(run, owner))
     return text
@@ -148,6 +166,10 @@ def _head(board: Board, run: Run, until: int) -> Text:
     if run.n_pending and run.status not in OVER:
         text.append(f"  {run.n_pending:,} waiting", "bright_black")
     return text.append(f"  {run.status}  {span(lasted)}" if run.status in OVER else f"  {span(lasted)}", "bright_black")
+
+
+def _part(task: Task) -> str:
+    return plain(task_reference("", task)[1:])
 
 
 def _name(row: Row) -> str:

@@ -86,14 +86,12 @@ def words_of(event: Event) -> str | None:
     again = f" (attempt {event.attempt})" if event.attempt is not None and event.attempt > 1 else ""
     if event.verb == "start":
         return f"started{again}"
-    if event.verb == "complete":
-        return f"completed{again}"
     if event.verb in ("fail", "retry"):
         return _failure(event)
     said = {
-        "lapse": "its process died; it can start again", "skip": "skipped", "cancel": "cancelled", "block": "blocked",
-        "late": "answered too late; the answer is void", "release": "stopped; it can start again",
-        "reopen": "reopened",
+        "complete": f"completed{again}", "lapse": "its process died; it can start again", "skip": "skipped",
+        "cancel": "cancelled", "block": "blocked", "late": "answered too late; the answer is void",
+        "release": "stopped; it can start again", "reopen": "reopened",
     }  # fmt: skip
     words = said.get(event.verb)
     reason = _new(event, "reason")
@@ -128,7 +126,11 @@ class Lines:
     def changed(self, event: Event, name: str) -> None:
         """Write the change."""
         if words := words_of(event):
-            self._write(f"{clock(event.at)}  {self._padded(name)}  {self._ink(STYLES.get(event.verb), words)}")
+            self.write(event.at, name, words, STYLES.get(event.verb))
+
+    def write(self, at: int, name: str, words: str, style: str | None = None) -> None:
+        """Write words about a step, with the time."""
+        self._write(f"{clock(at)}  {self._padded(name)}  {self._ink(style, words)}")
 
     def say(self, name: str, line: str) -> None:
         """Write what a step printed, behind its name."""

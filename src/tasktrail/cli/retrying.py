@@ -51,13 +51,14 @@ class _Bulk:
 @click.command("retry", cls=SessionCommand)
 @click.argument("reference", metavar="[RUN | RUN:STEP]", required=False, type=TASK)
 @click.option("--from", "from_step", metavar="STEP", help="Do STEP again and all that comes after it.")
-@click.option("--only", metavar="STEP", multiple=True, help="Of the failed steps this one; may be given again.")
+@click.option("--only", metavar="STEP", multiple=True, help="This step alone; may be given again.")
 @click.option("--all-failed", is_flag=True, help="What failed in all runs that were not cancelled.")
 @click.option("--since", metavar="WHEN", help="With --all-failed: what failed since 2h, 3d or 2026-11-20.")
 @click.option("--workflow", metavar="NAME", help="With --all-failed: in runs of this workflow (the dag_id).")
 @click.option("--dry-run", is_flag=True, help="With --all-failed: only say which.")
 @click.option("--run", "execute", is_flag=True, help="With --all-failed: execute the runs, one after another.")
 @ACCEPT_CHANGES
+@click.option("--no-wait", is_flag=True, help="Do not wait for steps that a person must complete.")
 @OUTPUT_DIR
 def retry_command(
     session: Session,
@@ -66,13 +67,15 @@ def retry_command(
     only: tuple[str, ...],
     all_failed: bool,
     accept_changes: bool,
+    no_wait: bool,
     output_dir: Path | None,
     **bulk: Any,
 ) -> int:
     """Do failed steps again, each with a fresh budget of tries.
 
-    Of one run they are executed at once, as by `run dag --retry`: RUN means all that failed, RUN:STEP or --only a step
-    with its parts alone. Where a process executes the run already, it takes them up.
+    Of one run they are executed at once, as by `run dag --retry`: RUN means all that failed, RUN:STEP or --only one
+    step alone, failed or finished; what has its old result stays, and is shown as stale. Where a process executes the
+    run already, it takes them up.
 
     With --all-failed they are made pending, and each run goes on when it is resumed; --run does that too.
 
@@ -86,8 +89,8 @@ def retry_command(
     if all_failed == (reference is not None):
         raise click.UsageError("give one of RUN and --all-failed", context)
     if all_failed:
-        if from_step or only or output_dir:
-            raise click.UsageError("--from, --only and --output-dir go with RUN", context)
+        if from_step or only or no_wait or output_dir:
+            raise click.UsageError("--from, --only, --no-wait and --output-dir go with RUN", context)
         return _retry_all(session, asked)
     if asked.given:
         raise click.UsageError(f"{asked.given[0]} goes with --all-failed", context)
@@ -95,18 +98,21 @@ def retry_command(
     if bool(colon) + bool(from_step) + bool(only) > 1:
         raise click.UsageError("give one of RUN:STEP, --from and --only", context)
     if from_step:
-        return steering.retry_from(session, run, from_step, output_dir, accepts=accept_changes)
-    return _retry_one(session, run, (step,) if colon else only, output_dir, accepts=accept_changes)
+        return steering.retry_from(session, run, from_step, output_dir, waits=not no_wait, accepts=accept_changes)
+    only = (step,) if colon else only
+    return _retry_one(session, run, only, output_dir, waits=not no_wait, accepts=accept_changes)
 
 
 # one run
 
 
-def _retry_one(session: Session, reference: str, only: Sequence[str], output_dir: Path | None, *, accepts: bool) -> int:
+def _retry_one(
+    session: Session, reference: str, only: Sequence[str], output_dir: Path | None, *, waits: bool, accepts: bool
+) -> int:
     ledger = session.ledger()
     run = find_run(ledger, reference)
     if run.kind in STOPPING_KINDS and run.id not in owners(ledger, [run]):
-        return steering.retry(session, f"{run.kind}/{run.name}", output_dir, only, accepts=accepts)
+        return steering.retry(session, f"{run.kind}/{run.name}", output_dir, only, waits=waits, accepts=accepts)
     failures = failures_of_run(ledger, run, only)
     if not failures.tasks:
         raise WrongState(f"nothing of run {run.name} failed", hint=f"tasktrail explain {run.name}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tasktrail.cli.arguments import ACCEPT_CHANGES, OUTPUT_DIR, PARAMS, RUN, SessionCommand, param_values
+from tasktrail.cli.arguments import ACCEPT_CHANGES, OUTPUT_DIR, PARAMS, RUN, SessionCommand
 from tasktrail.cli.session import Group, Session
 
 
@@ -103,8 +103,8 @@ def _retry(
 def _execute(session: Session, asked: _Asked, output_dir: Path | None) -> int:
     from tasktrail.cli.targets import parse
 
-    parsed, params = parse(asked.target, Path.cwd()), param_values(asked.params)
+    parsed = parse(asked.target, Path.cwd())
     from tasktrail.cli.execute import Order, execute
 
-    order = Order(parsed, asked.run_id, output_dir, params=params, waits=asked.waits, accepts=asked.accepts)
+    order = Order(parsed, asked.run_id, output_dir, params=asked.params, waits=asked.waits, accepts=asked.accepts)
     return execute(session, order)

@@ -12,7 +12,7 @@ from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import Ink, box, counted, first_line, local, named, plain, span
 from tasktrail.dag.words import run_word, step_word
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import Overview, is_abandoned, lasted_us, overview, run_reference
+from tasktrail.engine.lookup import Overview, is_abandoned, lasted_us, outcomes, overview, run_reference
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.parts import Group, grouped
 from tasktrail.model.reference import format_task
@@ -32,7 +32,7 @@ def show(session: Session, ledger: Ledger, run: Run) -> Run:
     """Print where a run stands: the table, or with --json the record. Returns it as it was printed."""
     seen = overview(ledger, run)
     if session.json:
-        emit("run@1", overview_record(seen))
+        emit("run@1", overview_record(seen, outcomes(ledger, seen)))
     else:
         sys.stdout.write("\n".join(_lines(session, ledger, seen)) + "\n")
     sys.stdout.flush()
@@ -183,6 +183,11 @@ def _notes(seen: Overview, ink: Ink) -> Iterator[str]:
         yield ink("red", f"{name} failed: {error_words(task.error_type, task.error)}")
     if len(failed) > _FAILURES_NAMED:
         yield f"… and {len(failed) - _FAILURES_NAMED} more failed"
+    stale = [_name(task) for task in seen.tasks if task.id in seen.stale]
+    if stale:
+        more = f" and {len(stale) - 1:,} more" if len(stale) > 1 else ""
+        yield ink("yellow", f"{stale[0]}{more} is stale: what it needs was done after it, or is not done")
+        yield f"to do it again: tasktrail retry {run.name} --from {stale[0]}"
     if failed and run.status in OVER:
         yield f"to try them again: {retry_words(run)}"
     elif run.status == "cancelled":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from tasktrail.cli.arguments import ACCEPT_CHANGES, OUTPUT_DIR, PARAMS, RUN, TASK, SessionCommand, param_values
+from tasktrail.cli.arguments import ACCEPT_CHANGES, OUTPUT_DIR, PARAMS, RUN, TASK, SessionCommand
 from tasktrail.cli.documents import emit, run_record
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
@@ -39,7 +39,6 @@ def resume_command(
     file goes by the plan that was stored when it began; where the file, or the code of a step that is not finished,
     differs now, the command says how. A param that the file got since can be given.
     """
-    values = param_values(params)
     ledger = session.ledger()
     run = find_run(ledger, reference)
     if run.status == "completed" and not accept_changes:
@@ -52,7 +51,7 @@ def resume_command(
     if run.paused and (run.id in owners(ledger, [run]) or not _has_code(run)):
         _lift_pause(session, run)
         return 0
-    return execute_again(session, run, output_dir, waits=not no_wait, accepts=accept_changes, params=values)
+    return execute_again(session, run, output_dir, waits=not no_wait, accepts=accept_changes, params=params)
 
 
 def _check_same(session: Session, run: Run) -> None:
@@ -96,10 +95,10 @@ def retry(
     """Execute the failed steps of a run again, and what they kept from starting.
 
     Args:
-        only: Of the failed steps these alone; empty means all.
+        only: These steps alone, failed or finished; empty means all that failed.
 
     Raises:
-        WrongState: Nothing of it failed, or nothing of these.
+        WrongState: Nothing of it failed, or one of these is not over.
     """
     run = find_run(session.ledger(), reference, "dag")
     if only:
@@ -141,7 +140,7 @@ def execute_again(
     only: Sequence[str] = (),
     waits: bool = True,
     accepts: bool = False,
-    params: Mapping[str, str] | None = None,
+    params: Sequence[str] = (),
 ) -> int:
     """Execute a run with the code that its first execution found; a pause is lifted.
 
@@ -165,7 +164,7 @@ def execute_again(
         raise NotFound(f"the code of run {run.name} is gone: {error.message}", hint=elsewhere) from None
     if run.paused:
         session.ledger().unpause_run(run.id)
-    order = Order(target, run.name, output_dir, from_step, only, params or {}, waits=waits, accepts=accepts)
+    order = Order(target, run.name, output_dir, from_step, only, params, waits=waits, accepts=accepts)
     return execute(session, order)
 
 

@@ -16,7 +16,8 @@ from tasktrail.cli.progress import Lines, event_name
 from tasktrail.cli.session import Session, tell
 from tasktrail.engine.explaining import explain_run
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import Event, events_after, find_run, list_runs, overview, owners
+from tasktrail.engine.limits import held_back, limited_steps
+from tasktrail.engine.lookup import Event, events_after, find_run, list_runs, outcomes, overview, owners, task_reference
 from tasktrail.engine.situation import situation
 from tasktrail.model.errors import NotFound
 from tasktrail.model.run import OVER, Run
@@ -60,7 +61,8 @@ def watch_command(session: Session, reference: str | None) -> int:
     finally:
         watcher.view.close()
     if session.json:
-        emit("run@1", overview_record(overview(ledger, run)))
+        last = overview(ledger, run)
+        emit("run@1", overview_record(last, outcomes(ledger, last)))
     else:
         seen = situation(ledger, run)
         tell_reasons(explain_run(seen), seen.now)
@@ -125,16 +127,24 @@ def _last_event(tx: Transaction) -> int:
 class Plain:
     """A line per change, on stdout."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, ledger: Ledger, run: Run) -> None:
         self._lines = Lines(sys.stdout, session.ink())
+        self._ledger = ledger
+        self._limited = limited_steps(ledger, run)
+        self._held: set[tuple[str, str]] = set()
 
     def changed(self, event: Event) -> None:
         """Write the change."""
         if event.key is not None:
             self._lines.changed(event, event_name(event))
 
-    def draw(self, run: Run, owner: str | None, now: int) -> None:
-        """Nothing moves here."""
+    def draw(self, run: Run, owner: str | None, now: int) -> None:  # noqa: ARG002 - a view's
+        """Write which limit became full for a step that is ready; it is no change of the step, so no event tells it."""
+        found = {(task.key, full.name): (task, full) for task, full in held_back(self._ledger, run, self._limited)}
+        for pair in found.keys() - self._held:
+            task, full = found[pair]
+            self._lines.write(now, task_reference("", task)[1:], f"waits for {full.words}")
+        self._held = set(found)
 
     def close(self) -> None:
         """Nothing to take back."""
@@ -146,14 +156,17 @@ class Silent(Plain):
     def changed(self, event: Event) -> None:
         """Say nothing."""
 
+    def draw(self, run: Run, owner: str | None, now: int) -> None:
+        """Nothing moves here."""
+
 
 def _view(session: Session, ledger: Ledger, run: Run) -> View:
     if session.json:
-        return Silent(session)
+        return Silent(session, ledger, run)
     if not sys.stdout.isatty():
         done = run.n_completed + run.n_skipped
         tell(f"following run {run.name}: {done:,} of {run.n_tasks:,} steps are done")
-        return Plain(session)
+        return Plain(session, ledger, run)
     from tasktrail.cli.live import Live
 
     return Live(ledger, run, color=session.ink().on)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -53,6 +53,19 @@ class WorkflowFile:
             raise BadInput(f"{self.text} cannot be read: {error}") from None
         return load_workflow(text, self.text)
 
+    def check(self, ledger: Ledger, run_id: str | None, texts: Sequence[str]) -> None:
+        """Refuse wrong params, before anything is made for the run.
+
+        Raises:
+            BadInput: The details name everything that is wrong.
+        """
+        from tasktrail.engine.workflows import check_given
+
+        workflow = self.load()
+        known = run_id is not None and ledger.store.read(lambda tx: tx.runs("runs_by_name", name=run_id, kind="dag"))
+        values, faults = _read(workflow, texts)
+        check_given(workflow, values, begins=not known, besides=faults)
+
     def stored(self, root: Path) -> str:
         """Return the text by which the file is found again from the project's folder."""
         path = self.path.resolve()
@@ -62,7 +75,7 @@ class WorkflowFile:
         self,
         ledger: Ledger,
         run_id: str | None,
-        texts: Mapping[str, str],
+        texts: Sequence[str],
         *,
         root: Path,
         accepts: bool,
@@ -70,7 +83,7 @@ class WorkflowFile:
         """Begin a run of the file, or go on with one.
 
         Args:
-            texts: Params as they were typed.
+            texts: Params as they were typed, NAME=VALUE.
             accepts: Whether the run goes by the file as it is now from here on.
         """
         from tasktrail.engine.workflow_run import WorkflowRun
@@ -81,7 +94,7 @@ class WorkflowFile:
             ledger,
             workflow,
             name,
-            {key: _value(text, workflow, key) for key, text in texts.items()},
+            _read(workflow, texts)[0],
             folder=self.path.resolve().parent,
             target=self.stored(root),
             accepts=accepts,
@@ -103,12 +116,32 @@ def check_same(ledger: Ledger, run: Run, target: WorkflowFile) -> None:
         workflows.check_accepted(run, Changes(stored, target.load(), {}))
 
 
-def _value(text: str, workflow: Workflow, name: str) -> object:
-    """Read a param as the workflow's type has it: a text stays one, all else is JSON."""
-    param = workflow.params.get(name)
-    if param is None or param.type == "string":
-        return text
+def _read(workflow: Workflow, texts: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+    """Return params as the workflow's types have them, a text as it is and all else as JSON; and what is wrong."""
+    values: dict[str, object] = {}
+    faults = []
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            faults.append(f"expected --param to be NAME=VALUE, got: {text[:60]!r}")
+        elif name in values:
+            faults.append(f"param {name} is given twice")
+        else:
+            values[name] = value
+            if name in workflow.params and workflow.params[name].type != "string":
+                values[name] = _value(name, value, faults)
+    return values, faults
+
+
+def _value(name: str, text: str, faults: list[str]) -> object:
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        if text.lstrip()[:1] in ("[", "{"):
+            why = error if isinstance(error, ValueError) else "it is nested too deep"
+            faults.append(f"param {name} is no JSON: {why}")
         return text
+
+
+def _no_number(text: str) -> object:
+    raise ValueError(f"{text} is no number of JSON")

@@ -258,18 +258,18 @@ class StatefulDAGRunner(IDAGRunner):
 
         Args:
             from_step: Do this step again and everything that comes after it or needs it, finished or not.
-            only: Of the failed steps these alone; the others stay failed.
+            only: These steps alone: of each what failed, else all of it. What else failed stays failed.
 
         Raises:
             ValueError: The run has no such step.
-            WrongState: A step of `only` has not failed, or another one that failed stops the run.
+            WrongState: A step of `only` is not over, or another one that failed stops the run.
             Held: Somebody executes the run.
         """
         if from_step is not None and only:
             raise BadInput("from_step says what to do again, and so does only: give one of them")
         if from_step is not None:
             self._check_code_from(from_step)
-            take_back(self._ledger, self._free_run().id, from_step, in_order=self._sequential)
+            take_back(self._ledger, self._record.row_id, from_step, in_order=self._sequential)
         elif only:
             retry_tasks(self._ledger, failures_of_run(self._ledger, self._free_run(), only))
         self._record.refresh()

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Literal
 
-from tasktrail.engine.execution import Answer, Claim
+from tasktrail.engine.execution import MAYBE_DONE, Answer, Claim
 from tasktrail.engine.failures import StepFailed, StepLost, failure_of, names_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.steps import Step
@@ -26,10 +26,14 @@ def succeeded(claim: Claim, value: object, duration_us: int) -> Answer:
     return Answer(claim, Ask("complete", output=payload.column), payload, duration_us)
 
 
-def failed(ledger: Ledger, claim: Claim, error: BaseException, duration_us: int) -> Answer:
-    """Return the answer of a step that raised."""
+def failed(ledger: Ledger, claim: Claim, error: BaseException, duration_us: int, *, once: bool = False) -> Answer:
+    """Return the answer of a step that raised.
+
+    Args:
+        once: Whether it must not run twice: where nobody knows whether it was done, a person is asked.
+    """
     if isinstance(error, StepLost):
-        return _lost(claim, failure_of(error))
+        return _lost(claim, failure_of(error), once=once)
     if isinstance(error, StepFailed) and error.is_final:
         return Answer(claim, Ask("fail", failure=failure_of(error), outcome="error"), duration_us=duration_us)
     wish_s = retry_after_of(error, datetime.now(UTC))
@@ -48,8 +52,10 @@ def timed_out(ledger: Ledger, claim: Claim, step: Step, duration_us: int) -> Ans
     return Answer(claim, ask, duration_us=duration_us)
 
 
-def _lost(claim: Claim, failure: Failure) -> Answer:
+def _lost(claim: Claim, failure: Failure, *, once: bool) -> Answer:
     """It was killed from outside. It can start again; the third loss is the last."""
+    if once:
+        return Answer(claim, Ask("block", failure=failure, outcome="lost", reason=MAYBE_DONE))
     over = claim.task.losses + 1 >= MOST_LOSSES
     return Answer(claim, Ask("fail" if over else "lapse", failure=failure, outcome="lost"))
 

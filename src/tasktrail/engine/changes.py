@@ -32,17 +32,19 @@ class Changes:
     Args:
         versions: What tells the code of a step now, by step.
         code: The steps whose code is another one.
+        params: In words, which params are given otherwise than the run has them.
     """
 
     stored: Workflow
     now: Workflow
     versions: Mapping[str, str]
     code: Sequence[CodeChange] = ()
+    params: Sequence[str] = ()
 
     @cached_property
     def words(self) -> list[str]:
         """What somebody must accept, one line each; empty when nothing is."""
-        return [*workflow_differences(self.stored, self.now), *self._words_of_code()]
+        return [*workflow_differences(self.stored, self.now), *self._words_of_code(), *self.params]
 
     def _words_of_code(self) -> list[str]:
         """A finished step keeps its result, and one that calls another function is told as a change of the workflow."""

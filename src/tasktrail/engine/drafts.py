@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, cast
 
 from tasktrail.engine.ledger import Ledger
@@ -153,12 +154,26 @@ def _loaded(tx: Transaction, edit: TaskEdit) -> Task:
     return task
 
 
-def define(tx: Transaction, ledger: Ledger, task: Task, edit: TaskEdit, now: int) -> Task:
-    """Change what a task is, not where it stands; return it as it then is."""
+def define(
+    tx: Transaction,
+    ledger: Ledger,
+    task: Task,
+    edit: TaskEdit,
+    now: int,
+    also: Mapping[str, Sequence[object]] = MappingProxyType({}),
+) -> Task:
+    """Change what a task is, not where it stands; return it as it then is.
+
+    Args:
+        also: What else changed, for the history: old and new by name.
+    """
     params: dict[str, Any] = {name: edit.definition.get(name, getattr(task, name)) for name in _DEFINITION}
     said = {"title": edit.title, "metadata": edit.metadata}
     tx.execute("edit_task", {**params, **said, "id": task.id, "was_version": task.version})
-    changes = {name: [getattr(task, name), value] for name, value in edit.definition.items()}
+    changes: dict[str, Sequence[object]] = {
+        name: [getattr(task, name), value] for name, value in edit.definition.items()
+    }
+    changes.update(also)
     if edit.metadata is not None:
         row = tx.row("details_of_task", id=task.id)
         changes["metadata"] = [cast(Value, row[2]) if row else None, edit.metadata]

@@ -25,9 +25,9 @@ from tasktrail.store.transaction import Mark, Row, Transaction
 
 LEFT_OUT: Final = "left out of step_order"
 _DIED: Final = Failure("WorkerDied", "the process that executed it ended without an answer")
-_MAYBE: Final = "its process died while it ran, and it must not run twice: was it done? complete, skip or unblock it"
+MAYBE_DONE: Final = "its process died while it ran, and it must not run twice: was it done?"
 _LOST: Final = Ask("lapse", outcome="lost", failure=_DIED)
-_ASK_FIRST: Final = Ask("block", reason=_MAYBE)
+_ASK_FIRST: Final = Ask("block", reason=MAYBE_DONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,18 @@ def check_free(store: SqliteStore, run: Run) -> None:
         raise Held(f"run {run.name} is being executed by {owner}", hint=f"wait for it, or: tasktrail cancel {run.name}")
 
 
+def still_free(tx: Transaction, seen: Run) -> Run:
+    """Return a run as it stands now; `check_free` found it free when it was seen.
+
+    Raises:
+        Held: Somebody has taken it up since.
+    """
+    run = tx.run(seen.id)
+    if run.worker_id not in (None, seen.worker_id) or run.owner_token != seen.owner_token:
+        raise Held(f"run {run.name} was taken up by somebody else just now", hint="run it again")
+    return run
+
+
 class Execution:
     """Owns a run from `begin` to `end`. Nobody else executes it meanwhile.
 
@@ -207,9 +219,7 @@ class Execution:
         check_free(self._store, seen)
 
         def work(tx: Transaction) -> Turn:
-            run = tx.run(self.run_id)
-            if run.worker_id not in (None, seen.worker_id) or run.owner_token != seen.owner_token:
-                raise Held(f"run {run.name} was taken up by somebody else just now", hint="run it again")
+            run = still_free(tx, seen)
             if edit is not None:
                 save_in(tx, self.ledger, edit, self.ledger.clock.now())
                 run = tx.run(self.run_id)

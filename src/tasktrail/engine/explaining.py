@@ -5,17 +5,18 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final, Literal
 
+from tasktrail.engine.limits import FullLimit
 from tasktrail.engine.situation import Situation
 from tasktrail.model.run import OVER
 from tasktrail.model.task import Task
 
 Cause = Literal[
-    "completed", "cancelled", "stopped", "declared", "failed", "skipped", "paused", "not_begun", "unowned", "blocked",
-    "in_progress", "retrying", "ready", "waiting", "missing", "unreachable",
+    "completed", "stale", "cancelled", "stopped", "declared", "failed", "skipped", "paused", "not_begun", "unowned",
+    "blocked", "in_progress", "retrying", "limited", "ready", "waiting", "missing", "unreachable",
 ]  # fmt: skip
 _NAMED: Final = 5
 """More tasks that stand alike are counted, not spelt out."""
@@ -32,6 +33,7 @@ class Reason:
         tasks: References of the tasks that it is about.
         since: When it began, microseconds UTC.
         until: When it ends by itself.
+        limit: What they wait for, of which no place is free.
     """
 
     cause: Cause
@@ -40,11 +42,15 @@ class Reason:
     tasks: Sequence[str] = ()
     since: int | None = None
     until: int | None = None
+    limit: FullLimit | None = None
 
 
 def explain_run(seen: Situation) -> list[Reason]:
     """Return why a run stands where it stands."""
-    rules = (_of_the_end, _of_the_run, _of_owner, _of_blocked, _of_running, _of_retries, _of_ready, _of_waiting)
+    rules = (
+        _of_the_end, _of_the_run, _of_owner, _of_blocked, _of_running, _of_retries, _of_limits, _of_ready, _of_waiting,
+        _of_stale,
+    )  # fmt: skip
     return list(chain.from_iterable(rule(seen) for rule in rules))
 
 
@@ -59,7 +65,7 @@ def explain_task(seen: Situation, task: Task) -> list[Reason]:
         return [*held, *_of_roots(seen, task, dead=False)]
     if seen.waits_for_time(task):
         return [*held, _retry(seen, task), *_of_owner(seen)]
-    return [*held, *_of_owner(seen)] or [_free(seen, [task])]
+    return [*held, *_of_owner(seen), *_limited(seen, [task])] or [_free(seen, [task])]
 
 
 # the run
@@ -75,6 +81,10 @@ def _of_the_end(seen: Situation) -> Iterator[Reason]:
         words = f": {_line(run.declared_error)}" if run.declared_error else ""
         yield Reason("declared", f"run {seen.reference} as a whole is {run.status}{words}", _resume(seen))
     yield from _some(seen, _with_status(seen, "failed"), _standing)
+
+
+def _of_stale(seen: Situation) -> Iterator[Reason]:
+    yield from _some(seen, [task for task in seen.tasks if task.id in seen.stale], _standing)
 
 
 def _of_the_run(seen: Situation) -> Iterator[Reason]:
@@ -120,8 +130,13 @@ def _of_retries(seen: Situation) -> Iterator[Reason]:
         yield from _some(seen, sorted(waiting, key=lambda task: task.not_before or 0), _retry)
 
 
+def _of_limits(seen: Situation) -> Iterator[Reason]:
+    if _may_start(seen):
+        yield from _limited(seen, seen.tasks)
+
+
 def _of_ready(seen: Situation) -> Iterator[Reason]:
-    ready = [task for task in seen.tasks if seen.is_due(task)]
+    ready = [task for task in seen.tasks if seen.is_due(task) and not seen.limits.full_for(task)]
     if ready and _may_start(seen) and (seen.owner or seen.run.kind not in _EXECUTED):
         yield _free(seen, ready)
 
@@ -156,11 +171,23 @@ def _standing(seen: Situation, task: Task) -> Reason:
         return Reason("blocked", f"{name} waits for a person{words}", complete, about)
     if task.status == "in_progress":
         return _running(seen, task)
+    if task.id in seen.stale:
+        command = f"tasktrail retry {seen.reference} --from {shlex.quote(task.key)}"
+        stale = f"{name} is completed, but stale: {_why_stale(seen, task)}"
+        return Reason("stale", stale, command, about, task.completed_at)
     if task.status == "completed":
-        return Reason("completed", f"{name} is completed", None, about, task.completed_at)
+        return Reason("completed", f"{name} is completed{words}", None, about, task.completed_at)
     again = _command("reopen", seen, task) if seen.run.cancelled_at is None else _resume(seen)
     cause: Cause = "skipped" if task.status == "skipped" else "cancelled"
     return Reason(cause, f"{name} is {cause}{words}", again, about, task.completed_at)
+
+
+def _why_stale(seen: Situation, task: Task) -> str:
+    edges = seen.needs.get(task.id, ())
+    undone = [edge.key for edge in edges if seen.is_unmet(edge)]
+    needed = (seen.by_id[edge.needed_id] for edge in edges if edge.needed_id is not None)
+    later = [seen.name(one) for one in needed if (one.completed_at or 0) > (task.completed_at or 0)]
+    return f"{undone[0]} is not done" if undone else f"{later[0]} was done after it"
 
 
 def _running(seen: Situation, task: Task) -> Reason:
@@ -183,6 +210,17 @@ def _retry(seen: Situation, task: Task) -> Reason:
     return Reason("retrying", f"{seen.name(task)} {words}", None, (seen.refer(task),), until=task.not_before)
 
 
+def _limited(seen: Situation, tasks: Iterable[Task]) -> Iterator[Reason]:
+    """A reason for each limit that keeps ready tasks from starting."""
+    by_limit: dict[tuple[str, int], tuple[FullLimit, list[Task]]] = {}
+    for task in tasks:
+        if seen.is_due(task) and (full := seen.limits.full_for(task)):
+            by_limit.setdefault((full.name, full.size), (full, []))[1].append(task)
+    for full, waiting in by_limit.values():
+        many = _many(seen, "limited", waiting, f"waits for {full.words}", f"wait for {full.words}")
+        yield replace(many, command=full.command, limit=full)
+
+
 def _free(seen: Situation, ready: Sequence[Task]) -> Reason:
     if seen.owner:
         return _many(seen, "ready", ready, "starts when a place is free", "start when a place is free")
@@ -202,7 +240,9 @@ def _of_roots(seen: Situation, task: Task, *, dead: bool) -> Iterator[Reason]:
         yield Reason("missing", f"{seen.name(task)} needs {key}, which does not exist", None, (seen.refer(task),))
     acting = [root for root in roots if not seen.is_due(root)]
     yield from _some(seen, acting, lambda _, root: _waits_for(seen, task, root))
-    ready = [root for root in roots if seen.is_due(root)]
+    for limited in _limited(seen, roots):
+        yield replace(limited, text=f"{seen.name(task)} waits: {limited.text}")
+    ready = [root for root in roots if seen.is_due(root) and not seen.limits.full_for(root)]
     if ready:
         them = _many(seen, "waiting", ready, "is ready to start", "are ready to start")
         yield Reason("waiting", f"{seen.name(task)} waits for others: {them.text}", None, them.tasks)

@@ -12,6 +12,7 @@ from typing import Final
 
 from tasktrail.engine.expansion import Expansion, Title, item_of
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.lookup import task_reference
 from tasktrail.engine.plan import Judge, Verdict
 from tasktrail.engine.steps import Step
 from tasktrail.engine.values import Encoded, decode, storable
@@ -143,24 +144,37 @@ class _Judge:
         if spec.manual is not None:
             return self._move(task, Ask("block", reason=_told(spec.manual, values)))
         if spec.cache_s is not None and (found := self._known(task, spec, values)):
-            return self._complete(task, Encoded(*found))
+            return self._complete(task, *found)
         return self._start(task, spec)
 
-    def _known(self, task: Task, spec: StepSpec, values: Values) -> tuple[str | None] | None:
-        """The result that was had for the same; where there is none, this attempt is the one to remember."""
+    def _known(self, task: Task, spec: StepSpec, values: Values) -> tuple[Encoded, str] | None:
+        """The result that was had for the same, and whose it is; else this attempt is the one to remember.
+
+        What was done before and was taken back is to be done again: then no result serves.
+        """
         key, since = self._key(task, spec, values), self._now - (spec.cache_s or 0) * 1_000_000
-        row = self._tx.row("result_for", key=key, since=since)
+        is_first = not task.attempts and task.output is None
+        row = self._tx.row("result_for", key=key, since=since) if is_first else None
         if row is None:
             self._tx.execute("works_on", {"key": key, "task_id": task.id, "n": task.attempts + 1})
             return None
-        return (None if row[0] is None else str(row[0]),)
+        output, had_by, attempt = row
+        other = self._tx.task("task_by_id", id=had_by)
+        assert other is not None
+        name = task_reference(self._tx.run(other.run_id).name, other)
+        reason = f"used again: the result of {name}, attempt {attempt}"
+        return Encoded(None if output is None else str(output)), reason
 
     def _key(self, task: Task, spec: StepSpec, values: Values) -> str:
+        """What a step is given, directly or through others, and what it does with it."""
         code = self._gates.code.get(spec.id)
-        inputs = {need.key: values[need.key] for need in spec.needs} | {"params": self._gates.params}
+        wanted = {need.key for need in spec.needs}
+        wanted.update(code.wants.values() if code else ())
+        inputs = {name: values.named(name) for name in wanted - spec.arguments.keys()} | {"params": self._gates.params}
         if task.map_index >= 0:
             inputs["item"] = values["item"]
-        said = [spec.call, spec.run, spec.env, spec.arguments, code.code_version if code else None, inputs]
+        given = filled(dict(spec.arguments), values)
+        said = [spec.call, spec.run, spec.env, given, code.code_version if code else None, inputs]
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=dict).encode()).hexdigest()
 
     def _is_too_late(self, task: Task, spec: StepSpec) -> bool:
@@ -207,9 +221,9 @@ class _Judge:
     def _fail(self, task: Task, kind: str, words: str) -> Verdict:
         return self._move(task, Ask("fail", failure=Failure(kind, words)))
 
-    def _complete(self, task: Task, output: Encoded) -> Verdict:
+    def _complete(self, task: Task, output: Encoded, reason: str | None = None) -> Verdict:
         output.keep(self._tx, self._now)
-        return self._move(task, Ask("complete", output=output.column))
+        return self._move(task, Ask("complete", output=output.column, reason=reason))
 
     def _move(self, task: Task, ask: Ask) -> Verdict:
         change = decide(task, self._ledger.clean(ask), self._now)

@@ -14,6 +14,7 @@ from tasktrail.model.run import OVER, Kind, Run, RunStatus
 
 if TYPE_CHECKING:
     from tasktrail.engine.ledger import Ledger
+    from tasktrail.model.attempt import Attempt
     from tasktrail.model.task import Task
     from tasktrail.store.transaction import Row, Transaction
 
@@ -80,6 +81,7 @@ class Overview:
         shared: Whether runs of several kinds have its name.
         owner: Who executes it now, in words.
         titles: What parts of mapped steps are called, by row id.
+        stale: Row ids of completed tasks that need what is not done, or was done after them.
     """
 
     run: Run
@@ -88,11 +90,20 @@ class Overview:
     shared: bool
     owner: str | None
     titles: Mapping[int, str]
+    stale: Collection[int]
 
     @property
     def retrying(self) -> bool:
         """Whether nothing is in progress and something waits for its next try."""
         return self.run.n_in_progress == 0 and any(task.retrying for task in self.tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What the tasks of a run gave, and how each of their attempts ended, by row id; without a result it is None."""
+
+    results: Mapping[int, object]
+    attempts: Mapping[int, Sequence[Attempt]]
 
 
 def run_reference(run: Run, shared: Collection[str] = ()) -> str:
@@ -356,7 +367,8 @@ def overview(ledger: Ledger, run: Run) -> Overview:
             began = tx.attempts("attempts_of_task", task_id=task.id)[-1].started_at
             worked_us[task.id] = worked_us.get(task.id, 0) + max(0, now - began)
         tasks = tx.tasks("tasks_of_run", run_id=run.id)
-        return Overview(current, tasks, worked_us, bool(shared_names(tx, [current])), owner, titles_in(tx, run.id))
+        stale, titles = stale_of(tx, run), titles_in(tx, run.id)
+        return Overview(current, tasks, worked_us, bool(shared_names(tx, [current])), owner, titles, stale)
 
     return ledger.store.read(work)
 
@@ -364,6 +376,24 @@ def overview(ledger: Ledger, run: Run) -> Overview:
 def titles_in(tx: Transaction, run_id: int) -> dict[int, str]:
     """Return what parts of mapped steps are called, by row id."""
     return {int(str(row_id)): str(title) for row_id, title in tx.rows("titles_of_parts", run_id=run_id)}
+
+
+def outcomes(ledger: Ledger, seen: Overview) -> Outcomes:
+    """Return results and attempts of the tasks of a run; results may be large, and all of them are read."""
+    from tasktrail.engine.values import decode
+
+    def work(tx: Transaction) -> Outcomes:
+        attempts: dict[int, list[Attempt]] = {}
+        for attempt in tx.attempts("attempts_of_run", run_id=seen.run.id):
+            attempts.setdefault(attempt.task_id, []).append(attempt)
+        return Outcomes({task.id: decode(task.output, tx) for task in seen.tasks}, attempts)
+
+    return ledger.store.read(work)
+
+
+def stale_of(tx: Transaction, run: Run) -> frozenset[int]:
+    """Return the row ids of a run's completed tasks that need what is not done, or was done after them."""
+    return frozenset(int(str(row[0])) for row in tx.rows("stale_of_run", run_id=run.id)) if run.n_needs else frozenset()
 
 
 # history

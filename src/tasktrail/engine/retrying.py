@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tasktrail.engine.execution import check_free, still_free
 from tasktrail.engine.expansion import SURPLUS
 from tasktrail.engine.ledger import Ledger, check_lease
 from tasktrail.engine.lookup import check_step, task_reference
@@ -13,11 +15,11 @@ from tasktrail.model.errors import NotFound, WrongState
 from tasktrail.model.graph import Need, downstream
 from tasktrail.model.lifecycle import Ask, Verb, decide
 from tasktrail.model.run import STOPPING_KINDS, Run
-from tasktrail.model.task import Status, Task
+from tasktrail.model.task import FINAL, Status, Task
 from tasktrail.store.transaction import Mark, Transaction
 
 _TAKES_BACK: Final[Mapping[Status, Verb]] = {
-    "completed": "reopen", "skipped": "reopen", "cancelled": "reopen", "failed": "retry",
+    "completed": "reopen", "skipped": "reopen", "cancelled": "reopen", "failed": "retry", "blocked": "unblock",
 }  # fmt: skip
 
 
@@ -31,23 +33,32 @@ def tasks_from(ledger: Ledger, run_id: int, key: str, *, in_order: bool) -> list
     return ledger.store.read(lambda tx: _from_step(tx, tx.run(run_id), key, in_order))
 
 
-def take_back(ledger: Ledger, run_id: int, key: str, *, in_order: bool) -> Run:
+def take_back(ledger: Ledger, run_id: int, key: str, *, in_order: bool, asked: Collection[str] = ()) -> Run:
     """Let a step be done again, with its parts and everything that needs it.
+
+    What a dead process left in progress is left to the next execution, which takes it back first.
 
     Args:
         in_order: Whether the steps go one after another, so that all that come after it go with it.
+        asked: Keys of steps that are blocked as soon as their needs are met. Where such a one stands blocked it is
+            asked for again, with what it then needs; any other that is blocked waits for whoever blocked it.
 
     Raises:
         NotFound: The run has no such step.
-        Held: One of them is being executed.
+        Held: Somebody executes the run, or has claimed one of the steps.
     """
+    seen = ledger.store.read(lambda tx: tx.run(run_id))
+    check_free(ledger.store, seen)
 
     def work(tx: Transaction) -> Run:
         now, mark = ledger.clock.now(), Mark(ledger.actor, note=f"from {key}")
-        tasks = _from_step(tx, tx.run(run_id), key, in_order)
+        tasks = _from_step(tx, still_free(tx, seen), key, in_order)
         for task in tasks:
-            check_lease(task, Ask("release"), None)
+            if task.lease_token is not None:
+                check_lease(task, Ask("release"), None)
+        again = {key, *asked}
         taken = [task for task in tasks if task.status in _TAKES_BACK]
+        taken = [task for task in taken if task.status != "blocked" or task.key in again]
         tx.apply([(decide(task, Ask(_TAKES_BACK[task.status]), now), mark) for task in taken])
         tx.set_run(run_id, cancelled_at=None, updated_at=now)
         tx.settle()
@@ -81,7 +92,7 @@ def _with_dependants(tx: Transaction, run: Run, tasks: Collection[Task], starts:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """A run, and those of its failed tasks that are to be done again."""
+    """A run, and those of its tasks that are to be done again: failed ones, or what was named."""
 
     run: Run
     tasks: Sequence[Task]
@@ -91,28 +102,36 @@ def failures_of_run(ledger: Ledger, run: Run, names: Collection[str] = ()) -> Fa
     """Return the failed tasks of a run.
 
     Args:
-        names: Only these: a step with its parts (`parse`), or one part (`parse#3`). Empty means all.
+        names: Only these: a step with its parts (`parse`), or one part (`parse#3`). Of one of which nothing failed all
+            that is finished. Empty means all that failed.
 
     Raises:
         NotFound: The run has no such step.
-        WrongState: Nothing of a step failed, or another step that failed would stop the run all the same.
+        WrongState: A step is not over, or another step that failed would stop the run all the same.
     """
     tasks = ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))
     failed = [task for task in tasks if task.status == "failed"]
-    for name in names:
-        own = [task for task in tasks if is_named(task, (name,))]
-        if not own:
-            check_step(ledger, run, name, "tasktrail retry {run}:{step}")
-        if not any(task.status == "failed" for task in own):
-            what = f"task {name} is {own[0].status}; retry needs failed"
-            raise WrongState(what, hint=f"tasktrail retry {run.name} --from {name}")
-    chosen = [task for task in failed if not names or is_named(task, names)]
+    named = {task.id: task for name in names for task in _over(ledger, run, tasks, name)}
+    chosen = list(named.values()) if names else failed
     stopping = [task for task in failed if task.critical and task not in chosen]
     if stopping and run.kind in STOPPING_KINDS:
         other = task_reference(run.name, stopping[0])
         words = f"task {task_reference('', stopping[0])[1:]} failed too, and stops the run"
         raise WrongState(words, hint=f"tasktrail retry {run.name}; or: tasktrail skip {other}")
     return Failures(run, chosen)
+
+
+def _over(ledger: Ledger, run: Run, tasks: Sequence[Task], name: str) -> list[Task]:
+    """Return what failed of a step or part; where nothing did, what is finished of it."""
+    own = [task for task in tasks if is_named(task, (name,))]
+    if not own:
+        check_step(ledger, run, name, "tasktrail retry {run}:{step}")
+    failed = [task for task in own if task.status == "failed"]
+    over = failed or [task for task in own if task.status in FINAL and task.reason != SURPLUS]
+    if not over:
+        what = f"task {name} is {own[0].status}; retry needs a step that is over"
+        raise WrongState(what, hint=f"tasktrail explain {run.name}:{name}")
+    return over
 
 
 def is_named(task: Task, names: Collection[str]) -> bool:
@@ -142,14 +161,14 @@ def _failed_since(tx: Transaction, run: Run, since: int | None) -> list[Task]:
 
 
 def retry_tasks(ledger: Ledger, failures: Failures) -> Run:
-    """Give failed tasks a fresh budget and let them start again; one that moved meanwhile is left alone."""
+    """Let tasks that are over start again with a fresh budget; one that moved meanwhile is left alone."""
     wanted = {task.id: task.version for task in failures.tasks}
 
     def work(tx: Transaction) -> Run:
         now, mark = ledger.clock.now(), Mark(ledger.actor)
-        failed = tx.tasks("tasks_of_run_in", run_id=failures.run.id, statuses='["failed"]')
-        again = [task for task in failed if wanted.get(task.id) == task.version]
-        tx.apply([(decide(task, Ask("retry"), now), mark) for task in again])
+        over = tx.tasks("tasks_of_run_in", run_id=failures.run.id, statuses=json.dumps(sorted(FINAL)))
+        again = [task for task in over if wanted.get(task.id) == task.version]
+        tx.apply([(decide(task, Ask(_TAKES_BACK[task.status]), now), mark) for task in again])
         if again:
             tx.set_run(failures.run.id, cancelled_at=None)
         tx.settle()

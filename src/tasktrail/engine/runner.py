@@ -72,6 +72,8 @@ class Runner:
         self._running: dict[int, _Running] = {}
         self._answers: list[Answer] = []
         self._queue: deque[str] = deque(plan.order or ())
+        self._n_beside = 0
+        """Pending tasks that are in no order: parts, and what others added."""
         self._alarms: set[asyncio.Task[None]] = set()
         self._threads = Threads("tasktrail-step")
         self._pick = self._pick_ready if plan.order is None else self._pick_next
@@ -212,6 +214,7 @@ class Runner:
 
     def _pick_next(self, tx: Transaction) -> list[Task]:
         """The next in order, once the one before is settled."""
+        self._queue_again(tx)
         while self._queue:
             task = tx.task("task_by_key", key=self._queue[0], run_id=self._execution.run_id, item="", map_index=-1)
             if task is not None and task.status not in FINAL:
@@ -219,6 +222,16 @@ class Runner:
                 return [task] if startable else []
             self._queue.popleft()
         return []
+
+    def _queue_again(self, tx: Transaction) -> None:
+        """Where more is pending than was left, somebody let a settled step start again: it has its old place."""
+        pending = tx.run(self._execution.run_id).n_pending
+        if pending <= len(self._queue) + self._n_beside:
+            return
+        rows = tx.rows("states_of_run", run_id=self._execution.run_id)
+        unsettled = {row[1]: row[2] for row in rows if row[2] not in FINAL}
+        self._queue = deque(key for key in self._plan.order or () if key in unsettled)
+        self._n_beside = pending - sum(unsettled[key] == "pending" for key in self._queue)
 
     def _step_on(self, answer: Answer) -> None:
         """A final answer settles the first in order, which need not be read again to see it."""
@@ -298,7 +311,8 @@ class Runner:
         elif error is None:
             self._answer(running, succeeded(running.claim, value, _duration_us(running)))
         elif not running.answered:
-            self._answer(running, failed(self._ledger, running.claim, error, _duration_us(running)))
+            once = running.step.key in self._plan.once
+            self._answer(running, failed(self._ledger, running.claim, error, _duration_us(running), once=once))
 
     def _given_back(self, running: _Running) -> None:
         """A coroutine ended because it was told to. Where its attempt was over already there is nothing to say."""

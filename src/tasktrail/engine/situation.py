@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import owners, run_reference, shared_names, task_reference
+from tasktrail.engine.limits import Limits, limited_steps, limits_now
+from tasktrail.engine.lookup import owners, run_reference, shared_names, stale_of, task_reference
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL, Status, Task
 from tasktrail.store.transaction import Transaction, met_by
@@ -32,6 +33,8 @@ class Situation:
         owner: Who executes the run now, in words.
         began: By row id of the tasks in progress: when the attempt began, and who began it.
         now: Microseconds UTC.
+        stale: Row ids of completed tasks that need what is not done, or was done after them.
+        limits: What its steps ask for, and who has it.
     """
 
     run: Run
@@ -41,6 +44,8 @@ class Situation:
     owner: str | None = None
     began: Mapping[int, tuple[int, str]] = field(default_factory=dict)
     now: int = 0
+    stale: Collection[int] = ()
+    limits: Limits = field(default_factory=Limits)
 
     @cached_property
     def by_id(self) -> dict[int, Task]:
@@ -81,6 +86,7 @@ class Situation:
 def situation(ledger: Ledger, run: Run) -> Situation:
     """Read where a run stands now."""
     owner = owners(ledger, [run]).get(run.id)
+    limits = limits_now(ledger, limited_steps(ledger, run))
 
     def work(tx: Transaction) -> Situation:
         current = tx.run(run.id)
@@ -93,6 +99,8 @@ def situation(ledger: Ledger, run: Run) -> Situation:
         active = (task for task in tasks if task.status == "in_progress")
         last = {task.id: tx.attempts("attempts_of_task", task_id=task.id)[-1] for task in active if task.open_attempt}
         began = {task_id: (attempt.started_at, attempt.actor or "somebody") for task_id, attempt in last.items()}
-        return Situation(current, reference, tasks, needs, owner, began, ledger.clock.now())
+        return Situation(
+            current, reference, tasks, needs, owner, began, ledger.clock.now(), stale_of(tx, current), limits
+        )
 
     return ledger.store.read(work)

@@ -30,7 +30,7 @@ _MET_IN_MATRIX: Final[frozenset[Status]] = frozenset({"completed"})
 _TRIED: Final[frozenset[Outcome]] = frozenset({"error", "timeout", "lost"})
 _ENDINGS: Final[Mapping[str, frozenset[Outcome]]] = {
     "complete": frozenset({"ok"}), "fail": _TRIED, "retry": _TRIED, "lapse": frozenset({"lost"}),
-    "release": frozenset({"released"}), "block": frozenset({"released"}), "restart": frozenset({"superseded"}),
+    "release": frozenset({"released"}), "block": frozenset({"released", "lost"}), "restart": frozenset({"superseded"}),
     "skip": frozenset({"cancelled"}), "cancel": frozenset({"cancelled"}), "adopt": frozenset({"cancelled"}),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import stat
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
@@ -24,6 +25,8 @@ from tasktrail.model.workflow import StepSpec, Workflow
 
 Functions = Mapping[str, Callable[..., Any]]
 
+_LARGEST_SCRIPT_BYTES: Final = 1 << 20
+"""Of larger files the size and the time of the last change are enough."""
 _OF_PARTS: Final = ("item", "index")
 
 
@@ -121,8 +124,23 @@ def _command(spec: StepSpec, env: Mapping[str, str], folder: Path) -> Step:
         call = replace(call_of(ctx), results=values)
         return await execute(command, call, output_of_attempt())
 
-    version = hashlib.sha256(json.dumps([spec.run, dict(env)]).encode()).hexdigest()[:12]
+    cached = spec.run if spec.cache_s is not None and not isinstance(spec.run, str) else ()
+    files = [_digest(folder / part) for part in cached if not _roots(part)]
+    version = hashlib.sha256(json.dumps([spec.run, dict(env), files]).encode()).hexdigest()[:12]
     return Step(spec.id, work, True, {name: name for name in wants}, True, version, ends_when_told=True)
+
+
+def _digest(path: Path) -> str | None:
+    """Tell one state of a file that a command names from another: a script is the command's code."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        if found.st_size > _LARGEST_SCRIPT_BYTES:
+            return f"{found.st_size} {found.st_mtime_ns}"
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return None
 
 
 def _roots(text: str) -> tuple[str, ...]:

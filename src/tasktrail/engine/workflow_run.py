@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasktrail.engine import retrying, workflows
+from tasktrail.engine.accepting import accept
 from tasktrail.engine.changes import Changes, code_changes, keep_code, versions_of
 from tasktrail.engine.execution import check_free
 from tasktrail.engine.gates import Gates, filled
@@ -79,24 +80,26 @@ class WorkflowRun:
             BadInput: The code of a step or a param cannot be; nothing is stored then.
             Conflict: The run exists and goes by another state of the workflow or its code, or has other params.
         """
+        known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
+        workflows.check_given(workflow, params, begins=not known)
         folder = folder or Path.cwd()
         steps = code_of(workflow, folder, functions)
         versions = versions_of(workflow, steps)
-        known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
         if not known:
             run = workflows.begin(ledger, workflow, name, params, versions=versions, target=target)
             return cls(ledger, run, workflow, workflows.given(workflow, params), steps, folder)
         run, (stored, said) = known[0], workflows.stored(ledger, known[0])
         code = ledger.store.read(lambda tx: code_changes(tx, run.id, versions))
-        changes = Changes(stored, workflow, versions, code)
+        changes = Changes(stored, workflow, versions, code, workflows.other_params(said, params))
         if not accepts:
             workflows.check_accepted(run, changes)
-        kept = workflows.kept(run, workflow, said, params)
         if changes.words:
-            run = workflows.accept(ledger, run, changes, kept)
+            kept = {name: value for name, value in said.items() if name in workflow.params}
+            said = workflows.given(workflow, {**kept, **params})
+            run = accept(ledger, run, changes, said, target)
         elif code:
             ledger.commit(lambda tx: keep_code(tx, code))
-        return cls(ledger, run, workflow, kept, steps, folder)
+        return cls(ledger, run, workflow, said, steps, folder)
 
     async def execute(self) -> Run:
         """Execute the run as far as it goes.
@@ -127,16 +130,16 @@ class WorkflowRun:
         Raises:
             Held: Somebody executes the run.
         """
-        check_free(self.ledger.store, self.run)
         number = len(retrying.tasks_from(self.ledger, self.run.id, step_id, in_order=False))
-        self.run = retrying.take_back(self.ledger, self.run.id, step_id, in_order=False)
+        asked = [spec.id for spec in self.workflow.steps if spec.manual is not None]
+        self.run = retrying.take_back(self.ledger, self.run.id, step_id, in_order=False, asked=asked)
         return number
 
     def retry_only(self, keys: Collection[str]) -> None:
-        """Let these failed steps be tried again, and leave the others failed.
+        """Let these steps alone be done again: of each what failed, else all of it; what else failed stays failed.
 
         Raises:
-            WrongState: One has not failed, or another one that failed stops the run.
+            WrongState: One is not over, or another one that failed stops the run.
             Held: Somebody executes the run.
         """
         check_free(self.ledger.store, self.run)

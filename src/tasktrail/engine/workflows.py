@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
 from tasktrail.engine.additions import check_tasks
-from tasktrail.engine.changes import Changes, keep_code
-from tasktrail.engine.drafts import TaskEdit, define
+from tasktrail.engine.changes import Changes
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.values import json_text
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput, Conflict, NotFound
-from tasktrail.model.lifecycle import Ask, decide
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Run
-from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec, Workflow, is_of_type
 from tasktrail.model.workflow_record import workflow_from_dict, workflow_hash, workflow_to_dict
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.transaction import Transaction
 
 _KIND: Final = "workflow"
 
@@ -49,11 +46,11 @@ def begin(
     tasks = tuple(draft_of(spec, versions.get(spec.id)) for spec in workflow.steps)
     check_run_id(name)
     check_tasks(tasks)
-    metadata = _metadata(given(workflow, params))
+    metadata = json_text({"params": given(workflow, params)}, "the params of the run")
 
     def work(tx: Transaction) -> Run:
         now = ledger.clock.now()
-        definition_id = _keep(tx, workflow, now)
+        definition_id = keep(tx, workflow, now)
         draft = RunDraft("dag", name, workflow.name, tasks, target, definition_id, metadata=metadata)
         return ledger.create_in(tx, draft, now)
 
@@ -79,22 +76,40 @@ def given(workflow: Workflow, params: Mapping[str, object]) -> dict[str, object]
     Raises:
         BadInput: The details name everything that is wrong.
     """
-    faults = [_unknown(name, workflow) for name in params if name not in workflow.params]
-    values: dict[str, object] = {}
-    for name, param in workflow.params.items():
-        if name not in params:
-            if param.required:
-                faults.append(f"param {name} ({param.type}) is missing")
-            values[name] = param.default
-            continue
-        values[name] = params[name]
-        if params[name] is None or not is_of_type(params[name], param.type):
-            faults.append(f"expected param {name} to be of the type {param.type}, got: {params[name]!r:.80}")
+    check_given(workflow, params)
+    return {name: params.get(name, param.default) for name, param in workflow.params.items()}
+
+
+def check_given(
+    workflow: Workflow, params: Mapping[str, object], *, begins: bool = True, besides: Sequence[str] = ()
+) -> None:
+    """Refuse params that the workflow does not have, that are of another type, or missing.
+
+    Args:
+        begins: Whether the run begins with them; one that goes on has its own, so that none is missing.
+        besides: What else is wrong with them.
+
+    Raises:
+        BadInput: The details name everything that is wrong.
+    """
+    missing = [name for name, param in workflow.params.items() if begins and param.required and name not in params]
+    faults = [*besides, *_faults(workflow, params), *(_missing(name, workflow) for name in missing)]
     if faults:
-        raise BadInput(
-            faults[0], details=faults[1:], hint=f"--param NAME=VALUE; {workflow.name} has {_names(workflow)}"
-        )
-    return values
+        hint = f"--param NAME=VALUE; {workflow.name} has {', '.join(workflow.params) or 'none'}"
+        raise BadInput(faults[0], details=faults[1:], hint=hint)
+
+
+def _faults(workflow: Workflow, params: Mapping[str, object]) -> Iterator[str]:
+    for name, value in params.items():
+        param = workflow.params.get(name)
+        if param is None:
+            yield _unknown(name, workflow)
+        elif value is None or not is_of_type(value, param.type):
+            yield f"expected param {name} to be of the type {param.type}, got: {value!r:.80}"
+
+
+def _missing(name: str, workflow: Workflow) -> str:
+    return f"param {name} ({workflow.params[name].type}) is missing"
 
 
 def draft_of(spec: StepSpec, code_version: str | None = None) -> TaskDraft:
@@ -143,60 +158,26 @@ def check_accepted(run: Run, changes: Changes) -> None:
     """
     if changes.words:
         by_call = f"run(run_id={run.name!r}, accept_changes=True)"
+        is_other = len(changes.words) > len(changes.params)
+        how = f"goes by another state of workflow {changes.now.name}" if is_other else "was begun with other params"
         raise Conflict(
-            f"run {run.name} goes by another state of workflow {changes.now.name}",
+            f"run {run.name} {how}",
             details=changes.words,
             hint=f"tasktrail resume {run.name} --accept-changes" if run.target else by_call,
         )
 
 
-def accept(ledger: Ledger, run: Run, changes: Changes, params: Mapping[str, object]) -> Run:
-    """Let a run go by another state of its workflow: new steps are added; pending ones that are gone are skipped.
-
-    Args:
-        params: All that it has from here on.
-
-    Raises:
-        BadInput: A step needs others now; that cannot be changed under a run.
-    """
-    old, new, metadata = changes.stored.by_id, changes.now.by_id, _metadata(params)
-    rewired = [key for key in old.keys() & new.keys() if set(old[key].needs) != set(new[key].needs)]
-    if rewired:
-        raise BadInput(f"step {rewired[0]} needs other steps now; a run keeps its needs", hint="begin a new run")
-    added = [draft_of(new[key], changes.versions.get(key)) for key in new if key not in old]
-
-    def work(tx: Transaction) -> Run:
-        at = ledger.clock.now()
-        if added:
-            ledger.add_in(tx, run.id, added, at)
-        for task in tx.tasks("tasks_of_run", run_id=run.id):
-            if task.key not in new and task.status == "pending":
-                change = decide(task, Ask("skip", reason="no longer in the workflow"), at)
-                tx.apply([(change, Mark(ledger.actor))])
-            elif task.key in new:
-                _redefine(tx, ledger, task, new[task.key], at)
-        keep_code(tx, changes.code)
-        tx.record_run(run.id, "accept", at, ledger.actor, note="; ".join(changes.words))
-        tx.set_run(run.id, definition_id=_keep(tx, changes.now, at), metadata=metadata, updated_at=at)
-        tx.settle()
-        return tx.settled(run.id)
-
-    return ledger.commit(work)
+def other_params(said: Mapping[str, object], given_now: Mapping[str, object]) -> list[str]:
+    """Return in words which params are given otherwise than a run has them."""
+    return [
+        f"param {name}: {said.get(name)!r} -> {value!r}" for name, value in given_now.items() if said.get(name) != value
+    ]
 
 
-def _redefine(tx: Transaction, ledger: Ledger, task: Task, spec: StepSpec, at: int) -> None:
-    draft = draft_of(spec)
-    wanted = {name: getattr(draft, name) for name in ("critical", "priority", "max_retries", "retry", "timeout_ms")}
-    changed = {name: value for name, value in wanted.items() if value != getattr(task, name)}
-    if changed:
-        define(tx, ledger, task, TaskEdit(task.id, task.version, definition=changed), at)
-
-
-def _metadata(params: Mapping[str, object]) -> str:
-    return json_text({"params": params}, "the params of the run")
-
-
-def _keep(tx: Transaction, workflow: Workflow, now: int) -> int:
+def keep(tx: Transaction, workflow: Workflow, now: int) -> int:
+    """Store a workflow, once for equal ones, and return its row id."""
+    named = {"kind": _KIND, "name": workflow.name, "hash": workflow_hash(workflow)}
+    spec = json.dumps(workflow_to_dict(workflow), ensure_ascii=False, separators=(",", ":"))
     named = {"kind": _KIND, "name": workflow.name, "hash": workflow_hash(workflow)}
     spec = json.dumps(workflow_to_dict(workflow), ensure_ascii=False, separators=(",", ":"))
     tx.execute("add_definition", {**named, "spec": spec, "at": now})
@@ -208,7 +189,3 @@ def _keep(tx: Transaction, workflow: Workflow, now: int) -> int:
 def _unknown(name: str, workflow: Workflow) -> str:
     close = get_close_matches(name, workflow.params, n=1)
     return f"workflow {workflow.name} has no param {name!r}" + (f"; did you mean {close[0]}?" if close else "")
-
-
-def _names(workflow: Workflow) -> str:
-    return ", ".join(workflow.params) or "none"

@@ -288,13 +288,28 @@ class Transaction:
                 met_now.append(task.id)
             elif was != now:
                 self._shift(task.id, was, now, met, shifts)
-        for task_id, (unmet, dead) in shifts.items():
-            if unmet or dead:
-                self.execute("shift_needs", {"id": task_id, "unmet": unmet, "dead_needs": dead})
+        self._write_shifts(shifts)
         if len(met_now) == 1:
             self.execute("meet_one", {"id": met_now[0]})
         elif met_now:
             self.execute("meet_many", {"ids": json.dumps(met_now)})
+
+    def shift(self, task: Task, unmet: int, dead_needs: int) -> None:
+        """Move the counters of a task whose needs were exchanged, and of those who need it."""
+        met = met_by(self._known(task.run_id).kind)
+        after = task.dead_needs + dead_needs
+        if task.status == "pending":
+            self.count(task.run_id, n_unreachable=(after > 0) - (task.dead_needs > 0))
+        shifts = {task.id: [unmet, dead_needs]}
+        was, now = _standing(task.status, task.dead_needs, met), _standing(task.status, after, met)
+        if was != now:
+            self._shift(task.id, was, now, met, shifts)
+        self._write_shifts(shifts)
+
+    def _write_shifts(self, shifts: Mapping[int, Sequence[int]]) -> None:
+        for task_id, (unmet, dead) in shifts.items():
+            if unmet or dead:
+                self.execute("shift_needs", {"id": task_id, "unmet": unmet, "dead_needs": dead})
 
     def _shift(
         self, task_id: int, was: _Standing, now: _Standing, met: frozenset[Status], shifts: dict[int, list[int]]

@@ -108,6 +108,10 @@ VALUES (
 INSERT INTO need (task_id, position, needed_key, needed_id, optional)
 VALUES (:task_id, :position, :needed_key, :needed_id, :optional)
 
+-- name: drop_needs
+DELETE FROM need
+WHERE task_id = :task_id
+
 -- name: add_definition
 -- Once per content: the version is the hash of the specification.
 INSERT INTO definition (kind, name, version, spec, spec_hash, created_at)
@@ -177,6 +181,14 @@ WHERE name = :name
 SELECT count(*)
 FROM slot
 WHERE name = :name
+
+-- name: holders_of_limit
+-- Who has a place of a limit, in all runs.
+SELECT {task_columns}
+FROM task
+WHERE id IN (SELECT task_id FROM slot WHERE name = :name)
+  AND status = 'in_progress'
+ORDER BY run_id, position, map_index
 
 -- name: take_slot
 INSERT INTO slot (name, task_id)
@@ -261,6 +273,16 @@ FROM need
 LEFT JOIN task ON task.id = need.needed_id
 WHERE need.task_id = :task_id
 ORDER BY need.position
+
+-- name: stale_of_run
+-- What is completed although something that it needs is not, or was completed after it.
+SELECT DISTINCT task.id
+FROM task
+JOIN need ON need.task_id = task.id
+LEFT JOIN task AS needed ON needed.id = need.needed_id
+WHERE task.run_id = :run_id
+  AND task.status = 'completed'
+  AND (task.unmet > 0 OR (needed.status = 'completed' AND needed.completed_at > task.completed_at))
 
 -- name: outputs_of_run
 -- By step; that of a mapped one is the list of its parts'.
@@ -467,12 +489,12 @@ WHERE task_id IN (SELECT id FROM task WHERE run_id = :run_id)
 ORDER BY task_id, n
 
 -- name: durations_of_run
--- Milliseconds that the attempts of each task took together.
+-- Milliseconds that the attempts of each task took together, of those whose duration is known.
 SELECT attempt.task_id, sum(attempt.duration_us) / 1000
 FROM attempt
 JOIN task ON task.id = attempt.task_id
 WHERE task.run_id = :run_id
-  AND attempt.ended_at IS NOT NULL
+  AND attempt.duration_us IS NOT NULL
 GROUP BY attempt.task_id
 
 -- name: details_of_run
