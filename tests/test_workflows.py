@@ -107,6 +107,34 @@ def test_a_failure_is_in_the_result_and_raised_when_asked(ledger: Ledger) -> Non
         result.check()
 
 
+def test_a_step_whose_code_changed_is_named_when_a_run_goes_on(ledger: Ledger) -> None:
+    def flow_of(*, mended: bool) -> Any:
+        if mended:
+
+            def work() -> int:
+                return 7
+
+        else:
+
+            def work() -> int:
+                raise ValueError("no disk")
+
+        @workflow
+        def flow() -> Any:
+            return step(work)()
+
+        return flow
+
+    flow_of(mended=False).run(ledger=ledger, run_id="r")
+    mended = flow_of(mended=True)
+
+    with pytest.raises(Conflict, match="run r goes by another state") as error:
+        mended.run(ledger=ledger, run_id="r")
+
+    assert error.value.hint == "run(run_id='r', accept_changes=True)"
+    assert mended.run(ledger=ledger, run_id="r", accept_changes=True).value == 7
+
+
 def test_the_same_step_twice_gets_two_ids_and_options_change_it() -> None:
     @workflow
     def flow() -> None:
@@ -298,7 +326,7 @@ def test_params_are_typed_by_annotation_then_by_default() -> None:
         (lambda *days: fetch(days), "expected the params of a workflow to be named otherwise than run_id and ledger"),
         (
             lambda run_id="x": fetch(run_id),
-            "named otherwise than run_id and ledger, and given by name, got: run_id='x'",
+            "named otherwise than run_id, ledger, accept_changes, and given by name, got: run_id='x'",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -102,6 +103,42 @@ def test_what_steps_print_is_shown_by_step_and_kept(report: Path, call: Call) ->
     assert "hello on monday" in call("logs", "r1:shell").out
 
 
+def test_a_function_is_told_the_folder_of_the_file_wherever_the_command_was_typed(call: Call) -> None:
+    folder = Path("flows")
+    folder.mkdir()
+    (folder / "here.py").write_text("import os\ndef where(folder): return [folder, os.getcwd()]\n", "utf-8")
+    steps = "  - id: where\n    call: here:where\n    with: {folder: '{run.folder}'}\n  - id: pwd\n    run: [pwd]\n"
+    (folder / "one.yaml").write_text(f"name: one\nsteps:\n{steps}", "utf-8")
+
+    assert call("run", "dag", "flows/one.yaml", "--run-id", "r1").code == 0
+
+    found = call("history", "r1:where", "--json").data
+    output = next(one["changes"]["output"][1] for one in found if one["verb"] == "complete")
+    assert json.loads(output) == [str(folder.resolve()), str(Path.cwd())]
+    assert call("logs", "r1:pwd").out == f"{folder.resolve()}\n"
+
+
+def test_parts_are_shown_by_their_titles(report: Path, call: Call) -> None:
+    report.write_text(FLOW.replace("    with: {factor", '    title: "page {item}"\n    with: {factor'), "utf-8")
+
+    done = call("run", "dag", str(report), "--run-id", "r1", "--no-wait")
+
+    assert "parse#1 page 2  started\n" in done.err
+    assert "│ parse#1 page 2 " in call("run", "dag", "--status", "r1", "-v").out
+    assert "parse#1 page 2 | parsing 2\n" in call("logs", "r1").out
+    record = next(task for task in call("status", "r1", "--json").data["tasks"] if task["id"] == "r1:parse#1")
+    assert record["title"] == "page 2"
+
+
+def test_a_title_that_cannot_be_filled_is_a_fault_of_the_file(call: Call) -> None:
+    path = Path("bad.yaml")
+    path.write_text("name: bad\nsteps:\n  - id: a\n    call: m:f\n    for_each: [1]\n    title: '{itme.x}'\n", "utf-8")
+
+    refused = call("run", "dag", str(path))
+
+    assert (refused.code, "bad.yaml:6:14: there is no step itme; did you mean item?" in refused.err) == (2, True)
+
+
 def test_params_come_from_the_command_line(report: Path, call: Call) -> None:
     assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait", "-p", "day=tuesday").code == 0
 
@@ -144,6 +181,63 @@ def test_a_changed_file_is_told_and_taken_over_only_when_asked(report: Path, cal
 
     assert call("resume", "r1", "--accept-changes", "--no-wait").code == 0
     assert call("resume", "r1", "--no-wait").code == 0
+
+
+def test_code_that_changed_is_told_and_taken_over_only_when_asked(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
+    Path("my_steps.py").write_text(STEPS.replace("[sum(parse), approve]", "sum(parse) + 1"), "utf-8")
+
+    for command in (["resume", "r1"], ["run", "dag", str(report), "--run-id", "r1"]):
+        told = call(*command, "--no-wait")
+        assert (told.code, "step end: its code changed" in told.err) == (4, True)
+        assert "tasktrail resume r1 --accept-changes" in told.err
+    assert call("resume", "r1", "--accept-changes", "--no-wait").code == 0
+    assert call("complete", "r1:approve").code == 0
+
+    assert call("resume", "r1").code == 0
+    assert "61" in call("history", "r1:end").out
+
+
+@pytest.mark.parametrize("command", [["retry"], ["run", "dag", "--retry"], ["retry", "--all-failed", "--run"]])
+def test_a_retry_takes_over_changes_when_asked(report: Path, call: Call, command: list[str]) -> None:
+    report.write_text("name: one\nsteps:\n  - id: end\n    call: my_steps:work\n", "utf-8")
+    Path("my_steps.py").write_text("def work(): raise OSError\n", "utf-8")
+    assert call("run", "dag", str(report), "--run-id", "r1").code == 5
+    Path("my_steps.py").write_text("def work(): return 7\n", "utf-8")
+    which = [] if "--all-failed" in command else ["r1"]
+
+    assert not which or call(*command, *which).code == 4
+    assert call(*command, *which, "--accept-changes").code == 0
+
+    assert statuses(call, "r1")["end"] == "completed"
+
+
+def test_a_completed_run_whose_file_has_more_says_what_differs(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
+    assert call("complete", "r1:approve").code == 0
+    assert call("resume", "r1").code == 0
+    assert "nothing is left to do" in call("resume", "r1").err
+    more = "  - id: more\n    run: [echo, '{params.note}']\n    depends_on: end\n"
+    report.write_text(FLOW.replace("params:\n", "params:\n  note:\n") + more, "utf-8")
+
+    told = call("resume", "r1")
+    assert (told.code, "nothing is left" in told.err) == (4, False)
+    assert "step more added" in told.err
+    missing = call("resume", "r1", "--accept-changes")
+    assert (missing.code, "param note (string) is missing" in missing.err) == (2, True)
+
+    assert call("resume", "r1", "--accept-changes", "-p", "note=late").code == 0
+    assert "late" in call("logs", "r1:more").out
+
+
+def test_a_completed_run_whose_file_is_gone_has_nothing_left_to_do(report: Path, call: Call) -> None:
+    report.write_text("name: one\nsteps:\n  - id: a\n    run: ['true']\n", "utf-8")
+    assert call("run", "dag", str(report), "--run-id", "r1").code == 0
+    report.unlink()
+
+    resumed = call("resume", "r1")
+
+    assert (resumed.code, "nothing is left to do" in resumed.err) == (0, True)
 
 
 def test_a_file_that_is_no_workflow_is_refused_with_every_fault_and_nothing_is_stored(call: Call) -> None:

@@ -207,5 +207,5 @@ async def test_refused_are_another_workflow_a_cycle_and_a_run_that_is_executed(e
             refusals.append(error)
 
     assert len(engine.rows("fold_events", run_id=1)) == before
-    await execute(engine, began, {"a": a})
+    await execute(engine, began, {"a": a}, accepts=True)
     assert len(refusals) == 1

@@ -13,6 +13,7 @@ import pytest
 from tasktrail.engine import execution, workflows
 from tasktrail.engine.execution import Execution
 from tasktrail.engine.gates import Gates
+from tasktrail.engine.lookup import Found, history
 from tasktrail.engine.verification import verify
 from tasktrail.engine.workflow_run import WorkflowRun
 from tasktrail.model.errors import BadInput, Conflict
@@ -137,6 +138,24 @@ async def test_another_list_keeps_the_parts_whose_item_is_the_same(engine: Engin
     assert engine.task(run.id, "double").output == "[[0,10],[1,16]]"
     assert engine.task(run.id, "total").output == "2"
     assert part(engine, run, "double", 2).status == "skipped"
+
+
+def titles(engine: Engine, run: Run) -> list[object]:
+    return [title for _, title in engine.rows("titles_of_parts", run_id=run.id)]
+
+
+async def test_parts_are_called_by_the_title_of_their_step(engine: Engine) -> None:
+    titled = flow(call("fetch"), call("show", "fetch", for_each="fetch.items", title="{index}: {item.name}\n{run.id}"))
+    items: list[object] = [{"name": "Kyoto"}, {"name": "Oslo"}, {"other": 1}]
+    functions: Functions = {"fetch": lambda: {"items": items}, "show": lambda item: 1}
+    run = await execute(engine, titled, functions)
+
+    assert titles(engine, run) == ["0: Kyoto r", "1: Oslo r"], "what a title names may be missing"
+
+    items[1] = {"name": "Bergen"}
+    opened(engine, titled, functions).take_back("fetch")
+    await execute(engine, titled, functions)
+    assert titles(engine, run) == ["0: Kyoto r", "1: Bergen r"]
 
 
 async def test_a_step_whose_condition_is_false_is_skipped_and_what_needs_it_goes_on(engine: Engine) -> None:
@@ -406,6 +425,83 @@ async def test_a_param_that_came_later_has_its_default_and_one_that_went_is_not_
     run = await execute(engine, now, functions, accepts=True)
 
     assert (run.status, engine.task(run.id, "part").output) == ("completed", '"annann"')
+
+
+async def test_a_param_that_came_later_is_given_when_the_change_is_accepted_and_kept(engine: Engine) -> None:
+    began = flow(call("a"), params={"name": Param()})
+    now = flow(call("a"), call("b", "a"), params={"name": Param(), "new": Param(), "size": Param("integer", 1, False)})
+    functions: Functions = {"a": lambda name: name, "b": lambda a, new, size: [a, new, size]}
+    await execute(engine, began, functions, params={"name": "ann"})
+
+    with pytest.raises(BadInput, match=r"param new \(string\) is missing"):
+        opened(engine, now, functions, accepts=True)
+    run = await execute(engine, now, functions, params={"new": "x", "size": 2}, accepts=True)
+
+    assert engine.task(run.id, "b").output == '["ann","x",2]'
+    assert opened(engine, now, functions).params == {"name": "ann", "new": "x", "size": 2}
+    with pytest.raises(Conflict, match="run r was begun with other params") as error:
+        opened(engine, now, functions, params={"new": "y"})
+    assert error.value.details == ("param new: 'x' -> 'y'",)
+
+
+# code that changes
+
+
+CHAIN = flow(call("a"), call("b", "a"), call("c", "b"))
+
+
+def broken(b: int) -> int:
+    raise OSError("no disk")
+
+
+async def test_a_step_whose_code_changed_is_named_and_wants_to_be_accepted(engine: Engine) -> None:
+    functions: Functions = {"a": lambda: 1, "b": lambda a: a, "c": broken}
+    mended: Functions = {**functions, "c": lambda b: b + 10}
+    await execute(engine, CHAIN, functions)
+
+    with pytest.raises(Conflict, match="run r goes by another state of workflow etl") as error:
+        opened(engine, CHAIN, mended)
+    assert error.value.details == ("step c: its code changed",)
+    run = await execute(engine, CHAIN, mended, accepts=True)
+
+    assert (run.status, engine.task(run.id, "c").output) == ("completed", "11")
+    told = [event.note for event in history(engine.ledger, Found(run)).events if event.verb == "accept"]
+    assert told == ["step c: its code changed"]
+
+
+async def test_code_that_was_accepted_is_what_the_run_goes_by(engine: Engine) -> None:
+    functions: Functions = {"a": lambda: 1, "b": lambda a: a, "c": broken}
+    other: Functions = {**functions, "c": lambda b: 1 // 0}
+    await execute(engine, CHAIN, functions)
+    await execute(engine, CHAIN, other, accepts=True)
+
+    assert opened(engine, CHAIN, other).run.status == "failed"
+    with pytest.raises(Conflict):
+        opened(engine, CHAIN, functions)
+
+
+async def test_other_code_of_a_finished_step_is_no_matter_until_the_step_is_to_be_done_again(engine: Engine) -> None:
+    functions: Functions = {"a": lambda: 1, "b": lambda a: a, "c": broken}
+    other: Functions = {**functions, "a": lambda: 2}
+    await execute(engine, CHAIN, functions)
+
+    again = opened(engine, CHAIN, other)
+    assert again.take_back("a") == 3
+    again = opened(engine, CHAIN, other)
+    with pytest.raises(Conflict) as error:
+        opened(engine, CHAIN, {**other, "a": lambda: 3})
+
+    assert error.value.details == ("step a: its code changed",)
+
+
+async def test_a_function_that_another_one_took_the_place_of_is_told_once(engine: Engine) -> None:
+    await execute(engine, CHAIN, {"a": lambda: 1, "b": lambda a: a, "c": broken})
+    now = flow(call("a"), call("b", "a"), StepSpec("c", call="steps:mended", needs=(Need("b"),)))
+
+    with pytest.raises(Conflict) as error:
+        opened(engine, now, {"a": lambda: 1, "b": lambda a: a, "c": lambda b: b})
+
+    assert error.value.details == ("step c: call steps:c -> steps:mended",)
 
 
 def test_functions_that_cannot_be_called_are_named_all_at_once_and_nothing_is_stored(

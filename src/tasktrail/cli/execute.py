@@ -201,7 +201,7 @@ class _Stage:
 
     @contextlib.contextmanager
     def _shown(self, run: Run) -> Iterator[None]:
-        self._view = view_for(self.stderr, self.ledger, self.session.ink(self.stderr))
+        self._view = view_for(self.stderr, self.ledger, run, self.session.ink(self.stderr))
         self._follower = Follower(self.ledger, run, self._view)
         try:
             yield

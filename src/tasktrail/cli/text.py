@@ -38,6 +38,11 @@ def plain(text: object) -> str:
     return str(text).translate(_CONTROLS)
 
 
+def named(reference: str, title: str | None) -> str:
+    """Return a part's reference, with what it is called behind it."""
+    return plain(f"{reference} {title}") if title else plain(reference)
+
+
 def first_line(text: str) -> str:
     """Return the first line of a text that says something."""
     return plain(next((line.strip() for line in text.splitlines() if line.strip()), ""))

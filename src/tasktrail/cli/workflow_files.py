@@ -14,6 +14,7 @@ from tasktrail.model.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from tasktrail.engine.workflow_run import WorkflowRun
+    from tasktrail.model.run import Run
     from tasktrail.model.workflow import Workflow
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
@@ -119,6 +120,21 @@ class WorkflowFile:
             )
         except BadWorkflow as error:
             raise refusal(self._content, self.text, error.faults) from error.__cause__
+
+
+def check_same(ledger: Ledger, run: Run, target: WorkflowFile) -> None:
+    """Refuse where the file of a run differs from what the run went by; a file that is gone differs in nothing.
+
+    Raises:
+        Conflict: It does; the details say how.
+        BadInput: It is no workflow any more.
+    """
+    from tasktrail.engine import workflows
+    from tasktrail.engine.changes import Changes
+
+    if target.path.is_file():
+        stored, _ = workflows.stored(ledger, run)
+        workflows.check_accepted(run, Changes(stored, target.load(), {}))
 
 
 def _typed(workflow: Workflow, texts: Sequence[str]) -> tuple[dict[str, object], list[str]]:

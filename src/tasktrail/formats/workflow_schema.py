@@ -194,8 +194,8 @@ def _actions() -> dict[str, object]:
             "not": {"enum": words},
             "description": "Its name in the run, in other steps' `depends_on`, and in paths.",
         },
-        "name": _or_null(_text("What people read; `title` is the same.")),
-        "title": _or_null(_text("What people read; `name` is the same.")),
+        "name": _or_null(_text("Another word for `title`.")),
+        "title": _or_null(_text("What people read; with `for_each` what each part is called, with `{paths}`.")),
         "run": {
             "anyOf": [{"type": "array", "items": {"type": _SCALAR}, "minItems": 1}, {"type": _SCALAR}],
             "description": "A command as a list of arguments, which may hold `{paths}`; "

@@ -209,6 +209,8 @@ class _Texts:
             yield from self._template(text, ("env", name), step)
         for at, text in _texts_in(step.arguments, ("with",)):
             yield from self._template(text, at, step)
+        if step.title is not None and step.for_each is not None:
+            yield from self._template(step.title, ("title",), step)
         if step.manual is not None:
             yield from self._template(step.manual, ("manual",), step)
         if step.when is not None:

@@ -40,7 +40,7 @@ _TYPES: Final[Mapping[object, ParamType]] = {
     Sequence: "list", Mapping: "object",
     "str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "list", "dict": "object",
 }  # fmt: skip
-_OF_RUN: Final = ("run_id", "ledger")
+_OF_RUN: Final = ("run_id", "ledger", "accept_changes")
 _NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _HINT: Final = "annotate it with str, int, float, bool, list or dict"
 
@@ -107,25 +107,33 @@ class WorkflowFunction(Generic[P]):
         """
         return self._drawn[0]
 
-    async def execute(self, *, run_id: str | None = None, ledger: Ledger | None = None, **params: Any) -> Result:
+    async def execute(
+        self, *, run_id: str | None = None, ledger: Ledger | None = None, accept_changes: bool = False, **params: Any
+    ) -> Result:
         """Execute a run and return how it ended; a run that was interrupted goes on.
 
         Args:
             run_id: Public id of a run that is begun or gone on with; None begins a new one.
             ledger: Where it lives; None is the project's store.
+            accept_changes: Whether a run goes on by the workflow and the code of its steps as they are now, where they
+                differ from what it went by.
 
         Raises:
             BadInput: A param is missing, unknown or of another type.
+            Conflict: Something differs, and nobody accepts it.
             Held: Another process executes this run.
         """
         flow, functions, value = self._drawn
         given = {name: plain(one, f"param {name}") for name, one in params.items()}
-        execution = WorkflowRun.open(ledger or open_project(), flow, run_id, given, functions=functions)
+        ledger = ledger or open_project()
+        execution = WorkflowRun.open(ledger, flow, run_id, given, functions=functions, accepts=accept_changes)
         run = await execution.execute()
         results, errors = execution.results()
         return Result(run.name, run.status, resolved(value, {**results, "params": execution.params}), errors)
 
-    def run(self, *, run_id: str | None = None, ledger: Ledger | None = None, **params: Any) -> Result:
+    def run(
+        self, *, run_id: str | None = None, ledger: Ledger | None = None, accept_changes: bool = False, **params: Any
+    ) -> Result:
         """Do as `execute`, for programs without an event loop.
 
         Raises:
@@ -135,7 +143,7 @@ class WorkflowFunction(Generic[P]):
             name = self.function.__name__
             hint = f"await {name}.execute(...)"
             raise BadInput(f"{name}.run needs an event loop of its own, and one runs here already", hint=hint)
-        return run_to_end(self.execute(run_id=run_id, ledger=ledger, **params))
+        return run_to_end(self.execute(run_id=run_id, ledger=ledger, accept_changes=accept_changes, **params))
 
 
 @overload
@@ -175,7 +183,7 @@ def _params(function: Callable[..., Any]) -> dict[str, Param]:
 
 def _param(one: inspect.Parameter, hint: object) -> Param:
     if one.kind not in _NAMED or one.name in _OF_RUN:
-        kind = f"named otherwise than {' and '.join(_OF_RUN)}, and given by name"
+        kind = f"named otherwise than {', '.join(_OF_RUN)}, and given by name"
         raise BadInput(f"expected the params of a workflow to be {kind}, got: {one}")
     required = one.default is inspect.Parameter.empty
     default = None if required else plain(one.default, f"the default of param {one.name}")
