@@ -13,6 +13,7 @@ import tasktrail.dag
 import tasktrail.testing
 from docs.markdown import code, codes, docstring, fence, table
 from tasktrail.engine.context import StepContext
+from tasktrail.executors import Call, PlainContext
 
 _WIDEST = 100
 
@@ -28,6 +29,13 @@ def testing() -> str:
     names = [name for name in tasktrail.testing.__all__ if name not in heavy]
     brief = [f"## {name}\n\n{docstring(getattr(tasktrail.testing, name).__doc__)}" for name in heavy]
     return "\n\n".join([*(_entry(name, getattr(tasktrail.testing, name)) for name in names), *brief])
+
+
+def call() -> str:
+    """Return what an executor is told."""
+    told = docstring(Call.__doc__).partition("**Args**")[2].strip()
+    context = docstring(PlainContext.__doc__).partition("**Args**")[2].strip()
+    return f"`Call`:\n\n{told}\n\n`call.context`, a `PlainContext`:\n\n{context}"
 
 
 def context() -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tasktrail.cli.progress import Follower, Lines, Table, words_of
+from tasktrail.cli.live import Table
+from tasktrail.cli.progress import Follower, Lines, words_of
 from tasktrail.cli.text import Ink
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import events_after
@@ -106,7 +107,7 @@ def test_elsewhere_progress_is_a_line_per_change(ledger: Ledger, run: Run):
 
 def test_the_live_table_shows_what_runs_and_what_is_tried_again(ledger: Ledger, run: Run):
     out = io.StringIO()
-    table = Table(out, ledger, color=False)
+    table = Table(out, ledger, run, color=False)
     follower = Follower(ledger, run, table)
     first, second = ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))
     ledger.ask(first.id, Ask("start"))
@@ -122,7 +123,7 @@ def test_the_live_table_shows_what_runs_and_what_is_tried_again(ledger: Ledger, 
     assert "0/2" in out.getvalue()
     assert "↻ fetch" in out.getvalue()
     assert "next try in 1m 00s  no space" in out.getvalue() or "next try in 59." in out.getvalue()
-    assert "● xxxxxxxxxxxxxxxxxxxxxxxxxxx…" in out.getvalue()
+    assert f"● {'x' * 25}…  " in out.getvalue()
     assert "fetch | 100 %\n" in out.getvalue()
 
 

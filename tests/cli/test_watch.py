@@ -16,11 +16,13 @@ from tasktrail.cli.board import Board
 from tasktrail.cli.live import drawn
 from tasktrail.cli.watch import Watcher
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import Event
+from tasktrail.engine.lookup import Event, events_after
 from tasktrail.engine.project import open_project
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.lifecycle import Ask, Failure
 from tasktrail.model.run import Run
+from tasktrail.store.opening import open_store
+from tasktrail.testing import FakeClock
 from tests.cli.conftest import Call
 from tests.cli.test_terminal import on_a_terminal
 from tests.mapped import STEPS, do, expand, mapped_run, task_of
@@ -127,6 +129,61 @@ def test_parts_are_counted_in_the_row_of_their_step(ledger: Ledger):
 
     assert line.startswith("● parse [1/3]   ")
     assert line.endswith("  1 running, 1 failed")
+
+
+def test_parts_that_run_are_called_by_their_titles(ledger: Ledger):
+    run = mapped_run(ledger)
+    parts = [task_of(ledger, run, "parse", index) for index in range(3)]
+    board = Board(ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id)), {parts[1].id: "Oslo"})
+    for part in parts[:2]:
+        ledger.ask(part.id, Ask("start"))
+    for event in events_after(ledger, run, 0):
+        board.changed(event)
+
+    assert picture(board, ledger, run)[1].endswith("  2 running  Oslo, …")
+
+
+def test_the_bar_never_goes_back_when_a_step_is_expanded(ledger: Ledger):
+    run = ledger.create_run(RunDraft("dag", "A", "etl", STEPS))
+    do(ledger, run, "fetch")
+    board = Board.of(ledger, run)
+    before, progress = picture(board, ledger, run)[0], [board.progress]
+    expand(ledger, run, "parse", ["a", "b", "c", "d"])
+    board.look(ledger, run)
+    progress.append(board.progress)
+    expanded = picture(board, ledger, run)[0]
+    do(ledger, run, "parse", 0)
+    do(ledger, run, "parse", 1)
+    board.look(ledger, run)
+    progress.append(board.progress)
+    halfway = picture(board, ledger, run)[0]
+    seen = ledger.store.read(lambda tx: tx.rows("last_ids"))[0][2]
+    do(ledger, run, "parse", 2)
+    do(ledger, run, "parse", 3)
+    do(ledger, run, "parse")
+    for event in events_after(ledger, run, int(str(seen))):
+        board.changed(event)
+    progress.append(board.progress)
+
+    assert "  1/3  " in before
+    assert "  1/3  0/4 parts  " in expanded
+    assert "  1/3  2/4 parts  " in halfway
+    assert "  2/3  4/4 parts  " in picture(board, ledger, run)[0]
+    assert progress == [1, 1, 1.5, pytest.approx(2)]
+
+
+def test_a_mapped_step_that_is_done_took_as_long_as_its_parts(ledger: Ledger):
+    clock = FakeClock()
+    ledger = Ledger(open_store("memory:"), actor="ann@desk", clock=clock)
+    run = mapped_run(ledger, items=("a", "b"))
+    for index, seconds in enumerate((2, 3)):
+        part = task_of(ledger, run, "parse", index)
+        ledger.ask(part.id, Ask("start"))
+        clock.advance(seconds)
+        ledger.ask(part.id, Ask("complete"))
+    ledger.ask(task_of(ledger, run, "parse").id, Ask("complete"))
+
+    assert "✓ parse [2/2]   5.0s" in picture(Board.of(ledger, run), ledger, run)
 
 
 def test_a_picture_never_has_more_lines_or_columns_than_the_terminal(ledger: Ledger):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -102,6 +103,42 @@ def test_what_steps_print_is_shown_by_step_and_kept(report: Path, call: Call) ->
     assert "hello on monday" in call("logs", "r1:shell").out
 
 
+def test_a_function_is_told_the_folder_of_the_file_wherever_the_command_was_typed(call: Call) -> None:
+    folder = Path("flows")
+    folder.mkdir()
+    (folder / "here.py").write_text("import os\ndef where(folder): return [folder, os.getcwd()]\n", "utf-8")
+    steps = "  - id: where\n    call: here:where\n    with: {folder: '{run.folder}'}\n  - id: pwd\n    run: [pwd]\n"
+    (folder / "one.yaml").write_text(f"name: one\nsteps:\n{steps}", "utf-8")
+
+    assert call("run", "dag", "flows/one.yaml", "--run-id", "r1").code == 0
+
+    found = call("history", "r1:where", "--json").data
+    output = next(one["changes"]["output"][1] for one in found if one["verb"] == "complete")
+    assert json.loads(output) == [str(folder.resolve()), str(Path.cwd())]
+    assert call("logs", "r1:pwd").out == f"{folder.resolve()}\n"
+
+
+def test_parts_are_shown_by_their_titles(report: Path, call: Call) -> None:
+    report.write_text(FLOW.replace("    with: {factor", '    title: "page {item}"\n    with: {factor'), "utf-8")
+
+    done = call("run", "dag", str(report), "--run-id", "r1", "--no-wait")
+
+    assert "parse#1 page 2  started\n" in done.err
+    assert "│ parse#1 page 2 " in call("run", "dag", "--status", "r1", "-v").out
+    assert "parse#1 page 2 | parsing 2\n" in call("logs", "r1").out
+    record = next(task for task in call("status", "r1", "--json").data["tasks"] if task["id"] == "r1:parse#1")
+    assert record["title"] == "page 2"
+
+
+def test_a_title_that_cannot_be_filled_is_a_fault_of_the_file(call: Call) -> None:
+    path = Path("bad.yaml")
+    path.write_text("name: bad\nsteps:\n  - id: a\n    call: m:f\n    for_each: [1]\n    title: '{itme.x}'\n", "utf-8")
+
+    refused = call("run", "dag", str(path))
+
+    assert (refused.code, "bad.yaml:6:14: there is no step itme; did you mean item?" in refused.err) == (2, True)
+
+
 def test_params_come_from_the_command_line(report: Path, call: Call) -> None:
     assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait", "-p", "day=tuesday").code == 0
 
@@ -146,6 +183,63 @@ def test_a_changed_file_is_told_and_taken_over_only_when_asked(report: Path, cal
     assert call("resume", "r1", "--no-wait").code == 0
 
 
+def test_code_that_changed_is_told_and_taken_over_only_when_asked(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
+    Path("my_steps.py").write_text(STEPS.replace("[sum(parse), approve]", "sum(parse) + 1"), "utf-8")
+
+    for command in (["resume", "r1"], ["run", "dag", str(report), "--run-id", "r1"]):
+        told = call(*command, "--no-wait")
+        assert (told.code, "step end: its code changed" in told.err) == (4, True)
+        assert "tasktrail resume r1 --accept-changes" in told.err
+    assert call("resume", "r1", "--accept-changes", "--no-wait").code == 0
+    assert call("complete", "r1:approve").code == 0
+
+    assert call("resume", "r1").code == 0
+    assert "61" in call("history", "r1:end").out
+
+
+@pytest.mark.parametrize("command", [["retry"], ["run", "dag", "--retry"], ["retry", "--all-failed", "--run"]])
+def test_a_retry_takes_over_changes_when_asked(report: Path, call: Call, command: list[str]) -> None:
+    report.write_text("name: one\nsteps:\n  - id: end\n    call: my_steps:work\n", "utf-8")
+    Path("my_steps.py").write_text("def work(): raise OSError\n", "utf-8")
+    assert call("run", "dag", str(report), "--run-id", "r1").code == 5
+    Path("my_steps.py").write_text("def work(): return 7\n", "utf-8")
+    which = [] if "--all-failed" in command else ["r1"]
+
+    assert not which or call(*command, *which).code == 4
+    assert call(*command, *which, "--accept-changes").code == 0
+
+    assert statuses(call, "r1")["end"] == "completed"
+
+
+def test_a_completed_run_whose_file_has_more_says_what_differs(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
+    assert call("complete", "r1:approve").code == 0
+    assert call("resume", "r1").code == 0
+    assert "nothing is left to do" in call("resume", "r1").err
+    more = "  - id: more\n    run: [echo, '{params.note}']\n    depends_on: end\n"
+    report.write_text(FLOW.replace("params:\n", "params:\n  note:\n") + more, "utf-8")
+
+    told = call("resume", "r1")
+    assert (told.code, "nothing is left" in told.err) == (4, False)
+    assert "step more added" in told.err
+    missing = call("resume", "r1", "--accept-changes")
+    assert (missing.code, "param note (string) is missing" in missing.err) == (2, True)
+
+    assert call("resume", "r1", "--accept-changes", "-p", "note=late").code == 0
+    assert "late" in call("logs", "r1:more").out
+
+
+def test_a_completed_run_whose_file_is_gone_has_nothing_left_to_do(report: Path, call: Call) -> None:
+    report.write_text("name: one\nsteps:\n  - id: a\n    run: ['true']\n", "utf-8")
+    assert call("run", "dag", str(report), "--run-id", "r1").code == 0
+    report.unlink()
+
+    resumed = call("resume", "r1")
+
+    assert (resumed.code, "nothing is left to do" in resumed.err) == (0, True)
+
+
 def test_a_file_that_is_no_workflow_is_refused_with_every_fault_and_nothing_is_stored(call: Call) -> None:
     Path("bad.yaml").write_text(
         "name: bad\nsteps:\n  - id: a\n    run: [x]\n    retrys: 3\n  - id: b\n    call: m:f\n    depends_on: [c]\n",
@@ -165,7 +259,13 @@ def test_a_function_that_cannot_be_imported_is_told_before_a_run_is_stored(repor
 
     refused = call("run", "dag", str(report), "--run-id", "r1")
 
-    assert (refused.code, "module my_steps has no function end" in refused.err) == (2, True)
+    assert refused.code == 2
+    assert refused.err.startswith(
+        "error: report.yaml is no workflow that can be executed: 1 fault\n"
+        "  report.yaml:24:11: module my_steps has no function end\n"
+        "    24 |     call: my_steps:end\n"
+        "       |           ^\n"
+    )
     assert call("list-runs", "--json").data == []
 
 
@@ -266,3 +366,104 @@ def test_params_for_a_runner_in_python_are_refused(flow: Path, call: Call) -> No
 
     assert (refused.code, "--param goes with a workflow file" in refused.err) == (2, True)
     assert not Path(".tasktrail").exists()
+
+
+@pytest.mark.platform_only("SIGKILL")
+def test_a_step_that_was_killed_each_time_is_shown_like_any_other(call: Call) -> None:
+    """Nobody knows how long a lost attempt worked, and here there is no other."""
+    Path("k.yaml").write_text("name: k\nsteps:\n  - {id: a, run: kill -9 $$, shell: true}\n", "utf-8")
+
+    ran = call("run", "dag", "k.yaml", "--run-id", "k1")
+
+    assert (ran.code, "a failed: StepLost: kill -9 $$ was killed by SIGKILL (out of memory?)" in ran.err) == (5, True)
+    assert "│ a        │ FAILED  │ 0/0      │ -       │" in call("run", "dag", "--status", "k1").out
+
+
+def test_the_progress_says_why_a_step_failed_that_never_started_and_one_whose_error_has_no_words(call: Call) -> None:
+    Path("my_steps.py").write_text("def full(): raise MemoryError\n", "utf-8")
+    Path("f.yaml").write_text(
+        "name: f\non_failure: continue\nparams: {all: {type: object, default: {}}}\n"
+        "steps:\n  - {id: a, call: my_steps:full}\n"
+        '  - {id: b, call: my_steps:full, for_each: "{params.all.items}"}\n',
+        "utf-8",
+    )
+
+    said = call("run", "dag", "f.yaml").err
+
+    assert "a             failed (attempt 1): MemoryError\n" in said
+    assert "b             failed: BadInput: there is no params.all.items: params.all has nothing\n" in said
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_the_place(call: Call) -> None:
+    Path("old.yaml").write_bytes("name: x\nname: Zoë\n".encode("latin-1"))
+
+    refused = call("run", "dag", "old.yaml")
+
+    assert (refused.code, refused.err) == (
+        2,
+        "error: old.yaml:2:9: expected UTF-8, got: byte 0xEB\nhint: save it as UTF-8\n",
+    )
+
+
+def test_a_workflow_file_may_be_json(call: Call) -> None:
+    Path("flow.json").write_text('{"name": "j", "steps": [{"id": "a", "manual": "Look"}]}', "utf-8")
+
+    assert call("run", "dag", "flow.json", "--run-id", "j1", "--no-wait").code == 0
+    assert call("complete", "j1:a").code == 0
+    assert call("resume", "j1").code == 0
+    assert statuses(call, "j1") == {"a": "completed"}
+
+
+def test_a_folder_with_the_name_of_a_workflow_file_is_told_apart_from_none(call: Call) -> None:
+    Path("flow.yaml").mkdir()
+
+    assert call("run", "dag", "flow.yaml").err.startswith("error: flow.yaml is no file\n")
+    assert call("run", "dag", "flows.yaml").err.startswith("error: there is no file flows.yaml\n")
+
+
+def test_a_coroutine_that_does_not_end_when_told_keeps_neither_the_run_nor_the_command(spawn: Call) -> None:
+    Path("my_steps.py").write_text(
+        "import asyncio\n"
+        "async def deaf():\n"
+        "    while True:\n"
+        "        try: await asyncio.sleep(60)\n"
+        "        except asyncio.CancelledError: pass\n",
+        "utf-8",
+    )
+    Path("deaf.yaml").write_text("name: deaf\nsteps:\n  - {id: a, call: my_steps:deaf, timeout: 10ms}\n", "utf-8")
+
+    ended = spawn("run", "dag", "deaf.yaml", "--run-id", "d1")
+
+    assert (ended.code, "a failed: TimeoutError: step 'a' did not end within 0.01 s" in ended.err) == (5, True)
+
+
+def test_a_run_in_a_store_elsewhere_goes_on_from_any_folder(call: Call, tmp_path: Path) -> None:
+    for name in ("here", "there", "stores"):
+        Path(name).mkdir()
+    store = ("--store", str(tmp_path / "stores" / "own.db"))
+    Path("here/flow.yaml").write_text(
+        'name: f\nsteps:\n  - {id: a, manual: Look}\n  - {id: b, run: ["true"], depends_on: a}\n', "utf-8"
+    )
+    assert (
+        call("-C", str(tmp_path / "here"), *store, "run", "dag", "flow.yaml", "--run-id", "f1", "--no-wait").code == 0
+    )
+    assert call("-C", str(tmp_path / "there"), *store, "complete", "f1:a").code == 0
+
+    assert call("-C", str(tmp_path / "there"), *store, "resume", "f1").code == 0
+    assert call(*store, "status", "f1", "--json").data["status"] == "completed"
+
+
+def test_a_run_whose_file_is_gone_says_how_to_go_on_with_another(report: Path, call: Call) -> None:
+    assert call("run", "dag", str(report), "--run-id", "r1", "--no-wait").code == 0
+    report.rename("moved.yaml")
+
+    gone = call("resume", "r1")
+
+    assert (gone.code, gone.err) == (
+        3,
+        "error: the code of run r1 is gone: there is no file report.yaml\n"
+        "hint: tasktrail run dag FILE.yaml --run-id r1\n",
+    )
+    assert call("run", "dag", "moved.yaml", "--run-id", "r1", "--no-wait").code == 0
+    assert call("resume", "r1", "--no-wait").code == 0
+    assert call("doctor", "--verify").code == 0

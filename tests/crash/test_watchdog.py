@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +71,51 @@ async def test_a_killed_process_leaves_no_command_running(tmp_path: Path, line: 
     assert run.status == "completed"
 
 
+@pytest.mark.parametrize("line", [POLITE, f"trap '' TERM; echo $$ > pid; sleep {LONG_S}; sleep {LONG_S}"])
+@pytest.mark.platform_only("/proc")
+def test_a_killed_process_leaves_nothing_running_that_fled_its_group(tmp_path: Path, line: str):
+    fleeing = f"{shlex.join(['setsid', 'sh', '-c', line])} >/dev/null 2>&1 & sleep {LONG_S}"
+    with child("commanding.py", tmp_path, fleeing, cwd=tmp_path) as process:
+        pid = pid_in(tmp_path / "pid")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    assert becomes(lambda: not is_running(pid))
+
+
+@pytest.mark.platform_only("/proc")
+def test_what_was_started_in_the_moment_of_our_death_is_found_though_nobody_told(tmp_path: Path):
+    """Between its start and `watch`; what somebody else's attempt started is left alone."""
+    dog = Watchdog()
+    ours, others = (sleeper(TASKTRAIL_INPUT=f"{path}/input.json") for path in (dog.new_folder(), tmp_path))
+    dog.end()
+
+    assert ours.wait(SOON_S) == -signal.SIGTERM
+    assert others.poll() is None
+    others.kill()
+    others.wait()
+
+
+def test_who_is_of_a_group_is_told_to_end_once(tmp_path: Path):
+    """Though it is found as one of our attempt too: many a program takes a second SIGTERM for impatience."""
+    dog = Watchdog()
+    told, env = tmp_path / "told", {**os.environ, "TASKTRAIL_INPUT": f"{dog.new_folder()}/input.json"}
+    script = f"""
+import signal
+signal.signal(signal.SIGTERM, lambda *_: open({str(told)!r}, "a").write("x"))
+open({str(told)!r}, "w").close()
+while True:
+    signal.pause()
+"""
+    with subprocess.Popen([sys.executable, "-S", "-c", script], env=env, start_new_session=True) as deaf:
+        assert becomes(told.exists)
+        dog.watch(deaf.pid)
+        dog.end()
+
+        assert deaf.wait(SOON_S) == -signal.SIGKILL
+    assert told.read_text() == "x"
+
+
 def test_what_ends_our_group_does_not_reach_the_watchdog():
     """A terminal that closes, Ctrl-C, and who kills the whole group of processes."""
     dog, watched = Watchdog(), sleeper()
@@ -81,8 +128,8 @@ def test_what_ends_our_group_does_not_reach_the_watchdog():
     assert watched.wait(SOON_S) == -signal.SIGTERM
 
 
-def sleeper() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["sleep", str(LONG_S)], start_new_session=True)
+def sleeper(**variables: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", str(LONG_S)], env=os.environ | variables, start_new_session=True)
 
 
 def test_it_ends_what_it_watches_and_not_what_it_forgot():
@@ -94,7 +141,7 @@ def test_it_ends_what_it_watches_and_not_what_it_forgot():
 
     assert watched.wait(SOON_S) == -signal.SIGTERM
     assert forgotten.poll() is None
-    assert not dog.folder.exists()
+    assert becomes(lambda: not dog.folder.exists())
     forgotten.kill()
     forgotten.wait()
 

@@ -96,7 +96,7 @@ async def test_what_could_not_start_because_a_need_failed_can_once_it_needs_anot
     run = await execute(engine, now, functions("a", "spare", "b", "c", failing=["a"]), accepts=True)
 
     assert (run.n_unreachable, run.status) == (0, "partial")
-    assert RAN == ["a", "a", "spare", "b", "c"]
+    assert (RAN[0], sorted(RAN[1:3]), RAN[3:]) == ("a", ["a", "spare"], ["b", "c"])  # two of them in threads at once
 
 
 async def test_what_needs_a_failed_step_now_can_no_longer_start(engine: Engine):
@@ -207,5 +207,5 @@ async def test_refused_are_another_workflow_a_cycle_and_a_run_that_is_executed(e
             refusals.append(error)
 
     assert len(engine.rows("fold_events", run_id=1)) == before
-    await execute(engine, began, {"a": a})
+    await execute(engine, began, {"a": a}, accepts=True)
     assert len(refusals) == 1

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tasktrail.engine.commands import LARGEST_RESULT_BYTES, Call, Command, CommandFailed, check, command_step, execute
+from tasktrail.engine import strays
+from tasktrail.engine.calls import PlainContext
+from tasktrail.engine.commands import LARGEST_RESULT_BYTES, Command, CommandFailed, check, command_step, execute
 from tasktrail.engine.failures import StepLost, names_of
 from tasktrail.engine.lookup import Found
 from tasktrail.engine.plan import Plan
@@ -26,7 +29,10 @@ from tasktrail.model.retry import RetryPolicy
 from tasktrail.model.run import Run
 from tests.engine.executing import SOON_S, Engine, until
 
-CALL = Call("r1", "r1:a", 2, "t" * 32, "00-" + "1" * 32 + "-" + "2" * 16 + "-01", {"fetch": {"items": [1, 2, "ü"]}})
+CALL = PlainContext(
+    "r1", "a", "r1:a", 2, "1" * 32, "2" * 16, "t" * 32, "00-" + "1" * 32 + "-" + "2" * 16 + "-01",
+    results={"fetch": {"items": [1, 2, "ü"]}},
+)  # fmt: skip
 LONG_S = 60
 """What a command sleeps that is to be ended; a test that waits for it fails by its own time-out."""
 
@@ -341,15 +347,88 @@ async def test_what_was_left_behind_may_say_its_last_words():
     assert await done("(sleep 0.02; echo last) & echo first") == {"exit_code": 0, "stdout": "first\nlast\n"}
 
 
-async def test_who_fled_into_a_session_of_its_own_does_not_keep_the_command_waiting(tmp_path: Path):
-    """It is out of reach while we live; docs/limits.md says so."""
-    child = f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep {LONG_S}'"
-    result = await done(f"{child} & while [ ! -s {tmp_path}/pid ]; do :; done; echo bye")
+def fled(folder: Path, line: str = f"exec sleep {LONG_S}") -> str:
+    """A line that starts something in a session of its own, without our pipes, and waits until it is there."""
+    child = shlex.join(["setsid", "sh", "-c", f"echo $$ > {folder}/stray; {line}"])
+    return f"{child} >/dev/null 2>&1 & while [ ! -s {folder}/stray ]; do :; done"
 
-    pid = int((tmp_path / "pid").read_text())
+
+@pytest.mark.platform_only("/proc")
+@pytest.mark.parametrize("line", [f"exec sleep {LONG_S}", f"trap '' TERM; sleep {LONG_S}; sleep {LONG_S}"])
+async def test_who_fled_into_a_session_of_its_own_is_ended_with_its_command(tmp_path: Path, line: str):
+    result = await done(f"{fled(tmp_path, line)}; echo bye", grace_s=0.1)
+
+    assert result == {"exit_code": 0, "stdout": "bye\n"}
+    assert not is_running(int((tmp_path / "stray").read_text()))
+
+
+@pytest.mark.platform_only("/proc")
+@pytest.mark.parametrize(("what", "value"), [("_FEW", 64), ("_last_number", lambda: 1)])
+async def test_who_fled_is_found_however_many_processes_came_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, value: object
+):
+    """Also when the system has begun to count anew meanwhile."""
+    monkeypatch.setattr(strays, what, value)
+    await done(f"{fled(tmp_path)}; i=0; while [ $i -lt 100 ]; do i=$((i + 1)); (:); done", grace_s=0.1)
+
+    assert not is_running(int((tmp_path / "stray").read_text()))
+
+
+@pytest.mark.platform_only("/proc")
+def test_a_stray_is_of_another_group_and_has_the_mark(monkeypatch: pytest.MonkeyPatch):
+    """Who is of the group is told with it, and once. After a long time the last number tells nothing."""
+    env = {**os.environ, strays.MARK: "/ours/1/input.json"}
+    with (
+        subprocess.Popen(["sleep", str(LONG_S)], env=env, start_new_session=True) as own,
+        subprocess.Popen(["sleep", str(LONG_S)], env=env, start_new_session=True) as stray,
+        subprocess.Popen(["sleep", str(LONG_S)], start_new_session=True) as other,
+    ):
+        try:
+            monkeypatch.setattr(strays, "_last_number", lambda: own.pid)
+            assert strays.Strays(own.pid, env[strays.MARK]).find() == []
+            monkeypatch.setattr(strays, "_BRIEF_S", 0.0)
+            assert strays.Strays(own.pid, env[strays.MARK]).find() == [stray.pid]
+            assert strays.Strays(own.pid, "/ours/1").find() == []
+        finally:
+            for one in (own, stray, other):
+                one.kill()
+
+
+@pytest.mark.platform_only("/proc")
+async def test_who_fled_may_tidy_up_when_its_command_is_cancelled(tmp_path: Path):
+    command = asyncio.create_task(done(f"setsid {shlex.join(tidy(tmp_path))} & wait"))
+    pid = await pid_in(tmp_path / "pid")
+    command.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await command
+
+    assert (tmp_path / "tidied").exists()
+    assert not is_running(pid)
+
+
+@pytest.mark.platform_only("/proc")
+async def test_a_second_cancellation_spares_no_stray(tmp_path: Path):
+    deaf = f"trap '' TERM; sleep {LONG_S}; sleep {LONG_S}"
+    command = asyncio.create_task(done(f"{fled(tmp_path, deaf)}; exec {shlex.join(tidy(tmp_path))}", grace_s=LONG_S))
+    pid, stray = [await pid_in(tmp_path / name) for name in ("pid", "stray")]
+    command.cancel()
+    await until(lambda: not Path(f"/proc/{pid}").exists())  # reaped: the stray alone is waited for
+    command.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await command
+
+    await until(lambda: not is_running(stray))
+    assert not is_running(stray)
+
+
+@pytest.mark.platform_only("/proc")
+async def test_what_is_to_live_on_is_started_without_our_variable(tmp_path: Path):
+    line = f"exec env -u TASKTRAIL_INPUT sleep {LONG_S}"
+    await done(f"{fled(tmp_path, line)}; until ps -o comm= $(cat {tmp_path}/stray) | grep -q sleep; do :; done")
+
+    pid = int((tmp_path / "stray").read_text())
     assert is_running(pid)
     os.kill(pid, signal.SIGKILL)
-    assert result == {"exit_code": 0, "stdout": "bye\n"}
 
 
 async def test_a_flood_is_taken_in_without_end_and_without_being_kept():

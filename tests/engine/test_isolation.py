@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasktrail.engine.isolation import process_step, target_of
+from tasktrail.engine import isolation
+from tasktrail.engine.executors import placed
+from tasktrail.engine.isolation import target_of
 from tasktrail.engine.lookup import Found
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.reading import OutputReader
@@ -77,7 +80,7 @@ def module(tmp_path: Path) -> Path:
 
 def isolated(folder: Path, key: str, name: str, like: Callable[..., Any] = lambda: None, *keys: str) -> Step:
     """A step whose function has the parameters of another one: the module is none that this process imports."""
-    return process_step(step(key, like, keys), f"steps_of_test:{name}", folder, 0.2)
+    return placed(step(key, like, keys), partial(isolation.execute, grace_s=0.2), f"steps_of_test:{name}", folder)
 
 
 async def execute(engine: Engine, run_id: int, *steps: Step) -> Run:

@@ -196,6 +196,15 @@ def test_a_history_ends_with_the_newest_and_goes_back_page_by_page(ledger: Ledge
         history(ledger, found, cursor="-1")
 
 
+def test_an_overview_tells_no_duration_of_what_was_lost(ledger: Ledger):
+    """Nobody knows when its process died; a step that was lost and nothing else has none."""
+    run = make(ledger, "nightly", TaskDraft("fetch"))
+    task = ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))[0]
+    ledger.ask(ledger.ask(task.id, Ask("start")).id, Ask("lapse", outcome="lost"))
+
+    assert overview(ledger, run).worked_us == {}
+
+
 def test_an_overview_has_all_tasks_and_what_they_took(ledger: Ledger):
     run = make(ledger, "A", TaskDraft("T1"), TaskDraft("T2"))
     task = find_task(ledger, "A:T1").task

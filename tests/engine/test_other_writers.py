@@ -127,9 +127,11 @@ async def test_an_interruption_while_another_process_writes_loses_no_answer(engi
     for _ in range(20):
         await asyncio.sleep(0.01)
     execution.cancel()
-    threading.Timer(0.2, holder.let_go).start()
+    letting_go = threading.Timer(0.2, holder.let_go)
+    letting_go.start()
     with contextlib.suppress(asyncio.CancelledError):
         await execution
+    letting_go.join()
 
     assert engine.task(run_id, "a").output == '"kept"'
     assert (engine.run(run_id).worker_id, engine.task(run_id, "b").status in ("pending", "completed")) == (None, True)

@@ -17,7 +17,6 @@ from tasktrail.engine.lookup import Found
 from tasktrail.engine.output import KEPT_AT_EACH_END, Piece, keep
 from tasktrail.engine.reading import Line, OutputReader
 from tasktrail.model.draft import TaskDraft
-from tasktrail.model.lifecycle import Failure
 from tests.engine.executing import SOON_S, Engine, until
 
 
@@ -200,7 +199,7 @@ async def test_a_step_that_is_killed_from_outside_is_lost_and_starts_again(engin
     async def killed_once() -> int:
         calls.append(1)
         if len(calls) == 1:
-            raise StepLost(Failure("StepLost", "killed by SIGKILL (out of memory?)"))
+            raise StepLost("killed by SIGKILL (out of memory?)")
         return 1
 
     run_id = engine.new(TaskDraft("a", max_retries=0))
@@ -215,7 +214,7 @@ async def test_a_step_that_is_killed_from_outside_is_lost_and_starts_again(engin
 
 async def test_the_third_loss_fails_for_good(engine: Engine) -> None:
     async def killed() -> None:
-        raise StepLost(Failure("StepLost", "killed by SIGKILL (out of memory?)"))
+        raise StepLost("killed by SIGKILL (out of memory?)")
 
     run_id = engine.new(TaskDraft("a", max_retries=9))
     with taken():

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from tasktrail.engine import execution
+from tasktrail.engine import execution, workflows
 from tasktrail.engine.execution import Execution
 from tasktrail.engine.gates import Gates
+from tasktrail.engine.lookup import Found, history
 from tasktrail.engine.verification import verify
 from tasktrail.engine.workflow_run import WorkflowRun
 from tasktrail.model.errors import BadInput, Conflict
@@ -137,6 +138,24 @@ async def test_another_list_keeps_the_parts_whose_item_is_the_same(engine: Engin
     assert engine.task(run.id, "double").output == "[[0,10],[1,16]]"
     assert engine.task(run.id, "total").output == "2"
     assert part(engine, run, "double", 2).status == "skipped"
+
+
+def titles(engine: Engine, run: Run) -> list[object]:
+    return [title for _, title in engine.rows("titles_of_parts", run_id=run.id)]
+
+
+async def test_parts_are_called_by_the_title_of_their_step(engine: Engine) -> None:
+    titled = flow(call("fetch"), call("show", "fetch", for_each="fetch.items", title="{index}: {item.name}\n{run.id}"))
+    items: list[object] = [{"name": "Kyoto"}, {"name": "Oslo"}, {"other": 1}]
+    functions: Functions = {"fetch": lambda: {"items": items}, "show": lambda item: 1}
+    run = await execute(engine, titled, functions)
+
+    assert titles(engine, run) == ["0: Kyoto r", "1: Oslo r"], "what a title names may be missing"
+
+    items[1] = {"name": "Bergen"}
+    opened(engine, titled, functions).take_back("fetch")
+    await execute(engine, titled, functions)
+    assert titles(engine, run) == ["0: Kyoto r", "1: Bergen r"]
 
 
 async def test_a_step_whose_condition_is_false_is_skipped_and_what_needs_it_goes_on(engine: Engine) -> None:
@@ -408,24 +427,149 @@ async def test_a_param_that_came_later_has_its_default_and_one_that_went_is_not_
     assert (run.status, engine.task(run.id, "part").output) == ("completed", '"annann"')
 
 
+async def test_a_param_that_came_later_is_given_when_the_change_is_accepted_and_kept(engine: Engine) -> None:
+    began = flow(call("a"), params={"name": Param()})
+    now = flow(call("a"), call("b", "a"), params={"name": Param(), "new": Param(), "size": Param("integer", 1, False)})
+    functions: Functions = {"a": lambda name: name, "b": lambda a, new, size: [a, new, size]}
+    await execute(engine, began, functions, params={"name": "ann"})
+
+    with pytest.raises(BadInput, match=r"param new \(string\) is missing"):
+        opened(engine, now, functions, accepts=True)
+    run = await execute(engine, now, functions, params={"new": "x", "size": 2}, accepts=True)
+
+    assert engine.task(run.id, "b").output == '["ann","x",2]'
+    assert opened(engine, now, functions).params == {"name": "ann", "new": "x", "size": 2}
+    with pytest.raises(Conflict, match="run r was begun with other params") as error:
+        opened(engine, now, functions, params={"new": "y"})
+    assert error.value.details == ("param new: 'x' -> 'y'",)
+
+
+# code that changes
+
+
+CHAIN = flow(call("a"), call("b", "a"), call("c", "b"))
+
+
+def broken(b: int) -> int:
+    raise OSError("no disk")
+
+
+async def test_a_step_whose_code_changed_is_named_and_wants_to_be_accepted(engine: Engine) -> None:
+    functions: Functions = {"a": lambda: 1, "b": lambda a: a, "c": broken}
+    mended: Functions = {**functions, "c": lambda b: b + 10}
+    await execute(engine, CHAIN, functions)
+
+    with pytest.raises(Conflict, match="run r goes by another state of workflow etl") as error:
+        opened(engine, CHAIN, mended)
+    assert error.value.details == ("step c: its code changed",)
+    run = await execute(engine, CHAIN, mended, accepts=True)
+
+    assert (run.status, engine.task(run.id, "c").output) == ("completed", "11")
+    told = [event.note for event in history(engine.ledger, Found(run)).events if event.verb == "accept"]
+    assert told == ["step c: its code changed"]
+
+
+async def test_code_that_was_accepted_is_what_the_run_goes_by(engine: Engine) -> None:
+    functions: Functions = {"a": lambda: 1, "b": lambda a: a, "c": broken}
+    other: Functions = {**functions, "c": lambda b: 1 // 0}
+    await execute(engine, CHAIN, functions)
+    await execute(engine, CHAIN, other, accepts=True)
+
+    assert opened(engine, CHAIN, other).run.status == "failed"
+    with pytest.raises(Conflict):
+        opened(engine, CHAIN, functions)
+
+
+async def test_other_code_of_a_finished_step_is_no_matter_until_the_step_is_to_be_done_again(engine: Engine) -> None:
+    functions: Functions = {"a": lambda: 1, "b": lambda a: a, "c": broken}
+    other: Functions = {**functions, "a": lambda: 2}
+    await execute(engine, CHAIN, functions)
+
+    again = opened(engine, CHAIN, other)
+    assert again.take_back("a") == 3
+    again = opened(engine, CHAIN, other)
+    with pytest.raises(Conflict) as error:
+        opened(engine, CHAIN, {**other, "a": lambda: 3})
+
+    assert error.value.details == ("step a: its code changed",)
+
+
+async def test_a_function_that_another_one_took_the_place_of_is_told_once(engine: Engine) -> None:
+    await execute(engine, CHAIN, {"a": lambda: 1, "b": lambda a: a, "c": broken})
+    now = flow(call("a"), call("b", "a"), StepSpec("c", call="steps:mended", needs=(Need("b"),)))
+
+    with pytest.raises(Conflict) as error:
+        opened(engine, now, {"a": lambda: 1, "b": lambda a: a, "c": lambda b: b})
+
+    assert error.value.details == ("step c: call steps:c -> steps:mended",)
+
+
 def test_functions_that_cannot_be_called_are_named_all_at_once_and_nothing_is_stored(
     engine: Engine, tmp_path: Path
 ) -> None:
-    (tmp_path / "own_steps.py").write_text("def good(): pass\ndef asks(for_what): pass\n", "utf-8")
+    (tmp_path / "own_steps.py").write_text("number = 3\ndef good(): pass\ndef asks(for_what): pass\n", "utf-8")
+    (tmp_path / "leaving_steps.py").write_text("raise SystemExit('password=hunter2')\n", "utf-8")
     broken = flow(
         StepSpec("a", call="own_steps:good"),
         StepSpec("b", call="own_steps:missing"),
         StepSpec("c", call="no_such_module:f"),
         StepSpec("d", call="own_steps:asks"),
+        StepSpec("e", call="leaving_steps:f"),
+        StepSpec("f", call="own_steps:number"),
+        StepSpec("g", call="own_steps:good", arguments={"goods": 3}),
     )
 
     with pytest.raises(BadInput) as error:
         WorkflowRun.open(engine.ledger, broken, "r", {}, folder=tmp_path)
 
-    said = [error.value.message, *error.value.details]
-    expected = ("no function missing", "no_such_module cannot be imported", "'for_what'")
-    assert all(words in one for words, one in zip(expected, said, strict=True))
+    asks = "step 'd' has a parameter 'for_what', but neither a step that it needs nor a param is called so"
+    assert error.value.details == (
+        "step b, call: module own_steps has no function missing",
+        "step c, call: no_such_module cannot be imported: ModuleNotFoundError: No module named 'no_such_module'",
+        f"step d, call: {asks}; let it come after a step of that name, or give 'for_what' a default",
+        "step e, call: leaving_steps cannot be imported: SystemExit: password=[SECRET]",
+        "step f, call: expected own_steps:number to be a function, got: int",
+        "step g, with: own_steps:good has no parameter goods to be given",
+    )
     assert engine.rows("run_ids") == []
+
+
+@pytest.mark.platform_only("PATH")
+async def test_a_program_may_be_made_by_the_steps_before_and_is_looked_for_where_the_step_looks(
+    engine: Engine, tmp_path: Path
+) -> None:
+    make = "mkdir bin && printf '#!/bin/sh\\necho made' > bin/made && chmod +x bin/made"
+    found = {"PATH": f"{tmp_path}/own:/bin:/usr/bin"}
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "own-program").write_text("#!/bin/sh\n", "utf-8")
+    (tmp_path / "own" / "own-program").chmod(0o755)
+    built = flow(
+        StepSpec("make", run=make),
+        StepSpec("use", run=("./bin/made",), needs=(Need("make"),)),
+        StepSpec("elsewhere", run=("own-program",), env=found),
+    )
+    run = WorkflowRun.open(engine.ledger, built, "r", {}, folder=tmp_path)
+
+    assert (await asyncio.wait_for(run.execute(), 60)).status == "completed", run.results()
+    with pytest.raises(BadInput, match="cannot execute own-program: no such program in PATH"):
+        WorkflowRun.open(engine.ledger, flow(StepSpec("a", run=("own-program",))), "s", {}, folder=tmp_path)
+    with pytest.raises(BadInput, match=r"cannot execute \./made: it does not exist"):
+        WorkflowRun.open(engine.ledger, flow(StepSpec("a", run=("./made",))), "t", {}, folder=tmp_path)
+
+
+def test_a_run_that_somebody_else_begins_meanwhile_is_gone_on_with(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, other = workflows.begin, flow(call("a"))
+
+    def begin_second(*arguments: Any, **options: Any) -> Run:
+        begin(*arguments, **options)
+        return begin(*arguments, **options)
+
+    monkeypatch.setattr(workflows, "begin", begin_second)
+
+    assert opened(engine, other, {"a": lambda: 1}).run.name == "r"
+    assert len(engine.rows("run_ids")) == 1
 
 
 async def test_a_function_runs_where_its_executor_says(engine: Engine, tmp_path: Path) -> None:

@@ -187,6 +187,18 @@ INVALID: Final = {
             "5:31: expected env only where a command is run; a function gets values by its parameters",
         ],
     ),
+    "a step that is an alias": Wrong(
+        steps("  - &a {id: a, run: [x]}", "  - *a"),
+        [
+            "3:5: expected no anchor, got: &a; write the value itself",
+            "4:5: expected a step to be a mapping with id and one of run, call and manual, got: *a",
+            "4:5: expected no alias, got: *a; write the value itself",
+        ],
+    ),
+    "a command's executor": Wrong(
+        steps("  - {id: a, run: [x], executor: process}"),
+        ["3:33: expected executor only where a function is called; a command is its own process"],
+    ),
     "how a person does it": Wrong(
         steps("  - {id: a, manual: x, retries: 2, timeout: 5, executor: thread, env: {A: b}, cache: 1d}"),
         [f"3:{column}: expected no {key} in a manual step, which a person does" for column, key in
@@ -307,8 +319,8 @@ INVALID: Final = {
             "3:28: there is no param dya; did you mean day?",
             "5:25: there is no param dya; did you mean day?",
             "5:38: there is no step day; did you mean params.day?",
-            "5:44: expected run.id, got: run.x",
-            "5:52: expected run.id, got: run",
+            "5:44: expected run.id or run.folder, got: run.x",
+            "5:52: expected run.id or run.folder, got: run",
             "5:58: there is no item: the step has no for_each",
             "5:65: there is no index: the step has no for_each",
             "5:75: there is no params.n.x: param n is of type integer, which has no parts",

@@ -18,6 +18,7 @@ from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import NewerStore, StoreError, Unreachable
 from tasktrail.store.postgres import PostgresStore
 from tasktrail.store.seam import Store
+from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Transaction
 from tasktrail.testing import StoreContract
 from tasktrail.testing.stored import task_of
@@ -43,6 +44,23 @@ class TestPostgres(StoreContract):
             store = PostgresStore(url, busy_s=10)
             yield store
             store.close()
+
+
+def test_both_databases_have_the_same_tables_and_columns(server: Server) -> None:
+    """What PostgreSQL has besides are functions."""
+    of_sqlite = (
+        "SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c "
+        "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'"
+    )
+    with server.schema() as url:
+        PostgresStore(url).close()
+        with psycopg.connect(server.url()) as connection:
+            found = connection.execute(
+                "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s",
+                (url.rsplit("schema=", 1)[1],),
+            ).fetchall()
+
+    assert set(found) == {(str(row[0]), str(row[1])) for row in SqliteStore(None)._connection().execute(of_sqlite)}
 
 
 # ------------------------------------------------------------------------------------------------- connections get lost

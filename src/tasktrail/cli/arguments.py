@@ -71,3 +71,9 @@ OUTPUT_DIR = click.option(
     "--output-dir", metavar="DIR", type=click.Path(path_type=Path), help="Keep each step's result and output there."
 )
 """What every command that executes steps takes."""
+ACCEPT_CHANGES = click.option(
+    "--accept-changes", is_flag=True, help="Go on by the workflow file and its code as they are now."
+)
+PARAMS = click.option(
+    "--param", "-p", "params", metavar="NAME=VALUE", multiple=True, help="A param of the workflow file."
+)

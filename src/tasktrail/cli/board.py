@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Final, Literal
 
-from tasktrail.engine.lookup import Event
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.lookup import Event, titles_in
 from tasktrail.model.reference import format_task
+from tasktrail.model.run import Run
 from tasktrail.model.task import Status, Task
 
 Standing = Literal["running", "retrying", "blocked", "failed", "waiting", "done"]
 SHOWN_FIRST: Final[tuple[Standing, ...]] = ("running", "retrying", "blocked", "failed")
+_NO_TITLES: Final[Mapping[int, str]] = {}
 _RECENT: Final = 200
 """As many rows that ended are remembered as the tallest terminal shows."""
 
@@ -29,6 +32,7 @@ class Member:
     attempt: int = 0
     due: int | None = None
     words: str = ""
+    title: str | None = None
 
 
 @dataclass(slots=True)
@@ -48,9 +52,24 @@ class Row:
     @property
     def n_done(self) -> int:
         """How many parts need no more work."""
+        return self.counts["completed"] + self.counts["skipped"] - self.is_done
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the step itself needs no more work."""
         step = self.members.get(-1)
-        own = step is not None and step.status in ("completed", "skipped")
-        return self.counts["completed"] + self.counts["skipped"] - own
+        return step is not None and step.status in ("completed", "skipped")
+
+    @property
+    def progress(self) -> float:
+        """How much of the step is done, from 0 to 1: to expand it changes nothing."""
+        return 1.0 if self.is_done else self.n_done / max(1, self.n_parts)
+
+    @property
+    def lasted_us(self) -> int | None:
+        """How long what ended of it took together."""
+        spans = [member.lasted_us for member in self.members.values() if member.lasted_us is not None]
+        return sum(spans) if spans else None
 
     @property
     def standing(self) -> Standing:
@@ -80,27 +99,46 @@ class Board:
 
     Every change costs the same, however many steps there are: rows are filed by how they stand, and only those that
     are shown are looked at.
+
+    Attributes:
+        n_steps, n_steps_done: Steps alone: there never come more of them when one is expanded.
+        n_parts, n_parts_done: Parts of mapped steps.
+        progress: How many steps are done, a mapped one by its parts.
     """
 
-    def __init__(self, tasks: Iterable[Task]) -> None:
-        self.reload(tasks)
+    def __init__(self, tasks: Iterable[Task], titles: Mapping[int, str] = _NO_TITLES) -> None:
+        self.reload(tasks, titles)
 
-    def reload(self, tasks: Iterable[Task]) -> None:
+    @classmethod
+    def of(cls, ledger: Ledger, run: Run) -> Board:
+        """Return the board of a run as it stands."""
+        return cls(*_look(ledger, run))
+
+    def look(self, ledger: Ledger, run: Run) -> None:
+        """Take all tasks anew, as some were added."""
+        self.reload(*_look(ledger, run))
+
+    def reload(self, tasks: Iterable[Task], titles: Mapping[int, str] = _NO_TITLES) -> None:
         """Take all tasks as they stand now: at first, and when some were added."""
+        self.n_steps_done = self.n_parts = self.n_parts_done = 0
+        self.progress = 0.0
         self._rows: dict[tuple[str, str], Row] = {}
         self._filed: dict[Standing, dict[tuple[str, str], Row]] = {standing: {} for standing in SHOWN_FIRST}
         self._recent: dict[tuple[str, str], Row] = {}
         for task in tasks:
             row = self._row(task.key, task.item)
             member = Member(_name(task.key, task.item, task.map_index), task.status, task.started_at)
-            member.attempt, member.due = task.attempts, task.not_before
+            member.attempt, member.due, member.title = task.attempts, task.not_before, titles.get(task.id)
             member.words = (task.error if task.status in ("failed", "pending") else task.reason) or ""
             if task.started_at is not None and task.completed_at is not None:
                 member.lasted_us = task.completed_at - task.started_at
             row.members[task.map_index] = member
             row.counts[task.status] += 1
             row.n_due += task.not_before is not None
+        self.n_steps = len(self._rows)
         for key, row in self._rows.items():
+            self.n_parts += row.n_parts
+            self._count(row, 1)
             self._file(key, row)
 
     def changed(self, event: Event) -> None:
@@ -112,12 +150,19 @@ class Board:
         member = row.members.get(-1 if event.map_index is None else event.map_index) if row else None
         if row is None or member is None:
             return
+        self._count(row, -1)
         row.counts[member.status] -= 1
         row.n_due -= member.due is not None
         _take_over(member, event)
         row.counts[member.status] += 1
         row.n_due += member.due is not None
+        self._count(row, 1)
         self._file(key, row)
+
+    def _count(self, row: Row, times: int) -> None:
+        self.n_steps_done += times * row.is_done
+        self.n_parts_done += times * row.n_done
+        self.progress += times * row.progress
 
     def shown(self, most: int) -> Iterator[Row]:
         """Yield at most so many rows: what runs, what is tried again, blocked, failed, and what ended last."""
@@ -144,6 +189,10 @@ class Board:
                 del self._recent[next(iter(self._recent))]
         elif row.standing in self._filed:
             self._filed[row.standing].setdefault(key, row)
+
+
+def _look(ledger: Ledger, run: Run) -> tuple[list[Task], dict[int, str]]:
+    return ledger.store.read(lambda tx: (tx.tasks("tasks_of_run", run_id=run.id), titles_in(tx, run.id)))
 
 
 def _take_over(member: Member, event: Event) -> None:

@@ -70,6 +70,7 @@ def overview_record(overview: Overview, given: Outcomes) -> dict[str, Any]:
 def _overview_task(task: Task, overview: Overview, given: Outcomes, reference: str) -> dict[str, Any]:
     return {
         **_task_record(task, overview.run, reference),
+        "title": overview.titles.get(task.id),
         "stale": task.id in overview.stale,
         "duration_ms": _ms(overview.worked_us.get(task.id)),
         "result": given.results[task.id],
@@ -160,6 +161,7 @@ def line_record(line: Line, run: str) -> dict[str, Any]:
         "run": run,
         "attempt": line.attempt,
         "at": utc(line.at),
+        "title": line.title,
         "stream": line.stream,
         "text": line.text,
     }

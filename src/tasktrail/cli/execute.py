@@ -26,6 +26,7 @@ from tasktrail.engine.capture import captured
 from tasktrail.engine.execution import MAYBE_DONE
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, find_run
+from tasktrail.engine.loops import run_to_end
 from tasktrail.engine.reading import OutputReader
 from tasktrail.engine.values import decode
 from tasktrail.model.errors import BadInput, TasktrailError
@@ -140,7 +141,7 @@ class _Stage:
             self.ledger,
             order.run_id,
             order.params,
-            root=self.session.config.store.root,
+            store=self.session.config.store,
             accepts=order.accepts,
         )
         opened.max_parallel = self.session.config.run_max_parallel if flag else opened.workflow.max_parallel
@@ -157,7 +158,7 @@ class _Stage:
         Raises:
             BadInput: The code names another run than the command.
         """
-        stored = target.stored(self.session.config.store.root)
+        stored = target.stored(self.session.config.store)
         with bound(self._binding(stored)):
             runner = targets.load(target)
         name = runner.dag_run.run_id
@@ -193,14 +194,14 @@ class _Stage:
             self.say("", prepared.says)
         try:
             with self._shown(run):
-                return asyncio.run(self._drive(prepared.execute))
+                return run_to_end(self._drive(prepared.execute))
         finally:
             if folder:
                 _put_files(self.ledger, run, folder)
 
     @contextlib.contextmanager
     def _shown(self, run: Run) -> Iterator[None]:
-        self._view = view_for(self.stderr, self.ledger, self.session.ink(self.stderr))
+        self._view = view_for(self.stderr, self.ledger, run, self.session.ink(self.stderr))
         self._follower = Follower(self.ledger, run, self._view)
         try:
             yield

@@ -14,7 +14,7 @@ import click
 from tasktrail.cli.arguments import RUN, SessionCommand
 from tasktrail.cli.documents import emit, line_record
 from tasktrail.cli.session import Session, tell
-from tasktrail.cli.text import Ink, pad, plain, shorten, width
+from tasktrail.cli.text import Ink, named, pad, plain, shorten, width
 from tasktrail.engine.lookup import Found, find, shared_names
 from tasktrail.engine.lookup import run_reference as reference_of
 from tasktrail.engine.reading import Following, Line, OutputReader, last_attempt
@@ -92,7 +92,7 @@ class _Named:
         self._columns = 4
 
     def __call__(self, line: Line) -> str:
-        name = shorten(plain(line.step), _NAME_COLUMNS)
+        name = shorten(named(line.step, line.title), _NAME_COLUMNS)
         self._columns = max(self._columns, width(name))
         style = {"stderr": "yellow", "stdout": "cyan"}.get(line.stream or "", "dim")
         return f"{self._ink(style, pad(name, self._columns))} | {plain_text(line.text)}"

@@ -15,7 +15,7 @@ from typing import Any, Final
 import click
 
 from tasktrail.cli import errors, steering
-from tasktrail.cli.arguments import OUTPUT_DIR, TASK, SessionCommand
+from tasktrail.cli.arguments import ACCEPT_CHANGES, OUTPUT_DIR, TASK, SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
@@ -39,6 +39,7 @@ class _Bulk:
     workflow: str | None
     dry_run: bool
     execute: bool
+    accepts: bool
 
     @property
     def given(self) -> list[str]:
@@ -56,6 +57,7 @@ class _Bulk:
 @click.option("--workflow", metavar="NAME", help="With --all-failed: in runs of this workflow (the dag_id).")
 @click.option("--dry-run", is_flag=True, help="With --all-failed: only say which.")
 @click.option("--run", "execute", is_flag=True, help="With --all-failed: execute the runs, one after another.")
+@ACCEPT_CHANGES
 @click.option("--no-wait", is_flag=True, help="Do not wait for steps that a person must complete.")
 @OUTPUT_DIR
 def retry_command(
@@ -64,6 +66,7 @@ def retry_command(
     from_step: str | None,
     only: tuple[str, ...],
     all_failed: bool,
+    accept_changes: bool,
     no_wait: bool,
     output_dir: Path | None,
     **bulk: Any,
@@ -82,7 +85,7 @@ def retry_command(
     tasktrail retry nightly --from load
     tasktrail retry --all-failed --since 2h --run
     """
-    asked, context = _Bulk(**bulk), click.get_current_context()
+    asked, context = _Bulk(**bulk, accepts=accept_changes), click.get_current_context()
     if all_failed == (reference is not None):
         raise click.UsageError("give one of RUN and --all-failed", context)
     if all_failed:
@@ -95,18 +98,21 @@ def retry_command(
     if bool(colon) + bool(from_step) + bool(only) > 1:
         raise click.UsageError("give one of RUN:STEP, --from and --only", context)
     if from_step:
-        return steering.retry_from(session, run, from_step, output_dir, waits=not no_wait)
-    return _retry_one(session, run, (step,) if colon else only, output_dir, waits=not no_wait)
+        return steering.retry_from(session, run, from_step, output_dir, waits=not no_wait, accepts=accept_changes)
+    only = (step,) if colon else only
+    return _retry_one(session, run, only, output_dir, waits=not no_wait, accepts=accept_changes)
 
 
 # one run
 
 
-def _retry_one(session: Session, reference: str, only: Sequence[str], output_dir: Path | None, *, waits: bool) -> int:
+def _retry_one(
+    session: Session, reference: str, only: Sequence[str], output_dir: Path | None, *, waits: bool, accepts: bool
+) -> int:
     ledger = session.ledger()
     run = find_run(ledger, reference)
     if run.kind in STOPPING_KINDS and run.id not in owners(ledger, [run]):
-        return steering.retry(session, f"{run.kind}/{run.name}", output_dir, only, waits=waits)
+        return steering.retry(session, f"{run.kind}/{run.name}", output_dir, only, waits=waits, accepts=accepts)
     failures = failures_of_run(ledger, run, only)
     if not failures.tasks:
         raise WrongState(f"nothing of run {run.name} failed", hint=f"tasktrail explain {run.name}")
@@ -134,7 +140,8 @@ def _retry_all(session: Session, asked: _Bulk) -> int:
         _print(session, found)
         _tell(found, after, asked)
     if execute:
-        code = _execute_all(session, [run for run in after if run.target and run.id not in owners(ledger, [run])])
+        idle = [run for run in after if run.target and run.id not in owners(ledger, [run])]
+        code = _execute_all(session, idle, accepts=asked.accepts)
         after = [ledger.store.read(lambda tx, run=run: tx.run(run.id)) for run in after]  # type: ignore[misc]
     if session.json:
         emit("retry-list@1", [_record(one, run) for one, run in zip(found, after, strict=True)])
@@ -204,20 +211,21 @@ def _record(failures: Failures, after: Run) -> dict[str, Any]:
     }
 
 
-def _execute_all(session: Session, runs: Sequence[Run]) -> int:
+def _execute_all(session: Session, runs: Sequence[Run], *, accepts: bool) -> int:
     """Execute each run in a process of its own: code that one of them imports must not be another's."""
     code = errors.OK
     for run in runs:
-        ended = _execute_one(session, run)
+        ended = _execute_one(session, run, accepts=accepts)
         if ended == errors.INTERRUPTED:
             return ended
         code = code or (errors.RUN_FAILED if ended else errors.OK)
     return code
 
 
-def _execute_one(session: Session, run: Run) -> int:
+def _execute_one(session: Session, run: Run, *, accepts: bool) -> int:
     flags = [text for one in SETTINGS if one.name in session.flags for text in (one.flag, session.flags[one.name])]
-    command = [sys.executable, "-m", "tasktrail", *flags, "resume", run.name]
+    accepting = ["--accept-changes"] if accepts else []
+    command = [sys.executable, "-m", "tasktrail", *flags, "resume", run.name, *accepting]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL if session.json else None) as process:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it gets the same signal, and ends as it should
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tasktrail.cli.arguments import OUTPUT_DIR, RUN, SessionCommand
+from tasktrail.cli.arguments import ACCEPT_CHANGES, OUTPUT_DIR, PARAMS, RUN, SessionCommand
 from tasktrail.cli.session import Group, Session
 
 
@@ -23,9 +23,9 @@ def run_command() -> None:
 @click.option("--retry", "retried", metavar="RUN", type=RUN, help="Execute what failed, and what waited for it.")
 @click.option("--from", "from_step", metavar="STEP", help="With --retry: do STEP again and all that comes after it.")
 @click.option("--run-id", metavar="ID", help="The run to create, or to go on with.")
-@click.option("--param", "-p", "params", metavar="NAME=VALUE", multiple=True, help="A param of the workflow file.")
+@PARAMS
 @click.option("--no-wait", is_flag=True, help="Do not wait for steps that a person must complete.")
-@click.option("--accept-changes", is_flag=True, help="Go on by the workflow file as it is now.")
+@ACCEPT_CHANGES
 @OUTPUT_DIR
 @click.pass_context
 def dag_command(
@@ -67,7 +67,7 @@ def dag_command(
     if status_of:
         return _status(session, status_of)
     if retried:
-        return _retry(session, retried, from_step, output_dir, waits=not no_wait)
+        return _retry(session, retried, from_step, output_dir, waits=not no_wait, accepts=accept_changes)
     asked = _Asked(str(target), run_id, params, not no_wait, accept_changes)
     return _execute(session, asked, output_dir)
 
@@ -90,12 +90,14 @@ def _status(session: Session, reference: str) -> int:
     return 0
 
 
-def _retry(session: Session, reference: str, from_step: str | None, output_dir: Path | None, *, waits: bool) -> int:
+def _retry(
+    session: Session, reference: str, from_step: str | None, output_dir: Path | None, *, waits: bool, accepts: bool
+) -> int:
     from tasktrail.cli.steering import retry, retry_from
 
     if from_step is not None:
-        return retry_from(session, reference, from_step, output_dir, waits=waits)
-    return retry(session, reference, output_dir, waits=waits)
+        return retry_from(session, reference, from_step, output_dir, waits=waits, accepts=accepts)
+    return retry(session, reference, output_dir, waits=waits, accepts=accepts)
 
 
 def _execute(session: Session, asked: _Asked, output_dir: Path | None) -> int:

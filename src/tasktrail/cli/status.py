@@ -9,7 +9,7 @@ from typing import Final
 
 from tasktrail.cli.documents import emit, overview_record
 from tasktrail.cli.session import Session, tell
-from tasktrail.cli.text import Ink, box, counted, first_line, local, plain, span
+from tasktrail.cli.text import Ink, box, counted, error_words, first_line, local, named, plain, span
 from tasktrail.dag.words import run_word, step_word
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Overview, is_abandoned, lasted_us, outcomes, overview, run_reference
@@ -74,16 +74,22 @@ def _title(seen: Overview) -> str:
 
 def _row(group: Group, seen: Overview, limit: int | None, *, verbose: bool) -> Sequence[str]:
     task = group.task
-    row = (group_name(group), _word(group.speaker, seen.run), _retries(group), span(_worked_us(group, seen)))
+    row = (
+        group_name(group, seen.titles.get(task.id)),
+        _word(group.speaker, seen.run),
+        _retries(group),
+        span(_worked_us(group, seen)),
+    )
     if not verbose:
         return row
     day = local(seen.run.started_at)[:10] if limit is not None else None
     return (*row, _moment(task.started_at, day), _moment(task.completed_at, day))
 
 
-def group_name(group: Group) -> str:
-    """Return what a step is called; behind one that was mapped stands how many of its parts are done."""
-    return f"{_name(group.task)} [{group.n_done}/{len(group.parts)}]" if group.parts else _name(group.task)
+def group_name(group: Group, title: str | None = None) -> str:
+    """Return what a step or a part is called; behind one that was mapped stands how many of its parts are done."""
+    name = named(_name(group.task), title)
+    return f"{name} [{group.n_done}/{len(group.parts)}]" if group.parts else name
 
 
 def _retries(group: Group) -> str:
@@ -121,7 +127,7 @@ def _more(ledger: Ledger, seen: Overview, ink: Ink) -> Iterator[str]:
         yield "Errors:"
         if seen.run.declared_error:
             yield f"  the run: {first_line(seen.run.declared_error)}"
-        yield from _errors(seen.tasks, attempts, ink)
+        yield from _errors(seen, attempts, ink)
     facts = list(_facts(seen))
     if facts:
         yield ""
@@ -129,9 +135,9 @@ def _more(ledger: Ledger, seen: Overview, ink: Ink) -> Iterator[str]:
         yield from (f"  {name}: {plain(value)}" for name, value in facts)
 
 
-def _errors(tasks: Sequence[Task], attempts: Sequence[Attempt], ink: Ink) -> Iterator[str]:
+def _errors(seen: Overview, attempts: Sequence[Attempt], ink: Ink) -> Iterator[str]:
     """Every error, and of each step the last stack: those before it say the same as a rule."""
-    names = {task.id: _name(task) for task in tasks}
+    names = {task.id: named(_name(task), seen.titles.get(task.id)) for task in seen.tasks}
     last = {attempt.task_id: attempt.n for attempt in attempts}
     for attempt in attempts:
         head = f"  {names[attempt.task_id]}, attempt {attempt.n}, {local(attempt.ended_at)}: "
@@ -173,7 +179,8 @@ def _notes(seen: Overview, ink: Ink) -> Iterator[str]:
         yield f"executed by {owner}"
     failed = [task for task in seen.tasks if task.status == "failed"]
     for task in failed[:_FAILURES_NAMED]:
-        yield ink("red", f"{_name(task)} failed: {error_words(task.error_type, task.error)}")
+        name = named(_name(task), seen.titles.get(task.id))
+        yield ink("red", f"{name} failed: {error_words(task.error_type, task.error)}")
     if len(failed) > _FAILURES_NAMED:
         yield f"… and {len(failed) - _FAILURES_NAMED} more failed"
     stale = [_name(task) for task in seen.tasks if task.id in seen.stale]
@@ -185,12 +192,6 @@ def _notes(seen: Overview, ink: Ink) -> Iterator[str]:
         yield f"to try them again: {retry_words(run)}"
     elif run.status == "cancelled":
         yield f"to take it up again: {resume_words(run)}"
-
-
-def error_words(kind: str | None, message: str | None) -> str:
-    """Return an error in one line, its type first where it is known."""
-    words = ": ".join(part for part in (plain(kind or ""), first_line(message or "")) if part)
-    return words or "no reason given"
 
 
 def resume_words(run: Run) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tasktrail.cli.arguments import OUTPUT_DIR, RUN, TASK, SessionCommand
+from tasktrail.cli.arguments import ACCEPT_CHANGES, OUTPUT_DIR, PARAMS, RUN, TASK, SessionCommand
 from tasktrail.cli.documents import emit, run_record
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
@@ -22,28 +22,47 @@ from tasktrail.model.run import STOPPING_KINDS, Run
 @click.command("resume", cls=SessionCommand)
 @click.argument("reference", metavar="RUN", type=RUN)
 @click.option("--no-wait", is_flag=True, help="Do not wait for steps that a person must complete.")
-@click.option("--accept-changes", is_flag=True, help="Go on by the workflow file as it is now.")
+@ACCEPT_CHANGES
+@PARAMS
 @OUTPUT_DIR
 def resume_command(
-    session: Session, reference: str, no_wait: bool, accept_changes: bool, output_dir: Path | None
+    session: Session,
+    reference: str,
+    no_wait: bool,
+    accept_changes: bool,
+    params: Sequence[str],
+    output_dir: Path | None,
 ) -> int:
     """Go on with a run that was paused, interrupted, killed, cancelled, or failed; nothing finished is repeated.
 
     A pause is lifted. Where a process still executes the run, it goes on; else this one does. A run of a workflow
-    file goes by the plan that was stored when it began; where the file differs now, the command says how.
+    file goes by the plan that was stored when it began; where the file, or the code of a step that is not finished,
+    differs now, the command says how. A param that the file got since can be given.
     """
     ledger = session.ledger()
     run = find_run(ledger, reference)
     if run.status == "completed" and not accept_changes:
         from tasktrail.cli import status
 
+        _check_same(session, run)
         tell(f"run {run.name} is completed; nothing is left to do")
         status.show(session, ledger, run)
         return 0
     if run.paused and (run.id in owners(ledger, [run]) or not _has_code(run)):
         _lift_pause(session, run)
         return 0
-    return execute_again(session, run, output_dir, waits=not no_wait, accepts=accept_changes)
+    return execute_again(session, run, output_dir, waits=not no_wait, accepts=accept_changes, params=params)
+
+
+def _check_same(session: Session, run: Run) -> None:
+    """Where a run is of a workflow file, that file may have got more to do."""
+    if run.definition_id is not None and run.target is not None:
+        from tasktrail.cli.targets import parse
+        from tasktrail.cli.workflow_files import WorkflowFile, check_same
+
+        target = parse(run.target, session.config.store.root)
+        if isinstance(target, WorkflowFile):
+            check_same(session.ledger(), run, target)
 
 
 def _has_code(run: Run) -> bool:
@@ -65,7 +84,13 @@ def _lift_pause(session: Session, run: Run) -> None:
 
 
 def retry(
-    session: Session, reference: str, output_dir: Path | None, only: Sequence[str] = (), *, waits: bool = True
+    session: Session,
+    reference: str,
+    output_dir: Path | None,
+    only: Sequence[str] = (),
+    *,
+    waits: bool = True,
+    accepts: bool = False,
 ) -> int:
     """Execute the failed steps of a run again, and what they kept from starting.
 
@@ -78,15 +103,23 @@ def retry(
     run = find_run(session.ledger(), reference, "dag")
     if only:
         failures_of_run(session.ledger(), run, only)
-        return execute_again(session, run, output_dir, only=only, waits=waits)
+        return execute_again(session, run, output_dir, only=only, waits=waits, accepts=accepts)
     if not run.n_failed and run.declared_status != "failed":
         again = f"tasktrail run dag --retry {run.name} --from STEP"
         hint = again if run.status == "completed" else f"tasktrail resume {run.name}"
         raise WrongState(f"run {run.name} is {run.status}; retry needs a step that failed", hint=hint)
-    return execute_again(session, run, output_dir, waits=waits)
+    return execute_again(session, run, output_dir, waits=waits, accepts=accepts)
 
 
-def retry_from(session: Session, reference: str, step: str, output_dir: Path | None, *, waits: bool = True) -> int:
+def retry_from(
+    session: Session,
+    reference: str,
+    step: str,
+    output_dir: Path | None,
+    *,
+    waits: bool = True,
+    accepts: bool = False,
+) -> int:
     """Execute a step of a run again, finished or not, and everything that comes after it or needs it.
 
     Raises:
@@ -95,7 +128,7 @@ def retry_from(session: Session, reference: str, step: str, output_dir: Path | N
     ledger = session.ledger()
     run = find_run(ledger, reference, "dag")
     check_step(ledger, run, step, "tasktrail run dag --retry {run} --from {step}")
-    return execute_again(session, run, output_dir, from_step=step, waits=waits)
+    return execute_again(session, run, output_dir, from_step=step, waits=waits, accepts=accepts)
 
 
 def execute_again(
@@ -107,6 +140,7 @@ def execute_again(
     only: Sequence[str] = (),
     waits: bool = True,
     accepts: bool = False,
+    params: Sequence[str] = (),
 ) -> int:
     """Execute a run with the code that its first execution found; a pause is lifted.
 
@@ -122,15 +156,19 @@ def execute_again(
         raise TasktrailError(words, hint=f"run that script again; or: {elsewhere}")
     from tasktrail.cli.execute import Order, execute
     from tasktrail.cli.targets import parse
+    from tasktrail.cli.workflow_files import WorkflowFile
 
     target = parse(run.target, session.config.store.root)
     try:
         target.locate()
     except NotFound as error:
-        raise NotFound(f"the code of run {run.name} is gone: {error.message}", hint=elsewhere) from None
+        file = isinstance(target, WorkflowFile)
+        hint = f"tasktrail run dag FILE.yaml --run-id {run.name}" if file else elsewhere
+        raise NotFound(f"the code of run {run.name} is gone: {error.message}", hint=hint) from None
     if run.paused:
         session.ledger().unpause_run(run.id)
-    return execute(session, Order(target, run.name, output_dir, from_step, only, waits=waits, accepts=accepts))
+    order = Order(target, run.name, output_dir, from_step, only, params, waits=waits, accepts=accepts)
+    return execute(session, order)
 
 
 @click.command("pause", cls=SessionCommand)

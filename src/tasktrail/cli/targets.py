@@ -13,7 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from tasktrail.cli.workflow_files import SUFFIXES, WorkflowFile
+from tasktrail.cli.workflow_files import SUFFIXES, WorkflowFile, stored
+from tasktrail.config import StoreLocation
 from tasktrail.dag.interface import IDAGRunner
 from tasktrail.model.errors import BadInput, NotFound, TasktrailError
 
@@ -38,14 +39,10 @@ class Target:
         """Whether the place is a path rather than a module's name."""
         return self.place.endswith(".py")
 
-    def stored(self, root: Path) -> str:
+    def stored(self, store: StoreLocation) -> str:
         """Return the text by which the code is found again from the project's folder."""
         path = self._path()
-        if path is None:
-            return f"{self.place}:{self.attribute}"
-        if path.is_relative_to(root):
-            return f"{path.relative_to(root).as_posix()}:{self.attribute}"
-        return f"{path.as_posix()}:{self.attribute}"
+        return f"{self.place if path is None else stored(path, store)}:{self.attribute}"
 
     def _path(self) -> Path | None:
         """The file, if it is one; a module beside the working directory is one too."""

@@ -38,9 +38,20 @@ def plain(text: object) -> str:
     return str(text).translate(_CONTROLS)
 
 
+def named(reference: str, title: str | None) -> str:
+    """Return a part's reference, with what it is called behind it."""
+    return plain(f"{reference} {title}") if title else plain(reference)
+
+
 def first_line(text: str) -> str:
     """Return the first line of a text that says something."""
     return plain(next((line.strip() for line in text.splitlines() if line.strip()), ""))
+
+
+def error_words(kind: str | None, message: str | None) -> str:
+    """Return an error in one line, its type first where it is known."""
+    words = ": ".join(part for part in (plain(kind or ""), first_line(message or "")) if part)
+    return words or "no reason given"
 
 
 def local(at: int | None) -> str:

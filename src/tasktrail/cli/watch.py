@@ -12,7 +12,7 @@ from tasktrail.cli import errors
 from tasktrail.cli.arguments import RUN, SessionCommand
 from tasktrail.cli.documents import emit, overview_record
 from tasktrail.cli.explain import tell_reasons
-from tasktrail.cli.progress import Lines
+from tasktrail.cli.progress import Lines, event_name
 from tasktrail.cli.session import Session, tell
 from tasktrail.engine.explaining import explain_run
 from tasktrail.engine.ledger import Ledger
@@ -20,7 +20,6 @@ from tasktrail.engine.limits import held_back, limited_steps
 from tasktrail.engine.lookup import Event, events_after, find_run, list_runs, outcomes, overview, owners, task_reference
 from tasktrail.engine.situation import situation
 from tasktrail.model.errors import NotFound
-from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run
 
 if TYPE_CHECKING:
@@ -137,8 +136,7 @@ class Plain:
     def changed(self, event: Event) -> None:
         """Write the change."""
         if event.key is not None:
-            index = -1 if event.map_index is None else event.map_index
-            self._lines.changed(event, format_task("", event.key, event.item or "", index)[1:])
+            self._lines.changed(event, event_name(event))
 
     def draw(self, run: Run, owner: str | None, now: int) -> None:  # noqa: ARG002 - a view's
         """Write which limit became full for a step that is ready; it is no change of the step, so no event tells it."""

@@ -1,28 +1,37 @@
-"""FILE.yaml as the target of a command: read, checked, and opened as a run."""
+"""FILE.yaml or FILE.json as the target of a command: read, checked, and opened as a run."""
 
 from __future__ import annotations
 
 import json
-import re
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tasktrail.config import StoreLocation
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from tasktrail.engine.workflow_run import WorkflowRun
+    from tasktrail.model.run import Run
     from tasktrail.model.workflow import Workflow
 
-SUFFIXES: Final = (".yaml", ".yml")
+SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 
-@dataclass(frozen=True, slots=True)
+def stored(path: Path, store: StoreLocation) -> str:
+    """Return the text by which a file is found again: from the project's folder where file and store both lie in it.
+
+    A store elsewhere is used from many folders, each of them the root then.
+    """
+    is_projects = store.path is not None and store.path.is_relative_to(store.root) and path.is_relative_to(store.root)
+    return (path.relative_to(store.root) if is_projects else path).as_posix()
+
+
+@dataclass(slots=True)
 class WorkflowFile:
-    """A workflow file that a command was given.
+    """A workflow file that a command was given. It is read once: what was checked is what is executed.
 
     Args:
         text: How messages name it.
@@ -30,6 +39,8 @@ class WorkflowFile:
 
     path: Path
     text: str
+    _content: str = ""
+    _workflow: Workflow | None = None
 
     def locate(self) -> None:
         """Refuse a file that is not there, or is no workflow, before anything is made for it.
@@ -39,18 +50,19 @@ class WorkflowFile:
             BadInput: It cannot be; the details name everything that is wrong.
         """
         if not self.path.is_file():
-            raise NotFound(f"there is no file {self.text}", hint="tasktrail run dag FILE.yaml")
+            what = f"{self.text} is no file" if self.path.exists() else f"there is no file {self.text}"
+            raise NotFound(what, hint="tasktrail run dag FILE.yaml")
         self.load()
 
     def load(self) -> Workflow:
         """Return what the file says."""
+        from tasktrail.engine.executors import check
         from tasktrail.formats.workflow_yaml import load_workflow
 
-        try:
-            text = self.path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"{self.text} cannot be read: {error}") from None
-        return load_workflow(text, self.text)
+        if self._workflow is None:
+            self._content = self._read()
+            self._workflow = load_workflow(self._content, self.text, check)
+        return self._workflow
 
     def check(self, ledger: Ledger, run_id: str | None, texts: Sequence[str]) -> None:
         """Refuse wrong params, before anything is made for the run.
@@ -62,13 +74,19 @@ class WorkflowFile:
 
         workflow = self.load()
         known = run_id is not None and ledger.store.read(lambda tx: tx.runs("runs_by_name", name=run_id, kind="dag"))
-        values, faults = _read(workflow, texts)
+        values, faults = _typed(workflow, texts)
         check_given(workflow, values, begins=not known, besides=faults)
 
-    def stored(self, root: Path) -> str:
-        """Return the text by which the file is found again from the project's folder."""
-        path = self.path.resolve()
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+    def _read(self) -> str:
+        try:
+            return self.path.read_bytes().decode("utf-8")
+        except OSError as error:
+            raise BadInput(f"{self.text} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start].decode("utf-8")
+            place = f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+            what = f"expected UTF-8, got: byte 0x{error.object[error.start]:02X}"
+            raise BadInput(f"{self.text}:{place}: {what}", hint="save it as UTF-8") from None
 
     def open(
         self,
@@ -76,7 +94,7 @@ class WorkflowFile:
         run_id: str | None,
         texts: Sequence[str],
         *,
-        root: Path,
+        store: StoreLocation,
         accepts: bool,
     ) -> WorkflowRun:
         """Begin a run of the file, or go on with one.
@@ -86,21 +104,40 @@ class WorkflowFile:
             accepts: Whether the run goes by the file as it is now from here on.
         """
         from tasktrail.engine.workflow_run import WorkflowRun
+        from tasktrail.formats.workflow_yaml import refusal
+        from tasktrail.model.workflow_check import BadWorkflow
 
         workflow = self.load()
-        name = run_id or f"{re.sub(r'[^A-Za-z0-9._-]', '-', workflow.name)}-{uuid.uuid4().hex[:8]}"
-        return WorkflowRun.open(
-            ledger,
-            workflow,
-            name,
-            _read(workflow, texts)[0],
-            folder=self.path.resolve().parent,
-            target=self.stored(root),
-            accepts=accepts,
-        )
+        try:
+            return WorkflowRun.open(
+                ledger,
+                workflow,
+                run_id,
+                _typed(workflow, texts)[0],
+                folder=self.path.resolve().parent,
+                target=stored(self.path.resolve(), store),
+                accepts=accepts,
+            )
+        except BadWorkflow as error:
+            raise refusal(self._content, self.text, error.faults) from error.__cause__
 
 
-def _read(workflow: Workflow, texts: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+def check_same(ledger: Ledger, run: Run, target: WorkflowFile) -> None:
+    """Refuse where the file of a run differs from what the run went by; a file that is gone differs in nothing.
+
+    Raises:
+        Conflict: It does; the details say how.
+        BadInput: It is no workflow any more.
+    """
+    from tasktrail.engine import workflows
+    from tasktrail.engine.changes import Changes
+
+    if target.path.is_file():
+        stored, _ = workflows.stored(ledger, run)
+        workflows.check_accepted(run, Changes(stored, target.load(), {}))
+
+
+def _typed(workflow: Workflow, texts: Sequence[str]) -> tuple[dict[str, object], list[str]]:
     """Return params as the workflow's types have them, a text as it is and all else as JSON; and what is wrong."""
     values: dict[str, object] = {}
     faults = []

@@ -198,7 +198,7 @@ def _scrubbed(value: object) -> object:
 
 def _told(row: tuple[Any, ...]) -> TraceEvent | None:
     """Return an event of the history in this document's words; None for what it has none."""
-    seq, at, actor, verb, from_status, to_status, attempt, changes, note, key, _, _ = row
+    seq, at, actor, verb, from_status, to_status, attempt, changes, note, key, *_ = row
     kind = _type(verb, from_status, to_status, key)
     if kind is None:
         return None

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tasktrail.engine.additions import check_tasks, distinct, named_by, waits_of
+from tasktrail.engine.changes import Changes, keep_code
 from tasktrail.engine.drafts import TaskEdit, define
 from tasktrail.engine.execution import check_free, still_free
 from tasktrail.engine.expansion import SURPLUS
@@ -23,8 +24,7 @@ from tasktrail.model.graph import Need
 from tasktrail.model.lifecycle import Ask, Verb, decide, route
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task, Value
-from tasktrail.model.workflow import StepSpec, Workflow
-from tasktrail.model.workflow_changes import workflow_differences
+from tasktrail.model.workflow import StepSpec
 from tasktrail.store.transaction import Mark, Transaction
 
 _GONE: Final = "no longer in the workflow"
@@ -34,8 +34,7 @@ _DEFINED: Final = ("critical", "priority", "max_retries", "retry", "timeout_ms")
 def accept(
     ledger: Ledger,
     run: Run,
-    old: Workflow,
-    new: Workflow,
+    changes: Changes,
     params: Mapping[str, object],
     target: str | None = None,
 ) -> Run:
@@ -52,6 +51,7 @@ def accept(
         BadInput: It is another workflow, or no graph.
         Held: A living process executes the run.
     """
+    old, new = changes.stored, changes.now
     if old.name != new.name:
         words = (
             f"run {run.name} is a run of workflow {old.name}, not of {new.name}: its steps are not those that were done"
@@ -65,12 +65,13 @@ def accept(
 
     def work(tx: Transaction) -> Run:
         current = still_free(tx, run)
-        _Acceptance(tx, ledger, current, old, new).steps()
+        _Acceptance(tx, ledger, current, changes).steps()
+        keep_code(tx, changes.code)
         at = ledger.clock.now()
-        tx.record_run(run.id, "accept", at, ledger.actor, note="; ".join(workflow_differences(old, new)) or None)
+        tx.record_run(run.id, "accept", at, ledger.actor, note="; ".join(changes.words) or None)
         if metadata != current.metadata:
-            changes = json.dumps({"metadata": [current.metadata, metadata]}, ensure_ascii=False)
-            tx.record_run(run.id, "edit", at, ledger.actor, changes=changes)
+            edited = json.dumps({"metadata": [current.metadata, metadata]}, ensure_ascii=False)
+            tx.record_run(run.id, "edit", at, ledger.actor, changes=edited)
         definition_id = keep(tx, new, at)
         tx.set_run(
             run.id, definition_id=definition_id, metadata=metadata, target=target or current.target, updated_at=at
@@ -84,9 +85,9 @@ def accept(
 class _Acceptance:
     """What one acceptance does to the steps of a run."""
 
-    def __init__(self, tx: Transaction, ledger: Ledger, run: Run, old: Workflow, new: Workflow) -> None:
+    def __init__(self, tx: Transaction, ledger: Ledger, run: Run, changes: Changes) -> None:
         self._tx, self._ledger, self._run = tx, ledger, run
-        self._old, self._new = old.by_id, new.by_id
+        self._old, self._new, self._versions = changes.stored.by_id, changes.now.by_id, changes.versions
         self._at = ledger.clock.now()
 
     def steps(self) -> None:
@@ -97,7 +98,7 @@ class _Acceptance:
             spec = self._new.get(task.key)
             self._set_needs(task.id, [need for need in had[task.id] if spec and need in spec.needs])
         known = {task.key for task in tasks}
-        if added := [draft_of(spec) for key, spec in self._new.items() if key not in known]:
+        if added := [draft_of(spec, self._versions.get(key)) for key, spec in self._new.items() if key not in known]:
             self._ledger.add_in(self._tx, self._run.id, added, self._at)
         for task in tasks:
             if spec := self._new.get(task.key):

@@ -92,6 +92,7 @@ def task_row(
         "max_retries": draft.max_retries,
         "retry": draft.retry,
         "timeout_ms": draft.timeout_ms,
+        "code_version": draft.code_version,
         "title": draft.title,
         "metadata": draft.metadata,
         "at": now,

@@ -1,4 +1,7 @@
-"""What runs in a process of its own to execute one function: arguments from a file, result or failure to another."""
+"""The far side of a call: the function is called here, and its value or failure becomes a document for the near side.
+
+Little is imported: a process that is started for one function should be there soon.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +11,41 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from tasktrail.config import environment
+from tasktrail.engine.calls import PlainContext
 
 BOOT: Final = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from tasktrail.engine.child import main; main()"
 """What the interpreter executes: before anything of ours is imported the child looks where the parent looks."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChildContext:
-    """What a function in a process of its own gets as `ctx`: what there is to know of its execution, and no store."""
-
-    run_id: str
-    step_id: str
-    attempt: int
-    trace_id: str
-    span_id: str
-    token: str
-    traceparent: str
-    results: Mapping[str, object]
-
-
 def main() -> None:
-    """Execute the function that the command line names; its files are those of a command."""
-    target = sys.argv[2]
+    """Perform the call whose files are those of a command."""
     del sys.argv[1:]
     files = environment()
-    given = json.loads(Path(files["TASKTRAIL_INPUT"]).read_text(encoding="utf-8"))
-    answer = json.dumps(_answer(target, given))
-    Path(files["TASKTRAIL_RESULT"]).write_text(answer, encoding="utf-8")
+    document = json.loads(Path(files["TASKTRAIL_INPUT"]).read_text(encoding="utf-8"))
+    Path(files["TASKTRAIL_RESULT"]).write_text(json.dumps(perform(document)), encoding="utf-8")
+
+
+def perform(document: Mapping[str, Any]) -> dict[str, object]:
+    """Call the function of a call in this very process, and return the answer for `value_of`.
+
+    It never raises: what the function raises is the answer.
+
+    Args:
+        document: That of the `Call`. Its folder comes first among the places where modules are looked for.
+    """
+    folder = document["folder"]
+    if folder is not None and folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        value = _called(find(document["target"]), document)
+    except BaseException as error:  # noqa: BLE001 - a step's own code; whatever it is, the near side is told
+        return {"failure": _failure(error)}
+    return _checked(value, document["context"]["step_id"])
 
 
 def find(target: str) -> Callable[..., Any]:
@@ -56,19 +61,11 @@ def find(target: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]  # who names it says that it is one
 
 
-def _answer(target: str, given: Mapping[str, Any]) -> dict[str, object]:
-    try:
-        value = _called(find(target), given)
-    except BaseException as error:  # noqa: BLE001 - a step's own code; whatever it is, the parent is told
-        return {"failure": _failure(error)}
-    return _checked(value, given["context"]["step_id"])
-
-
-def _called(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
-    named = dict(given["named"])
-    if given["wants_context"]:
-        named["ctx"] = ChildContext(**given["context"])
-    value = function(*given["first"], **named)
+def _called(function: Callable[..., Any], document: Mapping[str, Any]) -> Any:
+    named = dict(document["named"])
+    if document["wants_context"]:
+        named["ctx"] = PlainContext(**document["context"])
+    value = function(*document["first"], **named)
     return asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
 
 

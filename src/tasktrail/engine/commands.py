@@ -10,13 +10,14 @@ import shlex
 import shutil
 import signal
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from tasktrail.config import environment
-from tasktrail.engine.context import StepContext
+from tasktrail.engine.calls import PlainContext, Write
+from tasktrail.engine.context import StepContext, plain
 from tasktrail.engine.failures import StepFailed, StepLost
 from tasktrail.engine.printed import STDERR, STDOUT, printing
 from tasktrail.engine.processes import run
@@ -36,9 +37,6 @@ _KEPT_STDERR_BYTES: Final = 4 * 1024
 _STDERR_LINES: Final = 20
 _LONGEST_NAME: Final = 200
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as every shell has them
-
-Write = Callable[[int, str], object]
-"""Takes what was printed: the number of the stream, and text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,40 +78,6 @@ class Command:
         return line if len(line) <= _LONGEST_NAME else f"{line[:_LONGEST_NAME]}…"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What one attempt hands to its command.
-
-    Args:
-        results: Results of the steps that it needs, by step: the JSON object in the file `TASKTRAIL_INPUT`.
-        token: The same for all attempts of the step, `TASKTRAIL_TOKEN`.
-    """
-
-    run: str
-    task: str
-    attempt: int
-    token: str
-    traceparent: str
-    results: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The variables that tell it."""
-        return {
-            "TASKTRAIL_RUN": self.run,
-            "TASKTRAIL_TASK": self.task,
-            "TASKTRAIL_ATTEMPT": str(self.attempt),
-            "TASKTRAIL_TOKEN": self.token,
-            "TRACEPARENT": self.traceparent,
-        }
-
-
-def call_of(context: StepContext) -> Call:
-    """Return what an attempt hands to its command."""
-    one = context
-    return Call(one.run_id, one.reference, one.attempt, one.token, one.traceparent, one.results)
-
-
 class CommandFailed(StepFailed):
     """A command ended with something else than exit code 0, or without the result that it promised."""
 
@@ -126,7 +90,7 @@ def command_step(key: str, command: Command, grace_s: float = GRACE_S) -> Step:
     """Return the step of a command; its output is that of the attempt."""
 
     async def work(ctx: StepContext) -> object:
-        return await execute(command, call_of(ctx), output_of_attempt(), grace_s=grace_s)
+        return await execute(command, plain(ctx, ctx.results), output_of_attempt(), grace_s=grace_s)
 
     text = json.dumps([command.arguments, dict(command.env)])
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -171,12 +135,13 @@ def _fault_of_file(path: Path) -> str | None:
     return None if os.access(path, os.X_OK) else "it is not executable (chmod +x)"
 
 
-async def execute(command: Command, call: Call, output: Write, *, grace_s: float = GRACE_S) -> object:
+async def execute(command: Command, context: PlainContext, output: Write, *, grace_s: float = GRACE_S) -> object:
     """Execute a command and return its result: what it wrote to `TASKTRAIL_RESULT`, else exit code and last stdout.
 
     When this is cancelled the command ends, with all processes of its group.
 
     Args:
+        context: Its results are the JSON object in the file `TASKTRAIL_INPUT`.
         output: Gets what it prints, as it comes.
         grace_s: Seconds between SIGTERM and SIGKILL.
 
@@ -186,7 +151,7 @@ async def execute(command: Command, call: Call, output: Write, *, grace_s: float
     """
     folder = watchdog().new_folder()
     try:
-        ended = await _run_in(folder, command, call, output, grace_s)
+        ended = await _run_in(folder, command, context, output, grace_s)
         if ended.exit_code:
             raise _failure(command, ended)
         return _result(command, ended, folder / "result.json")
@@ -203,10 +168,10 @@ class _Ended:
     stderr: bytes = b""
 
 
-async def _run_in(folder: Path, command: Command, call: Call, output: Write, grace_s: float) -> _Ended:
-    (folder / "input.json").write_text(json.dumps(call.results, ensure_ascii=False), encoding="utf-8")
+async def _run_in(folder: Path, command: Command, context: PlainContext, output: Write, grace_s: float) -> _Ended:
+    (folder / "input.json").write_text(json.dumps(context.results, ensure_ascii=False), encoding="utf-8")
     files = {"TASKTRAIL_INPUT": str(folder / "input.json"), "TASKTRAIL_RESULT": str(folder / "result.json")}
-    env = {**environment(), **command.env, **call.env, **files}
+    env = {**environment(), **command.env, **_told(context), **files}
     ended = _Ended()
     decoders = {number: codecs.getincrementaldecoder("utf-8")("backslashreplace") for number in (STDOUT, STDERR)}
 
@@ -227,6 +192,16 @@ async def _run_in(folder: Path, command: Command, call: Call, output: Write, gra
     return ended
 
 
+def _told(context: PlainContext) -> dict[str, str]:
+    return {
+        "TASKTRAIL_RUN": context.run_id,
+        "TASKTRAIL_TASK": context.reference,
+        "TASKTRAIL_ATTEMPT": str(context.attempt),
+        "TASKTRAIL_TOKEN": context.token,
+        "TRACEPARENT": context.traceparent,
+    }
+
+
 def _cannot_start(command: Command, error: OSError | ValueError) -> CommandFailed:
     code = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
     try:
@@ -245,7 +220,7 @@ def _failure(command: Command, ended: _Ended) -> StepFailed:
     how = f"ended with exit code {code}" if number is None else f"was killed by {_signal_name(number)}"
     message = _with_stderr(f"{command.name} {how}", ended.stderr)
     if number == signal.SIGKILL:
-        return StepLost(Failure("StepLost", message))
+        return StepLost(message)
     return CommandFailed(message, *((code,) if number is None else (-number, 128 + number)))
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from tasktrail.engine.calls import PlainContext
 from tasktrail.engine.execution import Claim
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.attempt import traceparent
@@ -26,6 +27,7 @@ class StepContext:
         attempt: Number of this start, from 1, over all executions.
         trace_id: 32 hexadecimal digits, the same for the whole run.
         span_id: 16 hexadecimal digits, of this attempt.
+        timeout_s: How long this attempt may take; None means no limit.
         cancelled: True once the step should stop: the run was cancelled, or the step's time is up.
     """
 
@@ -40,6 +42,7 @@ class StepContext:
         self._results: Mapping[str, object] | None = None
         self.trace_id = run.trace_id
         self.span_id = claim.span_id
+        self.timeout_s = None if claim.task.timeout_ms is None else claim.task.timeout_ms / 1000
         self.cancelled = False
 
     @property
@@ -76,3 +79,12 @@ class StepContext:
             return
         self._progress_at = now_s
         self._ledger.progress(self._claim.task, done, total)
+
+
+def plain(context: StepContext, results: Mapping[str, object]) -> PlainContext:
+    """Return a context as plain data, for another process."""
+    one = context
+    return PlainContext(
+        one.run_id, one.step_id, one.reference, one.attempt, one.trace_id, one.span_id, one.token, one.traceparent,
+        one.timeout_s, results,
+    )  # fmt: skip

@@ -30,6 +30,7 @@ class TaskEdit:
         values: Columns that go with the status.
         definition: What the task is: critical, max_retries and so on.
         metadata: JSON text; None leaves it.
+        title: What people read; None leaves it.
     """
 
     task_id: int
@@ -39,6 +40,7 @@ class TaskEdit:
     definition: Mapping[str, Value] = field(default_factory=dict)
     metadata: str | None = None
     payload: Encoded = NOTHING
+    title: str | None = None
 
 
 Addition = tuple[TaskDraft, TaskEdit | None]
@@ -166,7 +168,8 @@ def define(
         also: What else changed, for the history: old and new by name.
     """
     params: dict[str, Any] = {name: edit.definition.get(name, getattr(task, name)) for name in _DEFINITION}
-    tx.execute("edit_task", {**params, "id": task.id, "was_version": task.version, "metadata": edit.metadata})
+    said = {"title": edit.title, "metadata": edit.metadata}
+    tx.execute("edit_task", {**params, **said, "id": task.id, "was_version": task.version})
     changes: dict[str, Sequence[object]] = {
         name: [getattr(task, name), value] for name, value in edit.definition.items()
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tasktrail.engine.drafts import TaskEdit, define
@@ -18,6 +18,9 @@ from tasktrail.model.lifecycle import Ask, decide
 from tasktrail.model.task import FINAL, Task
 from tasktrail.store.transaction import Mark, Transaction
 
+Title = Callable[[int, object], str | None]
+"""Says what the part for an item at its index is called; None where it has no title."""
+
 SURPLUS: Final = "its item is no longer in the list"
 _PARTS: Final = "expanded"
 
@@ -25,8 +28,17 @@ _PARTS: Final = "expanded"
 class Expansion:
     """What one step comes to for the items of a list."""
 
-    def __init__(self, tx: Transaction, ledger: Ledger, step: Task, items: Sequence[object], now: int) -> None:
+    def __init__(
+        self,
+        tx: Transaction,
+        ledger: Ledger,
+        step: Task,
+        items: Sequence[object],
+        now: int,
+        title: Title | None = None,
+    ) -> None:
         self._tx, self._ledger, self._step, self._now = tx, ledger, step, now
+        self._items, self._title = items, title or _untitled
         self._texts = [json_text(item, f"item {index} of step {step.key!r}") for index, item in enumerate(items)]
         self._digest = hashlib.sha256("\n".join(self._texts).encode()).hexdigest()[:16]
 
@@ -64,7 +76,9 @@ class Expansion:
         if index >= len(self._texts):
             self._ask(task, Ask("skip", reason=SURPLUS))
         elif (item := _metadata(self._texts[index])) != metadata:
-            task = define(self._tx, self._ledger, task, TaskEdit(task_id, task.version, metadata=item), self._now)
+            title = self._title(index, self._items[index])
+            edit = TaskEdit(task_id, task.version, metadata=item, title=title)
+            task = define(self._tx, self._ledger, task, edit, self._now)
             self._ask(task, Ask("reopen"))
         elif task.status == "skipped" and task.reason == SURPLUS:
             self._ask(task, Ask("reopen"))
@@ -108,7 +122,8 @@ class Expansion:
             "map_index": index,
             "unmet": 0,
             "dead_needs": 0,
-            "title": None,
+            "code_version": None,
+            "title": self._title(index, self._items[index]),
             "metadata": _metadata(self._texts[index]),
             "at": self._now,
         }
@@ -122,6 +137,10 @@ def item_of(metadata: str | None) -> object:
 
 def _metadata(item: str) -> str:
     return f'{{"item":{item}}}'
+
+
+def _untitled(index: int, item: object) -> None:
+    """Parts of a step without a title have none."""
 
 
 def _need(task_id: int, place: int, key: object, needed_id: object, optional: object = False) -> dict[str, object]:

@@ -41,7 +41,16 @@ class StepFailed(Exception):  # raised for the runner alone; no user catches it
 
 
 class StepLost(StepFailed):
-    """What executed a step was killed from outside: nobody knows whether the step itself would have failed."""
+    """What executed a step was killed from outside: nobody knows whether the step itself would have failed.
+
+    It costs no retry; the third loss of a step is its last.
+
+    Args:
+        message: What is gone, and how that is known.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Failure("StepLost", message))
 
 
 def failure_of(error: BaseException) -> Failure:

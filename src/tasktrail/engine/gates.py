@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import ChainMap
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-from tasktrail.engine.expansion import Expansion, item_of
+from tasktrail.engine.expansion import Expansion, Title, item_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import task_reference
 from tasktrail.engine.plan import Judge, Verdict
 from tasktrail.engine.steps import Step
-from tasktrail.engine.values import Encoded, decode
+from tasktrail.engine.values import Encoded, decode, storable
 from tasktrail.model.condition import Condition
 from tasktrail.model.errors import BadInput
 from tasktrail.model.lifecycle import Ask, Failure, decide
@@ -22,6 +24,7 @@ from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec, Workflow
 from tasktrail.store.transaction import Mark, Transaction
 
+_LONGEST_TITLE: Final = 200
 _PARTS_ASK: Final = frozenset({"item", "index"})
 
 
@@ -29,11 +32,16 @@ class Values(Mapping[str, object]):
     """What the first words of paths mean for one task: steps' results, `params`, `item`, `index`, `run`.
 
     Each is fetched when it is asked for.
+
+    Args:
+        folder: Where the workflow's file lies.
     """
 
-    def __init__(self, tx: Transaction, task: Task, workflow: Workflow, params: Mapping[str, object]) -> None:
+    def __init__(
+        self, tx: Transaction, task: Task, workflow: Workflow, params: Mapping[str, object], folder: Path
+    ) -> None:
         self._tx, self._task, self._workflow = tx, task, workflow
-        self._params = params
+        self._params, self._folder = params, folder
         self._found: dict[str, object] = {}
 
     def __getitem__(self, name: str) -> object:
@@ -60,7 +68,7 @@ class Values(Mapping[str, object]):
             return self._params
         if name == "run":
             run = self._tx.run(self._task.run_id)
-            return {"id": run.name, "workflow": run.workflow}
+            return {"id": run.name, "workflow": run.workflow, "folder": str(self._folder)}
         if name == "index" and self._of_part:
             return self._task.map_index
         if name == "item" and self._of_part:
@@ -95,16 +103,25 @@ class Gates:
 
     Args:
         code: Of the steps, by id: a result is used again only for the same.
+        folder: Where the workflow's file lies.
     """
 
     ledger: Ledger
     workflow: Workflow
     params: Mapping[str, object]
     code: Mapping[str, Step] = field(default_factory=dict)
+    folder: Path = Path()
     specs: dict[str, StepSpec] = field(init=False)
+    free: frozenset[str] = field(init=False)
+    """Ids of the steps of which nothing is asked: most are, and every step of a run passes here."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "specs", self.workflow.by_id)  # once: every commit makes a judge
+        object.__setattr__(self, "free", frozenset(spec.id for spec in self.workflow.steps if _is_free(spec)))
+
+    def values(self, tx: Transaction, task: Task) -> Values:
+        """Return what paths mean for a task."""
+        return Values(tx, task, self.workflow, self.params, self.folder)
 
     def __call__(self, tx: Transaction) -> Judge:
         """Return the judge of one transaction."""
@@ -119,7 +136,9 @@ class _Judge:
         self._taken: dict[str, int] = {}
 
     def __call__(self, task: Task) -> Verdict:
-        spec, values = self._specs[task.key], Values(self._tx, task, self._gates.workflow, self._gates.params)
+        if task.key in self._gates.free:
+            return "start"
+        spec, values = self._specs[task.key], self._gates.values(self._tx, task)
         try:
             return self._judge(task, spec, values)
         except BadInput as error:
@@ -185,7 +204,8 @@ class _Judge:
             raise BadInput(
                 f"expected for_each of step {task.key} to find a list at {spec.for_each}, got: {kind_of(items)}"
             )
-        expansion = Expansion(self._tx, self._ledger, task, items, self._now)
+        title = None if spec.title is None else _titles(spec.title, values)
+        expansion = Expansion(self._tx, self._ledger, task, items, self._now, title)
         if items and not expansion.is_done:
             expansion.expand()
             return "moved"
@@ -216,6 +236,26 @@ class _Judge:
         change = decide(task, self._ledger.clean(ask), self._now)
         self._tx.apply([(change, Mark(self._ledger.actor))])
         return "moved"
+
+
+def _is_free(spec: StepSpec) -> bool:
+    asked = (spec.deadline_ms, spec.when, spec.for_each, spec.manual, spec.cache_s)
+    return not spec.limits and all(one is None for one in asked)
+
+
+def _titles(text: str, values: Values) -> Title:
+    """What parts are called; where a title names what is not there, a part has none, and is done all the same."""
+    template = Template.parse(text)
+
+    def title(index: int, item: object) -> str | None:
+        try:
+            filled_in = template.fill(ChainMap[str, object]({"item": item, "index": index}, values))  # type: ignore[arg-type]  # it is only read
+        except BadInput:
+            return None
+        words = filled_in if isinstance(filled_in, str) else json.dumps(filled_in, ensure_ascii=False)
+        return storable(" ".join(words.split()))[:_LONGEST_TITLE] or None
+
+    return title
 
 
 def _told(manual: str, values: Values) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import random
-from typing import Protocol
+import re
+from typing import Final, Protocol
+
+_LONGEST_NAME: Final = 100
 
 
 class Ids(Protocol):
@@ -52,3 +55,13 @@ class RandomIds:
 
 
 RANDOM_IDS = RandomIds()
+
+
+def new_run_id(workflow: str) -> str:
+    """Return a public id for a new run: the name of its workflow, as far as an id can hold it, and chance.
+
+    >>> new_run_id("Été à la mer").rpartition("-")[0], new_run_id("<x>").rpartition("-")[0], new_run_id("日本")[:4]
+    ('t-la-mer', 'x', 'run-')
+    """
+    name = re.sub(r"[^A-Za-z0-9._]+", "-", workflow)[:_LONGEST_NAME].strip("-._")
+    return f"{name or 'run'}-{os.urandom(4).hex()}"

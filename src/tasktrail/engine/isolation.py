@@ -1,4 +1,4 @@
-"""Functions as steps in a process of their own: the machinery of commands, and failures like those of a thread."""
+"""The executor `process`: a function in a process of its own, by the machinery of commands."""
 
 from __future__ import annotations
 
@@ -6,16 +6,44 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from tasktrail.engine.calls import Call
 from tasktrail.engine.child import BOOT
-from tasktrail.engine.commands import GRACE_S, Call, Command, call_of, execute, output_of_attempt
-from tasktrail.engine.context import StepContext
+from tasktrail.engine.commands import GRACE_S, Command
+from tasktrail.engine.commands import execute as execute_command
 from tasktrail.engine.failures import StepFailed
-from tasktrail.engine.steps import Step
 from tasktrail.model.errors import BadInput
 from tasktrail.model.lifecycle import Failure
+
+
+async def execute(call: Call, grace_s: float = GRACE_S) -> object:
+    """Execute a call in a process of its own, which ends with this, with us, and when this is cancelled.
+
+    Raises:
+        StepFailed: The function raised, or its process ended otherwise than by returning.
+        StepLost: The process was killed by SIGKILL, which was not us.
+    """
+    # -u: what it prints is seen while it runs. faulthandler: a segmentation fault says where.
+    arguments = (sys.executable, "-u", "-X", "faulthandler", "-c", BOOT, json.dumps(sys.path), call.target)
+    command = Command(arguments, title=f"the process of {call.target}")
+    context = replace(call.context, results=call.document)
+    return value_of(await execute_command(command, context, call.write, grace_s=grace_s))
+
+
+def value_of(answer: object) -> object:
+    """Return the value that `perform` answered with.
+
+    Raises:
+        StepFailed: The function raised, gave what is no JSON, or ended its process, so that this is no answer.
+    """
+    if not isinstance(answer, Mapping) or not answer.keys() & {"value", "failure"}:
+        raise StepFailed(Failure("ProcessEnded", "what executed the function ended before its function returned"))
+    if "value" in answer:
+        return answer["value"]
+    kept: Mapping[str, Any] = answer["failure"]
+    failure = Failure(str(kept["type"]), str(kept["message"]), kept["stack"])
+    raise StepFailed(failure, tuple(kept["names"]), kept["retry_after"], is_final=bool(kept["is_final"]))
 
 
 def target_of(function: object) -> str:
@@ -31,44 +59,3 @@ def target_of(function: object) -> str:
             hint="define it with def, at the top of a module that can be imported",
         )
     return f"{module}:{name}"
-
-
-def process_step(step: Step, target: str, folder: Path | None = None, grace_s: float = GRACE_S) -> Step:
-    """Return a step such that its function is executed in a process of its own.
-
-    Args:
-        step: The step of the function: what it wants is filled as in a thread.
-        target: `module:function`.
-        folder: Where modules are looked for before anywhere else: that of the workflow file.
-    """
-    path = json.dumps([*([str(folder)] if folder else []), *sys.path])
-    # -u: what it prints is seen while it runs. faulthandler: a segmentation fault says where.
-    arguments = (sys.executable, "-u", "-X", "faulthandler", "-c", BOOT, path, target)
-    command = Command(arguments, title=f"the process of {target}")
-
-    async def work(*first: object, ctx: StepContext, **named: object) -> object:
-        call = call_of(ctx)
-        context = {
-            "run_id": ctx.run_id, "step_id": ctx.step_id, "attempt": ctx.attempt, "trace_id": ctx.trace_id,
-            "span_id": ctx.span_id, "token": ctx.token, "traceparent": ctx.traceparent,
-            "results": ctx.results if step.wants_context else {},
-        }  # fmt: skip
-        given = {"first": first, "named": named, "wants_context": step.wants_context, "context": context}
-        return _value(target, await execute(command, _with_input(call, given), output_of_attempt(), grace_s=grace_s))
-
-    return replace(step, function=work, asynchronous=True, wants_context=True, ends_when_told=True)
-
-
-def _with_input(call: Call, given: Mapping[str, object]) -> Call:
-    return replace(call, results=given)
-
-
-def _value(target: str, answer: object) -> object:
-    told = cast("dict[str, Any]", answer)
-    if "value" in told:
-        return told["value"]
-    if "failure" not in told:  # it ended itself with os._exit(0), so the result is that of any command
-        raise StepFailed(Failure("ProcessEnded", f"the process of {target} ended before its function returned"))
-    kept = told["failure"]
-    failure = Failure(str(kept["type"]), str(kept["message"]), kept["stack"])
-    raise StepFailed(failure, tuple(kept["names"]), kept["retry_after"], is_final=bool(kept["is_final"]))

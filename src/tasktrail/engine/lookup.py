@@ -60,6 +60,7 @@ class Event:
     key: str | None
     item: str | None
     map_index: int | None
+    title: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Overview:
             unless nobody executes it any more.
         shared: Whether runs of several kinds have its name.
         owner: Who executes it now, in words.
+        titles: What parts of mapped steps are called, by row id.
         stale: Row ids of completed tasks that need what is not done, or was done after them.
     """
 
@@ -87,6 +89,7 @@ class Overview:
     worked_us: Mapping[int, int]
     shared: bool
     owner: str | None
+    titles: Mapping[int, str]
     stale: Collection[int]
 
     @property
@@ -364,9 +367,15 @@ def overview(ledger: Ledger, run: Run) -> Overview:
             began = tx.attempts("attempts_of_task", task_id=task.id)[-1].started_at
             worked_us[task.id] = worked_us.get(task.id, 0) + max(0, now - began)
         tasks = tx.tasks("tasks_of_run", run_id=run.id)
-        return Overview(current, tasks, worked_us, bool(shared_names(tx, [current])), owner, stale_of(tx, run))
+        stale, titles = stale_of(tx, run), titles_in(tx, run.id)
+        return Overview(current, tasks, worked_us, bool(shared_names(tx, [current])), owner, titles, stale)
 
     return ledger.store.read(work)
+
+
+def titles_in(tx: Transaction, run_id: int) -> dict[int, str]:
+    """Return what parts of mapped steps are called, by row id."""
+    return {int(str(row_id)): str(title) for row_id, title in tx.rows("titles_of_parts", run_id=run_id)}
 
 
 def outcomes(ledger: Ledger, seen: Overview) -> Outcomes:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from tasktrail.engine.printed import STDERR, STDOUT
+from tasktrail.engine.strays import MARK, Strays
 from tasktrail.engine.watchdog import watchdog
 
 Take = Callable[[int, bytes], None]
@@ -31,10 +32,11 @@ _DEATH_S: Final = 2.0
 async def run(arguments: Sequence[str], env: Mapping[str, str], folder: Path, take: Take, grace_s: float) -> int:
     """Run a program to its end, and return its exit code; of one that was killed minus the signal's number.
 
-    Whatever happens, nothing of its process group is left when this returns or raises: not when it is cancelled
-    either (SIGTERM, the grace, SIGKILL), and a second cancellation does not wait for the grace.
+    Whatever happens, nothing of its process group and none of its strays is left when this returns or raises: not when
+    it is cancelled either (SIGTERM, the grace, SIGKILL), and a second cancellation does not wait for the grace.
 
     Args:
+        env: Its variables, `MARK` among them.
         take: Gets what it prints, on the event loop.
         grace_s: How long it may take to end after SIGTERM.
 
@@ -75,6 +77,8 @@ class _Process:
             bufsize=0,
         )
         self._group = self._popen.pid
+        self._strays = Strays(self._group, env[MARK])
+        self._is_over = False
 
     @property
     def exit_code(self) -> int:
@@ -146,7 +150,7 @@ class _Process:
         await self._empty(time.monotonic() + grace_s)
 
     async def stop(self, grace_s: float) -> None:
-        """Ask the group to end; what has not after the grace is killed."""
+        """Ask all to end; what has not after the grace is killed."""
         deadline = time.monotonic() + grace_s
         self._signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
@@ -156,20 +160,24 @@ class _Process:
         await self._empty(deadline)
 
     async def _empty(self, deadline: float) -> None:
-        """Wait until the group has ended; what has not by then is killed, which takes the system a moment too."""
-        await self._until_empty(deadline)
-        if _lives(self._group):
+        """Wait until all have ended; what has not by then is killed, which takes the system a moment too."""
+        await self._until_over(deadline)
+        if not self._is_over:
             self._signal(signal.SIGKILL)
-            await self._until_empty(time.monotonic() + _DEATH_S)
+            await self._until_over(time.monotonic() + _DEATH_S)
 
-    async def _until_empty(self, deadline: float) -> None:
-        while _lives(self._group) and time.monotonic() < deadline:
+    async def _until_over(self, deadline: float) -> None:
+        while not self._look() and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK_AGAIN_S)
             self._popen.poll()
 
+    def _look(self) -> bool:
+        self._is_over = not (_lives(self._group) or self._strays.find())
+        return self._is_over
+
     def close(self) -> None:
         """Kill what is left, reap it, take the last that it printed. Nothing waits here but for the system."""
-        if self._popen.returncode is None or _lives(self._group):
+        if self._popen.returncode is None or not self._is_over:
             self._signal(signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(timeout=_DEATH_S)
@@ -187,6 +195,9 @@ class _Process:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(OSError):  # it has gone, or belongs to another user
             os.killpg(self._group, number)
+        for stray in self._strays.find():
+            with contextlib.suppress(OSError):
+                os.kill(stray, number)
 
 
 def _lives(group: int) -> bool:

@@ -28,6 +28,7 @@ class Line:
         step: The step as it is written inside its run.
         at: About when: the moment in which it was stored.
         stream: None: the line is ours and says how much is missing here.
+        title: What the part of a mapped step is called.
     """
 
     step: str
@@ -35,6 +36,7 @@ class Line:
     at: int
     stream: Stream | None
     text: str
+    title: str | None = None
 
 
 class OutputReader:
@@ -67,17 +69,17 @@ class OutputReader:
             self._query = "newer_output_of_run"
 
     def _lines(self, row: Row) -> Iterator[Line]:
-        seq, attempt, position, length, at, lines, key, item, index = cast(
-            "tuple[int, int, int, int, int, str, str, str, int]", row
+        seq, attempt, position, length, at, lines, key, item, index, title = cast(
+            "tuple[int, int, int, int, int, str, str, str, int, str | None]", row
         )
         self._after = seq
-        step = format_task("", key, item, index)[1:]
+        step, called = format_task("", key, item, index)[1:], title if index >= 0 else None
         missing = position - self._ends.get((step, attempt), 0)
         self._ends[step, attempt] = position + length
         if missing > 0:
-            yield Line(step, attempt, at, None, f"… {missing} characters left out …")
+            yield Line(step, attempt, at, None, f"… {missing} characters left out …", called)
         for line in lines.removesuffix("\n").split("\n") if lines else ():
-            yield Line(step, attempt, at, _STREAMS[line[0]], line[1:])
+            yield Line(step, attempt, at, _STREAMS[line[0]], line[1:], called)
 
 
 def last_attempt(task: Task, n: int | None = None) -> int:

@@ -312,6 +312,8 @@ class Runner:
             running.timer.cancel()
         if self._over:
             self._record_late(running, value, error)
+        elif running.timed_out:  # what it says afterwards, nobody asked for
+            self._given_back(running)
         elif error is None:
             self._answer(running, succeeded(running.claim, value, _duration_us(running)))
         elif not running.answered:

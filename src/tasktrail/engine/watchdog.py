@@ -14,18 +14,31 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from tasktrail.engine.strays import MARK
+
 _NOT_FOR_IT: Final = [one for one in signal.Signals if one.name in ("SIGHUP", "SIGINT", "SIGTERM")]
 _SCRIPT: Final = """
-groups=' '
+folder=$1 groups=' '
 while read -r line; do
   case $line in
     +*) groups="$groups${line#+} " ;;
     *) groups="${groups%% "${line#-}" *} ${groups#* "${line#-}" }" ;;
   esac
 done
+strays() {
+  set -- "$folder"/*/
+  [ -d "$1" ] || return
+  for file in $(grep -lsF "@MARK@=$folder/" /proc/[0-9]*/environ); do
+    process=${file#/proc/} process=${process%/environ}
+    read -r stat <"/proc/$process/stat" || continue
+    set -- ${stat##*) }
+    case $groups in *" $3 "*) ;; *) echo "$process" ;; esac
+  done
+}
 tell() {
   living=
   for group in $groups; do kill -s "$1" -- "-$group" && living=yes; done
+  for process in $(strays); do kill -s "$1" -- "$process" && living=yes; done
 }
 tell TERM
 for moment in 1 2 3 4 5 6 7 8 9 10; do
@@ -34,10 +47,13 @@ for moment in 1 2 3 4 5 6 7 8 9 10; do
   sleep 0.2 || sleep 1
 done
 tell KILL
-rm -rf -- "$1"
-"""
+rm -rf -- "$folder"
+""".replace("@MARK@", MARK)
 """Reads `+GROUP` and `-GROUP`, a line each. At the end of its input its owner is gone: what is left of the groups is
-told to end, and killed two seconds later. A group that exists no more is no error."""
+told to end, and killed two seconds later. A group that exists no more is no error.
+
+Strays are looked for as long as the folder of an attempt is there, whose end came with that of its owner: also what was
+started in that very moment, and that nobody could tell of."""
 
 
 class Watchdog:
@@ -55,9 +71,8 @@ class Watchdog:
 
     def _start(self) -> None:
         """In a session of its own, so that no Ctrl-C and no kill of our group reaches it."""
-        before = signal.pthread_sigmask(
-            signal.SIG_BLOCK, _NOT_FOR_IT
-        )  # it inherits that: no moment is left to be hit in
+        # It inherits what is blocked: no moment is left to be hit in.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_IT)
         try:
             self._shell = subprocess.Popen(
                 ["/bin/sh", "-c", _SCRIPT, "tasktrail-watchdog", str(self.folder)],
@@ -101,11 +116,10 @@ class Watchdog:
             self._shell.stdin.write("".join(f"+{group}\n" for group in self._groups).encode())
 
     def end(self) -> None:
-        """End it as if we were gone; what it still watches is ended."""
+        """End it as if we were gone; what it still watches is ended, and the folder removed after that."""
         with self._lock:
             self._close()
             self._let_go()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def leave(self) -> None:
         """In a forked child: it belongs to the parent, whose end it must not hide."""
@@ -122,6 +136,7 @@ class Watchdog:
         if not self._groups:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._shell.wait(timeout=1)
+            shutil.rmtree(self.folder, ignore_errors=True)
         if self._shell.returncode is None:
             self._shell.returncode = 0
 

@@ -9,19 +9,24 @@ import json
 import stat
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
-from functools import cached_property
+from contextlib import contextmanager
+from functools import cached_property, reduce
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
-from tasktrail.engine.commands import Command, call_of, check, execute, output_of_attempt
-from tasktrail.engine.context import StepContext
-from tasktrail.engine.isolation import process_step, target_of
+from tasktrail.engine.commands import Command, check, execute, output_of_attempt
+from tasktrail.engine.context import StepContext, plain
+from tasktrail.engine.executors import INLINE, find, placed
+from tasktrail.engine.isolation import target_of
 from tasktrail.engine.steps import Step, step
 from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import upstream
 from tasktrail.model.path import Template
+from tasktrail.model.scrub import scrub_text
+from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.workflow import StepSpec, Workflow
+from tasktrail.model.workflow_check import BadWorkflow, Fault, Place
 
 Functions = Mapping[str, Callable[..., Any]]
 
@@ -38,48 +43,129 @@ def code_of(workflow: Workflow, folder: Path, functions: Functions | None = None
         functions: Functions by step id that need not be imported.
 
     Raises:
-        BadInput: A function cannot be imported, or asks for something that nobody gives.
+        BadWorkflow: A function cannot be imported, or asks for something that nobody gives; a program is not there.
     """
-    needs = {spec.id: spec.needs for spec in workflow.steps}
+    code = _Code(workflow, folder, functions or {})
     steps: dict[str, Step] = {}
-    faults: list[BadInput] = []
-    for spec in workflow.steps:
-        own = [*workflow.params, "params", "run", *(_OF_PARTS if spec.for_each is not None else ()), *spec.arguments]
-        known = _Known(own, lambda key=spec.id: upstream(needs, needs, key))  # type: ignore[misc]  # bound early
+    faults: list[Fault] = []
+    cause: BaseException | None = None
+    for place, spec in enumerate(workflow.steps):
         try:
-            steps[spec.id] = _step(workflow, spec, folder, known, functions or {})
-        except BadInput as error:
-            faults.append(error)
+            steps[spec.id] = code.step(spec)
+        except _Unfit as error:
+            faults.append(Fault(("steps", place, *error.at), error.message))
+            cause = cause or error.__cause__
     if faults:
-        raise BadInput(faults[0].message, hint=faults[0].hint, details=[str(fault) for fault in faults[1:]])
+        raise BadWorkflow(workflow, faults) from cause
     return steps
 
 
-def _step(workflow: Workflow, spec: StepSpec, folder: Path, known: Collection[str], functions: Functions) -> Step:
-    if spec.run is not None:
-        return _command(spec, {**workflow.env, **spec.env}, folder)
-    if spec.call is None:
-        return _person(spec)
-    function = functions.get(spec.id) or imported(spec.call, folder, spec.id)
-    lacking = "neither a step that it needs nor a param is called so"
-    return _placed(step(spec.id, function, known, lacking), spec, function, folder)
+class _Unfit(BadInput):
+    """The code of a step cannot be executed.
+
+    Args:
+        at: Where the step says so: a key, and what it leads to.
+    """
+
+    def __init__(self, at: Place, what: str) -> None:
+        super().__init__(what)
+        self.at = at
+
+
+@contextmanager
+def _at(*at: str | int) -> Iterator[None]:
+    """Give the place in the step to what is refused meanwhile."""
+    try:
+        yield
+    except _Unfit:
+        raise
+    except BadInput as error:
+        what = error.message if error.hint is None else f"{error.message}; {error.hint}"
+        raise _Unfit(at, what) from error.__cause__
+
+
+class _Code:
+    """Finds the code of one workflow's steps; a module that cannot be imported is tried once."""
+
+    def __init__(self, workflow: Workflow, folder: Path, functions: Functions) -> None:
+        self._workflow, self._folder, self._functions = workflow, folder, functions
+        self._needs = {spec.id: spec.needs for spec in workflow.steps}
+        self._modules: dict[str, ModuleType | BadInput] = {}
+        self._suggest = Suggestions()
+
+    def step(self, spec: StepSpec) -> Step:
+        if spec.run is not None:
+            return _command(spec, {**self._workflow.env, **spec.env}, self._folder)
+        if spec.call is None:
+            return _person(spec)
+        function = self._functions.get(spec.id)
+        if function is None:
+            with _at("call"):
+                function = self._function(spec.call)
+        return self._called(spec, function)
+
+    def _called(self, spec: StepSpec, function: Callable[..., Any]) -> Step:
+        parts = _OF_PARTS if spec.for_each is not None else ()
+        own = [*self._workflow.params, "params", "run", *parts, *spec.arguments]
+        known = _Known(own, lambda: upstream(self._needs, self._needs, spec.id))
+        with _at("call"):
+            one = step(spec.id, function, known, "neither a step that it needs nor a param is called so")
+        for name in spec.arguments:
+            if name not in one.wants:
+                what = f"{spec.call} has no parameter {name} to be given{self._suggest(name, one.wants)}"
+                raise _Unfit(("with", name), what)
+        with _at("executor"):
+            return _placed(one, spec, function, self._folder)
+
+    def _function(self, call: str) -> Callable[..., Any]:
+        """Return the function that `module:function` names."""
+        place, _, name = call.partition(":")
+        module = self._module(place)
+        try:
+            found: Any = reduce(getattr, name.split("."), module)
+        except AttributeError:
+            file = getattr(module, "__file__", None)
+            elsewhere = f" ({file})" if file and not Path(file).is_relative_to(self._folder) else ""
+            advice = self._suggest(name, vars(module))
+            raise BadInput(f"module {place}{elsewhere} has no function {name}{advice}") from None
+        found = getattr(found, "function", found)
+        if not callable(found):
+            raise BadInput(f"expected {call} to be a function, got: {type(found).__name__}")
+        function: Callable[..., Any] = found
+        return function
+
+    def _module(self, place: str) -> ModuleType:
+        """Import a module; one beside the workflow's file is found too."""
+        if str(self._folder) not in sys.path:
+            sys.path.insert(0, str(self._folder))
+        if place not in self._modules:
+            self._modules[place] = _imported(place)
+        found = self._modules[place]
+        if isinstance(found, BadInput):
+            raise found
+        return found
+
+
+def _imported(place: str) -> ModuleType | BadInput:
+    try:
+        return importlib.import_module(place)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the module's own code
+        refused = BadInput(f"{place} cannot be imported: {scrub_text(f'{type(error).__name__}: {error}')}")
+        refused.__cause__ = error
+        return refused
 
 
 def _placed(one: Step, spec: StepSpec, function: Callable[..., Any], folder: Path) -> Step:
-    """Let the executor that a step names execute it: a coroutine runs on the event loop, all else in threads.
+    """Let the executor that a step names execute it. In this process coroutines run on the event loop, else threads.
 
     Raises:
         BadInput: There is no such executor, or it cannot execute this function.
     """
-    if spec.executor == "process":
-        return process_step(one, target_of(function), folder)
-    fits = {None: True, "async": one.asynchronous, "thread": not one.asynchronous}
-    if spec.executor not in fits:
-        known = "thread, process, async"
-        raise BadInput(f"step {spec.id}: there is no executor {spec.executor!r}", hint=f"one of: {known}")
-    if not fits[spec.executor]:
+    if spec.executor is not None and spec.executor not in INLINE:
+        return placed(one, find(spec.executor), target_of(function), folder)
+    if spec.executor == ("thread" if one.asynchronous else "async"):
         kind = "a coroutine function" if one.asynchronous else "no coroutine function"
-        raise BadInput(f"step {spec.id}: executor {spec.executor} cannot execute {spec.call}, which is {kind}")
+        raise BadInput(f"executor {spec.executor} cannot execute {spec.call}, which is {kind}")
     return one
 
 
@@ -111,9 +197,7 @@ def _person(spec: StepSpec) -> Step:
 def _command(spec: StepSpec, env: Mapping[str, str], folder: Path) -> Step:
     """A command gets results by the file TASKTRAIL_INPUT, and what its arguments and variables name in their place."""
     assert spec.run is not None
-    program = Command(spec.run if isinstance(spec.run, str) else tuple(map(str, spec.run)), folder=folder)
-    if not any(Template.parse(part).roots for part in program.argument_list[:1]):
-        check(program)
+    _check_program(spec, env, folder)
     parts = (*env.values(), *(() if isinstance(spec.run, str) else spec.run))
     wants = dict.fromkeys([*(need.key for need in spec.needs), *(root for part in parts for root in _roots(part))])
     wants |= dict.fromkeys(("params", *(_OF_PARTS if spec.for_each is not None else ())))
@@ -121,8 +205,7 @@ def _command(spec: StepSpec, env: Mapping[str, str], folder: Path) -> Step:
     async def work(ctx: StepContext, **values: object) -> object:
         run = spec.run if isinstance(spec.run, str) else tuple(_text(part, values) for part in spec.run or ())
         command = Command(run, {name: _text(text, values) for name, text in env.items()}, folder)
-        call = replace(call_of(ctx), results=values)
-        return await execute(command, call, output_of_attempt())
+        return await execute(command, plain(ctx, values), output_of_attempt())
 
     cached = spec.run if spec.cache_s is not None and not isinstance(spec.run, str) else ()
     files = [_digest(folder / part) for part in cached if not _roots(part)]
@@ -143,6 +226,18 @@ def _digest(path: Path) -> str | None:
         return None
 
 
+def _check_program(spec: StepSpec, env: Mapping[str, str], folder: Path) -> None:
+    """Refuse a program that is not there, unless a step before may make it."""
+    assert spec.run is not None
+    program, path = spec.run if isinstance(spec.run, str) else spec.run[0], env.get("PATH", "")
+    if isinstance(spec.run, str):
+        with _at("run"):
+            check(Command(program, folder=folder))
+    elif not (_roots(program) or _roots(path) or ("/" in program and spec.needs)):
+        with _at("run", 0):
+            check(Command((_text(program, {}),), {"PATH": _text(path, {})} if path else {}, folder))
+
+
 def _roots(text: str) -> tuple[str, ...]:
     return Template.parse(text).roots
 
@@ -151,25 +246,3 @@ def _text(text: str, values: Mapping[str, object]) -> str:
     """Return a part of a command: what is no text goes in as JSON."""
     found = Template.parse(text).fill(values)
     return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-
-
-def imported(call: str, folder: Path, step_id: str) -> Callable[..., Any]:
-    """Return the function that `module:function` names; modules beside the workflow's file are found too.
-
-    Raises:
-        BadInput: It cannot be imported, or there is no such function.
-    """
-    place, _, name = call.partition(":")
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    try:
-        found: Any = importlib.import_module(place)
-    except Exception as error:  # the module's own code
-        raise BadInput(f"step {step_id}: {place} cannot be imported: {type(error).__name__}: {error}") from error
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    found = getattr(found, "function", found)
-    if not callable(found):
-        raise BadInput(f"step {step_id}: module {place} has no function {name}", hint=f"define it in {found or place}")
-    function: Callable[..., Any] = found
-    return function

@@ -9,8 +9,10 @@ from typing import Any
 
 from tasktrail.engine import retrying, workflows
 from tasktrail.engine.accepting import accept
+from tasktrail.engine.changes import Changes, code_changes, keep_code, versions_of
 from tasktrail.engine.execution import check_free
-from tasktrail.engine.gates import Gates, Values, given
+from tasktrail.engine.gates import Gates, given
+from tasktrail.engine.ids import new_run_id
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.runner import Runner
@@ -32,6 +34,7 @@ class WorkflowRun:
 
     Args:
         params: Of the run, as they were given when it began.
+        folder: Where its file lies: commands work there.
         max_parallel: How many steps run at the same time, whatever the workflow says.
         waits: Whether to wait for what only a person can move.
         retries_failed: Whether what stands failed is tried again.
@@ -42,6 +45,7 @@ class WorkflowRun:
     workflow: Workflow
     params: Mapping[str, object]
     steps: Mapping[str, Step]
+    folder: Path
     max_parallel: int | None = None
     waits: bool = True
     retries_failed: bool = True
@@ -51,14 +55,14 @@ class WorkflowRun:
     _gates: Gates = field(init=False)
 
     def __post_init__(self) -> None:
-        self._gates = Gates(self.ledger, self.workflow, self.params, self.steps)
+        self._gates = Gates(self.ledger, self.workflow, self.params, self.steps, self.folder)
 
     @classmethod
     def open(
         cls,
         ledger: Ledger,
         workflow: Workflow,
-        name: str,
+        name: str | None,
         params: Mapping[str, object],
         *,
         folder: Path | None = None,
@@ -69,32 +73,31 @@ class WorkflowRun:
         """Begin a run, or go on with the one of this name.
 
         Args:
+            name: Public id of the run; None begins a new one, called like the workflow.
             folder: Where its file lies: commands run there, and modules beside it are found.
             target: Where its file or code is found again.
-            accepts: Whether a run that exists goes by `workflow` from here on, where that differs.
+            accepts: Whether a run that exists goes by `workflow` and the code of its steps from here on, where they
+                differ from what it went by.
 
         Raises:
             BadInput: The code of a step or a param cannot be; nothing is stored then.
-            Conflict: The run exists and goes by another state of the workflow, or was begun with other params.
+            Conflict: The run exists and goes by another state of the workflow or its code, or has other params.
         """
-        known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
-        workflows.check_given(workflow, params, begins=not known)
-        steps = code_of(workflow, folder or Path.cwd(), functions)
-        if not known:
-            run = workflows.begin(ledger, workflow, name, params, target=target)
-            return cls(ledger, run, workflow, workflows.given(workflow, params), steps)
-        stored, said = workflows.stored(ledger, known[0])
-        changes = workflows.differences(stored, workflow, said, params)
-        if changes and accepts:
-            kept = {name: value for name, value in said.items() if name in workflow.params}
-            values = workflows.given(workflow, {**kept, **params})
-            run = accept(ledger, known[0], stored, workflow, values, target)
-            return cls(ledger, run, workflow, values, steps)
-        if changes:
-            is_other = stored != workflow
-            how = f"goes by another state of workflow {workflow.name}" if is_other else "was begun with other params"
-            raise Conflict(f"run {name} {how}", details=changes, hint=f"tasktrail resume {name} --accept-changes")
-        return cls(ledger, known[0], workflow, said, steps)
+        name = name or new_run_id(workflow.name)
+        run = workflows.find(ledger, name)
+        workflows.check_given(workflow, params, begins=run is None)
+        folder = folder or Path.cwd()
+        steps = code_of(workflow, folder, functions)
+        versions = versions_of(workflow, steps)
+        if run is None:
+            try:
+                run = workflows.begin(ledger, workflow, name, params, versions=versions, target=target)
+                return cls(ledger, run, workflow, workflows.given(workflow, params), steps, folder)
+            except Conflict:  # somebody else began it just now
+                run = workflows.find(ledger, name)
+                if run is None:
+                    raise
+        return cls(ledger, *_gone_on_with(ledger, run, workflow, params, versions, target, accepts), steps, folder)
 
     async def execute(self) -> Run:
         """Execute the run as far as it goes.
@@ -153,5 +156,34 @@ class WorkflowRun:
         return self.ledger.store.read(work)
 
     def _values(self, tx: Transaction, task: Task, names: Collection[str]) -> dict[str, Any]:
-        values = Values(tx, task, self.workflow, self.params)
-        return given(self._gates.specs[task.key], values, names)
+        return given(self._gates.specs[task.key], self._gates.values(tx, task), names)
+
+
+def _gone_on_with(
+    ledger: Ledger,
+    run: Run,
+    workflow: Workflow,
+    params: Mapping[str, object],
+    versions: Mapping[str, str],
+    target: str | None,
+    accepts: bool,
+) -> tuple[Run, Workflow, Mapping[str, object]]:
+    """Return the run as it goes on: with what differs accepted, or nothing differing.
+
+    Raises:
+        Conflict: Something differs, and nobody accepts it.
+    """
+    run_id, (stored, said) = run.id, workflows.stored(ledger, run)
+    code = ledger.store.read(lambda tx: code_changes(tx, run_id, versions))
+    changes = Changes(stored, workflow, versions, code, workflows.other_params(said, params))
+    if not accepts:
+        workflows.check_accepted(run, changes)
+    if changes.words:
+        kept = {name: value for name, value in said.items() if name in workflow.params}
+        said = workflows.given(workflow, {**kept, **params})
+        return accept(ledger, run, changes, said, target), workflow, said
+    if code:
+        ledger.commit(lambda tx: keep_code(tx, code))
+    if target not in (None, run.target):
+        run = workflows.move(ledger, run, target)
+    return run, workflow, said

@@ -8,14 +8,14 @@ from difflib import get_close_matches
 from typing import Final
 
 from tasktrail.engine.additions import check_tasks
+from tasktrail.engine.changes import Changes
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.values import json_text
 from tasktrail.model.draft import RunDraft, TaskDraft
-from tasktrail.model.errors import BadInput, NotFound
+from tasktrail.model.errors import BadInput, Conflict, NotFound
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Run
 from tasktrail.model.workflow import StepSpec, Workflow, is_of_type
-from tasktrail.model.workflow_changes import workflow_differences
 from tasktrail.model.workflow_record import workflow_from_dict, workflow_hash, workflow_to_dict
 from tasktrail.store.transaction import Transaction
 
@@ -23,20 +23,27 @@ _KIND: Final = "workflow"
 
 
 def begin(
-    ledger: Ledger, workflow: Workflow, name: str, params: Mapping[str, object], *, target: str | None = None
+    ledger: Ledger,
+    workflow: Workflow,
+    name: str,
+    params: Mapping[str, object],
+    *,
+    versions: Mapping[str, str],
+    target: str | None = None,
 ) -> Run:
     """Store a run of a workflow together with the workflow itself; nothing is executed yet.
 
     Args:
         name: Public id of the run.
         params: What is given; the rest are the defaults.
+        versions: What tells the code of a step, by step.
         target: Where its file or code is found again.
 
     Raises:
         BadInput: A param is missing, unknown or of another type; the details name all of them.
         Conflict: The run exists.
     """
-    tasks = tuple(draft_of(spec) for spec in workflow.steps)
+    tasks = tuple(draft_of(spec, versions.get(spec.id)) for spec in workflow.steps)
     check_run_id(name)
     check_tasks(tasks)
     metadata = json_text({"params": given(workflow, params)}, "the params of the run")
@@ -61,6 +68,25 @@ def stored(ledger: Ledger, run: Run) -> tuple[Workflow, dict[str, object]]:
         raise NotFound(f"run {run.name} was not begun from a workflow", hint=f"tasktrail run dag --status {run.name}")
     params = json.loads(run.metadata or "{}").get("params", {})
     return workflow_from_dict(json.loads(str(row[1]))), params
+
+
+def find(ledger: Ledger, name: str) -> Run | None:
+    """Return the run of this name; None when there is none."""
+    known = ledger.store.read(lambda tx: tx.runs("runs_by_name", name=name, kind="dag"))
+    return known[0] if known else None
+
+
+def move(ledger: Ledger, run: Run, target: str | None) -> Run:
+    """Let a run whose file lies elsewhere now be found again there."""
+
+    def work(tx: Transaction) -> Run:
+        at = ledger.clock.now()
+        tx.record_run(run.id, "accept", at, ledger.actor, note=f"its file was {run.target}, and is {target}")
+        tx.set_run(run.id, target=target, updated_at=at)
+        tx.settle()
+        return tx.settled(run.id)
+
+    return ledger.commit(work)
 
 
 def given(workflow: Workflow, params: Mapping[str, object]) -> dict[str, object]:
@@ -105,11 +131,11 @@ def _missing(name: str, workflow: Workflow) -> str:
     return f"param {name} ({workflow.params[name].type}) is missing"
 
 
-def draft_of(spec: StepSpec) -> TaskDraft:
+def draft_of(spec: StepSpec, code_version: str | None = None) -> TaskDraft:
     """Return the task that is to be stored for a step."""
     return TaskDraft(
         spec.id,
-        title=spec.title,
+        title=spec.title if spec.for_each is None else None,  # that of its parts, which are not there yet
         needs=spec.needs,
         priority=spec.priority,
         critical=spec.critical,
@@ -117,20 +143,32 @@ def draft_of(spec: StepSpec) -> TaskDraft:
         max_retries=spec.retry.max_retries,
         retry=spec.retry.to_json(),
         timeout_ms=spec.timeout_ms,
+        code_version=code_version,
     )
 
 
-def differences(
-    stored: Workflow, now: Workflow, params: Mapping[str, object], given_now: Mapping[str, object]
-) -> list[str]:
-    """Return in words where a workflow and what is given differ from what a run began with; empty when nowhere."""
-    said = workflow_differences(stored, now)
-    said += [
-        f"param {name}: {params.get(name)!r} -> {value!r}"
-        for name, value in given_now.items()
-        if params.get(name) != value
+def check_accepted(run: Run, changes: Changes) -> None:
+    """Refuse to go on by what nobody has accepted.
+
+    Raises:
+        Conflict: Something differs; the details say what.
+    """
+    if changes.words:
+        by_call = f"run(run_id={run.name!r}, accept_changes=True)"
+        is_other = len(changes.words) > len(changes.params)
+        how = f"goes by another state of workflow {changes.now.name}" if is_other else "was begun with other params"
+        raise Conflict(
+            f"run {run.name} {how}",
+            details=changes.words,
+            hint=f"tasktrail resume {run.name} --accept-changes" if run.target else by_call,
+        )
+
+
+def other_params(said: Mapping[str, object], given_now: Mapping[str, object]) -> list[str]:
+    """Return in words which params are given otherwise than a run has them."""
+    return [
+        f"param {name}: {said.get(name)!r} -> {value!r}" for name, value in given_now.items() if said.get(name) != value
     ]
-    return said
 
 
 def keep(tx: Transaction, workflow: Workflow, now: int) -> int:

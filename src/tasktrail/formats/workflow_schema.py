@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tasktrail.formats.workflow_values import PRIORITIES
 from tasktrail.model.path import NAME, PATH
 from tasktrail.model.retry import BACKOFFS
-from tasktrail.model.workflow import EFFECTS, ON_FAILURE, PARAM_TYPES, RESERVED, STEP_ID
+from tasktrail.model.workflow import EFFECTS, ON_FAILURE, PARAM_TYPES, PRIORITIES, RESERVED, STEP_ID
 
 __all__ = ["workflow_schema"]
 
@@ -178,6 +177,7 @@ def _step() -> dict[str, object]:
             {"if": said, "then": line},
             {"if": {"required": ["manual"]}, "then": {"properties": by_hand}},
             {"if": {"required": ["call"]}, "then": {"properties": {"env": {"maxProperties": 0}}}},
+            {"if": {"required": ["run"]}, "then": {"properties": {"executor": none}}},
             {"not": {"required": ["name", "title"]}},
         ],
         "additionalProperties": False,
@@ -194,8 +194,8 @@ def _actions() -> dict[str, object]:
             "not": {"enum": words},
             "description": "Its name in the run, in other steps' `depends_on`, and in paths.",
         },
-        "name": _or_null(_text("What people read; `title` is the same.")),
-        "title": _or_null(_text("What people read; `name` is the same.")),
+        "name": _or_null(_text("Another word for `title`.")),
+        "title": _or_null(_text("What people read; with `for_each` what each part is called, with `{paths}`.")),
         "run": {
             "anyOf": [{"type": "array", "items": {"type": _SCALAR}, "minItems": 1}, {"type": _SCALAR}],
             "description": "A command as a list of arguments, which may hold `{paths}`; "

@@ -17,11 +17,10 @@ from tasktrail.model.path import BadExpression, Mention, Template, shown
 from tasktrail.model.reference import check_key
 from tasktrail.model.retry import RetryPolicy
 from tasktrail.model.suggestion import Suggestions
-from tasktrail.model.workflow import EFFECTS, Effect
+from tasktrail.model.workflow import EFFECTS, PRIORITIES, Effect
 
-__all__ = ["PRIORITIES", "RETRY_KEYS", "Reading"]
+__all__ = ["RETRY_KEYS", "Reading"]
 
-PRIORITIES: Final[Mapping[str, int]] = MappingProxyType({"CRITICAL": 1, "HIGH": 2, "MEDIUM": 3, "LOW": 4})
 RETRY_KEYS: Final = ("max", "delay", "backoff", "max_delay", "jitter", "on")
 
 _LARGEST: Final = 2**31 - 1  # what an integer column holds in every store

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 from tasktrail.formats.workflow_values import Reading
 from tasktrail.formats.yaml_load import Fault, Node, Source, load_node
+from tasktrail.model.errors import BadInput
 from tasktrail.model.path import Values
 from tasktrail.model.workflow import (
     ON_FAILURE,
@@ -19,10 +20,10 @@ from tasktrail.model.workflow import (
     Workflow,
     param_type_of,
 )
+from tasktrail.model.workflow_check import Check, workflow_faults
 from tasktrail.model.workflow_check import Fault as ModelFault
-from tasktrail.model.workflow_check import workflow_faults
 
-__all__ = ["MAX_STEPS", "PARAM_KEYS", "STEP_KEYS", "TOP_KEYS", "load_workflow"]
+__all__ = ["MAX_STEPS", "PARAM_KEYS", "STEP_KEYS", "TOP_KEYS", "load_workflow", "refusal"]
 
 MAX_STEPS: Final = 20_000
 TOP_KEYS: Final = (
@@ -51,27 +52,44 @@ _REFUSED: Final = "is no workflow that can be executed"
 _OLDER_KEYS: Final = frozenset({"agent", "input_file", "input_from", "outputs"})
 
 
-def load_workflow(text: str, where: str) -> Workflow:
+def load_workflow(text: str, where: str, check_executor: Check | None = None) -> Workflow:
     """Return the workflow that a file describes.
 
     Args:
         text: YAML, of which JSON is a part; see `load_node` for what of YAML is accepted.
         where: How messages name the file.
+        check_executor: Refuses the name of an executor that is not there; None lets any word pass.
 
     Raises:
         BadInput: The details name every fault as `where:line:column`, with the line and a caret below it.
     """
+    reading, workflow = _read(text, where, check_executor)
+    if reading.faults:
+        hint = "tasktrail schema workflow prints what a workflow file may hold"
+        raise reading.source.refusal(reading.faults, _REFUSED, hint)
+    return workflow
+
+
+def refusal(text: str, where: str, faults: Iterable[ModelFault]) -> BadInput:
+    """Return the error about a workflow that `load_workflow` read, found wrong later: its code is not there.
+
+    Args:
+        faults: By the places that the model gives them; the error has them by line and column.
+    """
+    reading, _ = _read(text, where)
+    for fault in faults:
+        reading.place(fault)
+    return reading.source.refusal(reading.faults, _REFUSED)
+
+
+def _read(text: str, where: str, check_executor: Check | None = None) -> tuple[_File, Workflow]:
     source = Source(text, where)
-    reading = _File(source)
+    reading = _File(source, check_executor)
     root = load_node(source, reading.faults)
     if root is None:
         raise source.refusal(reading.faults, "cannot be read")
     _refuse_older_form(root, source)
-    workflow = reading.workflow(root)
-    if reading.faults:
-        hint = "tasktrail schema workflow prints what a workflow file may hold"
-        raise source.refusal(reading.faults, _REFUSED, hint)
-    return workflow
+    return reading, reading.workflow(root)
 
 
 def _refuse_older_form(root: Node, source: Source) -> None:
@@ -101,8 +119,9 @@ def _steps_of(root: Node) -> Node:
 class _File(Reading):
     """A workflow file that is read: keys to fields, and the places of what the model finds wrong."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, check_executor: Check | None) -> None:
         super().__init__(source)
+        self._check_executor = check_executor
         self._root = Node(None, 0, 0)
         self._places: list[int] = []
 
@@ -126,8 +145,8 @@ class _File(Reading):
             on_failure=on_failure,
             max_parallel=self._top("max_parallel", self.whole),
         )
-        for fault in workflow_faults(workflow):
-            self._place(fault)
+        for fault in workflow_faults(workflow, self._check_executor):
+            self.place(fault)
         return workflow
 
     def _top(self, key: str, read: Callable[[Node, str], T | None]) -> T | None:
@@ -226,7 +245,7 @@ class _File(Reading):
 
     # -------------------------------------------------------------------------------------------------------- places
 
-    def _place(self, fault: ModelFault) -> None:
+    def place(self, fault: ModelFault) -> None:
         """Note a fault that the model found, at the node that its keys and indexes lead to."""
         node = self._root
         parts = fault.at

@@ -91,12 +91,17 @@ class _Builder:
         if isinstance(event, yaml.CollectionEndEvent):
             self._open.pop()
         elif isinstance(event, yaml.AliasEvent):
-            self._fault(event, f"expected no alias, got: *{event.anchor}; write the value itself")
-            return self._add(Node(None, 0, 0, "plain"))
+            return self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
             self._fault(event, "expected one document, got: a second one")
             return False
         return True
+
+    def _alias(self, event: yaml.AliasEvent) -> bool:
+        mark = event.start_mark
+        assert mark is not None
+        self._fault(event, f"expected no alias, got: *{event.anchor}; write the value itself")
+        return self._add(Node(None, mark.line, mark.column, "plain", f"*{event.anchor}"))
 
     def _fault(self, event: yaml.Event, what: str) -> None:
         mark = event.start_mark

@@ -17,6 +17,7 @@ class TaskDraft:
         labels: JSON list of what such a worker must offer; None is nothing.
         retry: What `RetryPolicy.to_json` gives; None is the default policy.
         timeout_ms: Per attempt; None means no limit.
+        code_version: What tells the code of its function from another; None when nothing does.
         metadata: JSON text of what no column holds.
     """
 
@@ -32,6 +33,7 @@ class TaskDraft:
     max_retries: int = 3
     retry: str | None = None
     timeout_ms: int | None = None
+    code_version: str | None = None
     metadata: str | None = None
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Generic, Literal, TypeGuard, TypeVar, get_args
 
 from tasktrail.model.errors import BadInput
@@ -104,6 +105,7 @@ class RetryPolicy:
             if (value := getattr(self, field.name)) != field.default
         }
 
+    @lru_cache(maxsize=64)  # noqa: B019 - a value; the steps of a workflow share a few of them
     def to_json(self) -> str | None:
         """Return `to_dict` as compact JSON text; None for the default policy.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from tasktrail.model.condition import WORDS
@@ -17,10 +18,11 @@ OnFailure = Literal["stop", "continue"]
 PARAM_TYPES: Final[tuple[ParamType, ...]] = get_args(ParamType)
 EFFECTS: Final[tuple[Effect, ...]] = get_args(Effect)
 ON_FAILURE: Final[tuple[OnFailure, ...]] = get_args(OnFailure)
+PRIORITIES: Final[Mapping[str, int]] = MappingProxyType({"CRITICAL": 1, "HIGH": 2, "MEDIUM": 3, "LOW": 4})
 STEP_ID: Final = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
 RESERVED: Final = frozenset({"params", "item", "index", "run", "env", "ctx"}) | WORDS
 """Words that mean something else where a step's id may stand, so no step is called so."""
-RUN_NAMES: Final = ("id",)
+RUN_NAMES: Final = ("id", "folder")
 """What paths find in `run`."""
 NO_RETRIES: Final = RetryPolicy(max_retries=0)
 
@@ -49,6 +51,7 @@ class StepSpec:
         manual: What a person is asked to do.
         arguments: What parameters of the function are given beside what their names say: JSON values, whose texts may
             hold `{paths}`.
+        title: What people read; of a step with `for_each` what each part is called, which may hold `{paths}`.
         for_each: A list of JSON values, or the path of one (`fetch.items`); the step is done once for each.
         when: A condition; where it is false the step is skipped.
         timeout_ms: For one attempt; None means no limit.

@@ -7,7 +7,7 @@ file's reader turns into line and column.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Final, NamedTuple
 
@@ -19,6 +19,8 @@ from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.workflow import RESERVED, RUN_NAMES, STEP_ID, Param, StepSpec, Workflow, is_of_type
 
 Place = tuple[str | int, ...]
+Check = Callable[[str], object]
+"""Raises BadInput for a name that cannot be."""
 
 _STEP_ID: Final = re.compile(STEP_ID)
 _NAME: Final = r"[^\W\d]\w*"
@@ -47,19 +49,35 @@ class Fault(NamedTuple):
     offset: int | None = None
 
 
+class BadWorkflow(BadInput):
+    """A workflow cannot be executed; the details name every fault and its place.
+
+    Args:
+        faults: What is wrong, for who can say the places better, as lines of a file.
+    """
+
+    def __init__(self, workflow: Workflow, faults: Sequence[Fault]) -> None:
+        lines = [f"{_place_text(workflow, fault.at)}{fault.what}" for fault in faults]
+        super().__init__(f"workflow {shown(workflow.name)} cannot be executed", details=lines)
+        self.faults = tuple(faults)
+
+
 def check_workflow(workflow: Workflow) -> None:
     """Refuse a workflow that cannot be executed.
 
     Raises:
-        BadInput: The details name every fault and its place.
+        BadWorkflow: Something is wrong with it.
     """
     if faults := list(workflow_faults(workflow)):
-        lines = [f"{_place_text(workflow, fault.at)}{fault.what}" for fault in faults]
-        raise BadInput(f"workflow {shown(workflow.name)} cannot be executed", details=lines)
+        raise BadWorkflow(workflow, faults)
 
 
-def workflow_faults(workflow: Workflow) -> Iterator[Fault]:
-    """Yield everything that is wrong, in no particular order."""
+def workflow_faults(workflow: Workflow, check_executor: Check | None = None) -> Iterator[Fault]:
+    """Yield everything that is wrong, in no particular order.
+
+    Args:
+        check_executor: Refuses the name of an executor that is not there; None lets any word pass.
+    """
     if not workflow.steps:
         yield Fault(("steps",), "expected at least one step, got: none")
     suggest = Suggestions()
@@ -70,6 +88,8 @@ def workflow_faults(workflow: Workflow) -> Iterator[Fault]:
         yield from _param(name, param)
     for place, step in enumerate(workflow.steps):
         yield from (fault._replace(at=("steps", place, *fault.at)) for fault in _step(step))
+    if check_executor is not None:
+        yield from _executors(workflow, check_executor)
     yield from _Texts(workflow, suggest).faults()
 
 
@@ -123,6 +143,15 @@ def _limits(workflow: Workflow) -> Iterator[Fault]:
                 yield Fault(("steps", place, "limits", name), f"{what}and {before.limits[name]} in {before.id}")
 
 
+def _executors(workflow: Workflow, check_executor: Check) -> Iterator[Fault]:
+    for place, step in enumerate(workflow.steps):
+        if step.executor is not None:
+            try:
+                check_executor(step.executor)
+            except BadInput as error:
+                yield Fault(("steps", place, "executor"), error.message)
+
+
 def _param(name: str, param: Param) -> Iterator[Fault]:
     if not re.fullmatch(PATH, name) or "." in name:
         yield Fault(("params", name), f"expected a param's name to be like a step's id, got: {shown(name)}")
@@ -141,6 +170,8 @@ def _step(step: StepSpec) -> Iterator[Fault]:
         yield Fault(("call",), f"expected call to be module:function, got: {shown(step.call)}")
     if step.env and step.call is not None:
         yield Fault(("env",), "expected env only where a command is run; a function gets values by its parameters")
+    if step.executor is not None and step.run is not None:
+        yield Fault(("executor",), "expected executor only where a function is called; a command is its own process")
     if step.arguments and step.call is None:
         yield Fault(("with",), "expected with only where a function is called; a command has its arguments in run")
     if said == ["manual"]:
@@ -178,6 +209,8 @@ class _Texts:
             yield from self._template(text, ("env", name), step)
         for at, text in _texts_in(step.arguments, ("with",)):
             yield from self._template(text, at, step)
+        if step.title is not None and step.for_each is not None:
+            yield from self._template(step.title, ("title",), step)
         if step.manual is not None:
             yield from self._template(step.manual, ("manual",), step)
         if step.when is not None:

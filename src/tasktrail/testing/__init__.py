@@ -1,7 +1,8 @@
-"""Tools for tests of what is built on Tasktrail: a clock to set, identifiers that count, and the contracts of stores
-and of documents.
+"""Tools for tests of what is built on Tasktrail: a clock to set, identifiers that count, and the contracts of stores,
+of documents and of executors.
 
-`DocumentContract` needs pytest, `StoreContract` and `LedgerMachine` hypothesis too; the others need nothing.
+`DocumentContract` and `ExecutorContract` need pytest, `StoreContract` and `LedgerMachine` hypothesis too; the others
+need nothing.
 """
 
 from __future__ import annotations
@@ -12,24 +13,35 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from tasktrail.testing.document_contract import DocumentContract
+    from tasktrail.testing.executor_contract import ExecutorContract
     from tasktrail.testing.fakes import FakeClock, FixedIds, using_clock
     from tasktrail.testing.ledger_machine import LedgerMachine
     from tasktrail.testing.store_contract import StoreContract
 
-__all__ = ["DocumentContract", "FakeClock", "FixedIds", "LedgerMachine", "StoreContract", "using_clock"]
+__all__ = [
+    "DocumentContract", "ExecutorContract", "FakeClock", "FixedIds", "LedgerMachine", "StoreContract", "using_clock",
+]  # fmt: skip
 
 _ROOMS: Final = {
-    "DocumentContract": "document_contract", "FakeClock": "fakes", "FixedIds": "fakes",
+    "DocumentContract": "document_contract", "ExecutorContract": "executor_contract", "FakeClock": "fakes",
+    "FixedIds": "fakes",
     "LedgerMachine": "ledger_machine", "StoreContract": "store_contract", "using_clock": "fakes",
 }  # fmt: skip
-_ASSERTING: Final = ("document_contract", "ledger_machine", "needs_contract", "store_contract", "stored")
+_ASSERTING: Final = (
+    "document_contract",
+    "executor_contract",
+    "ledger_machine",
+    "needs_contract",
+    "store_contract",
+    "stored",
+)
 
 
 def __getattr__(name: str) -> object:
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     room = f"{__name__}.{_ROOMS[name]}"
-    if name in ("DocumentContract", "LedgerMachine", "StoreContract"):
+    if _ROOMS[name] in _ASSERTING:
         import pytest
 
         # So that a failed assertion shows the values; of a room that somebody imported by its own name it is too late.

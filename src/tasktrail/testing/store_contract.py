@@ -292,7 +292,11 @@ class StoreContract(NeedsContract):
     ) -> None:
         """An edit moves the version, not the claim."""
         claimed = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
-        edit = {"critical": 1, "priority": 3, "max_retries": 9, "retry": None, "timeout_ms": None, "metadata": None}
+        edit = dict.fromkeys(("retry", "timeout_ms", "title", "metadata")) | {
+            "critical": 1,
+            "priority": 3,
+            "max_retries": 9,
+        }
         store.write(lambda tx: tx.execute("edit_task", {**edit, "id": claimed.id, "was_version": claimed.version}))
         answer = (decide(claimed, Ask("complete", output="1"), 9), Mark("tester", held=True))
 

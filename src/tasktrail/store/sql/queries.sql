@@ -23,7 +23,7 @@ outcome, error_type, error, stack, output, code_version
 -- name: event_columns
 -- An event with the task it is about; none for the run itself.
 event.seq, event.at, event.actor, event.verb, event.from_status, event.to_status, event.attempt,
-event.changes, event.note, task.key, task.item, task.map_index
+event.changes, event.note, task.key, task.item, task.map_index, task.title
 
 -- name: run_by_id
 SELECT {run_columns}
@@ -97,10 +97,10 @@ VALUES (
 -- name: add_task
 INSERT INTO task (
   id, run_id, key, item, map_index, position, unmet, dead_needs, priority, critical, queue, labels,
-  max_retries, retry, timeout_ms, title, metadata, created_at)
+  max_retries, retry, timeout_ms, code_version, title, metadata, created_at)
 VALUES (
   :id, :run_id, :key, :item, :map_index, :position, :unmet, :dead_needs, :priority, :critical, :queue, :labels,
-  :max_retries, :retry, :timeout_ms, :title, :metadata, :at)
+  :max_retries, :retry, :timeout_ms, :code_version, :title, :metadata, :at)
 
 -- name: add_need
 INSERT INTO need (task_id, position, needed_key, needed_id, optional)
@@ -410,9 +410,22 @@ SET version = version + 1,
     max_retries = :max_retries,
     retry = :retry,
     timeout_ms = :timeout_ms,
+    title = coalesce(:title, title),
     metadata = coalesce(:metadata, metadata)
 WHERE id = :id
   AND version = :was_version
+
+-- name: code_of_run
+-- What its steps were executed by when it was last taken up; parts have the code of their step.
+SELECT id, key, status, code_version
+FROM task
+WHERE run_id = :run_id
+  AND map_index < 0
+
+-- name: set_code
+UPDATE task
+SET code_version = :code_version
+WHERE id = :id
 
 -- name: note_progress
 UPDATE task
@@ -456,7 +469,8 @@ WHERE task_id = :task_id
 
 -- name: output_columns
 -- A piece of output with the task that printed it.
-output.id, output.attempt, output.position, output.length, output.at, output.lines, task.key, task.item, task.map_index
+output.id, output.attempt, output.position, output.length, output.at, output.lines, task.key, task.item, task.map_index,
+task.title
 
 -- name: output_of_attempt
 -- The pieces in order, from a row id on.
@@ -534,6 +548,14 @@ SELECT id, title, metadata, progress_done, progress_total
 FROM task
 WHERE run_id = :run_id
   AND (title IS NOT NULL OR metadata IS NOT NULL OR progress_done IS NOT NULL)
+
+-- name: titles_of_parts
+-- What the parts of mapped steps are called.
+SELECT id, title
+FROM task
+WHERE run_id = :run_id
+  AND map_index >= 0
+  AND title IS NOT NULL
 
 -- name: details_of_task
 SELECT id, title, metadata, progress_done, progress_total

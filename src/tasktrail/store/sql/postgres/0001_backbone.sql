@@ -140,6 +140,7 @@ CREATE TABLE task (
   max_retries    BIGINT NOT NULL DEFAULT 3,
   retry          TEXT,                          -- data: JSON, the rest of the retry policy; NULL is the default
   timeout_ms     BIGINT,
+  code_version   TEXT,                          -- of its function when the run was last taken up; NULL: not known
   output         TEXT,                          -- data: JSON, handed to dependants
   summary        TEXT,                          -- text: a plan task's result sentence
   error_type     TEXT,                          -- text:
