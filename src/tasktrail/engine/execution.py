@@ -178,13 +178,91 @@ class Claiming:
         self.ledger = ledger
         self.run_id = run_id
         self._store = ledger.store
-        self._token = ledger.ids.token()
+        self._token: str | None = None
+        """By which the run is owned; None: nobody may own it."""
         self._code_version = code_version
         self._worker_id: int | None = None
-        self._owned = False
         self._documents: tuple[int, ...] = ()
 
-    # owning
+    def end(self) -> None:
+        """Say that this process has nothing more to do with the run."""
+
+    def advance(self, answers: Sequence[Answer], pick: Pick, *, patience_s: float | None = None) -> Turn:
+        """Hand in answers and claim what comes next, in one commit.
+
+        Args:
+            pick: Says which tasks to start, after the answers; not asked when the run takes none.
+
+        Raises:
+            Busy: Nothing was handed in; try again.
+        """
+        clean = [self._cleaned(answer) for answer in answers]
+
+        def work(tx: Transaction) -> Turn:
+            now = self.ledger.clock.now()
+            return self._turn(tx, pick, self._hand_in(tx, clean, now), now)
+
+        return self.ledger.commit(work, documents=self._documents, patience_s=patience_s)
+
+    def record_output(self, pieces: Sequence[Piece], *, patience_s: float | None = None) -> None:
+        """Store what running attempts have printed so far.
+
+        Raises:
+            Busy: Nothing was stored; try again.
+        """
+        self.ledger.commit(lambda tx: keep(tx, pieces, self.ledger.clock.now()), patience_s=patience_s)
+
+    def record_late(self, answer: Answer) -> None:
+        """Keep an answer that comes after the execution."""
+        clean = self._cleaned(answer)
+        self.ledger.commit(lambda tx: self._hand_in(tx, [clean], self.ledger.clock.now()))
+
+    def _turn(self, tx: Transaction, pick: Pick, late: Sequence[Task], now: int) -> Turn:
+        claims: list[Claim] = []
+        if tx.accepts_starts(self.run_id) and tx.owner(self.run_id) == self._token:
+            claims = self._claim(tx, pick(tx), now)
+        tx.settle()
+        return Turn(tx.settled(self.run_id), claims, late)
+
+    def _cleaned(self, answer: Answer) -> Answer:
+        ask, note = self.ledger.clean(answer.ask), self.ledger.clean_text(answer.note)
+        return answer if ask is answer.ask and note is answer.note else replace(answer, ask=ask, note=note)
+
+    def _hand_in(self, tx: Transaction, answers: Sequence[Answer], now: int) -> list[Task]:
+        changes: list[tuple[Change, Mark]] = []
+        for answer in answers:
+            answer.payload.keep(tx, now)
+            if answer.printed:
+                keep(tx, answer.printed, now)
+            mark = Mark(self.ledger.actor, duration_us=answer.duration_us, note=answer.note, held=True)
+            changes.append((decide(answer.claim.task, answer.ask, now), mark))
+        done = tx.apply(changes)
+        if len(done) == len(changes):
+            return []
+        accepted = {id(change) for change in done}  # not by task: a late answer may come with the good one
+        refused = [change for change, _ in changes if id(change) not in accepted]
+        for change in refused:
+            details = {"task_id": change.task.id, "attempt": change.task.open_attempt}
+            tx.record_run(self.run_id, "late", now, self.ledger.actor, changes=event_of_late_answer(change), **details)
+        return [change.task for change in refused]
+
+    def _claim(self, tx: Transaction, tasks: Sequence[Task], now: int) -> list[Claim]:
+        ask = Ask("start", worker_id=self._worker_id)
+        starts = []
+        for task in tasks:
+            mark = Mark(self.ledger.actor, self.ledger.ids.span_id(), code_version=self._code_version(task.key))
+            starts.append((decide(task, ask, now), mark))
+        started = {change.task.id for change in tx.apply(starts)}
+        return [Claim(change.after, str(mark.span_id)) for change, mark in starts if change.task.id in started]
+
+
+class Execution(Claiming):
+    """Owns a run from `begin` to `end`. Nobody else executes it meanwhile."""
+
+    def __init__(self, ledger: Ledger, run_id: int, code_version: Callable[[str], str | None] = lambda _: None) -> None:
+        super().__init__(ledger, run_id, code_version)
+        self._token = ledger.ids.token()
+        self._owned = False
 
     def begin(
         self,
@@ -231,7 +309,7 @@ class Claiming:
 
         self._worker_id = worker.id
         self._documents = (seen.document_id,) if seen.document_id is not None else ()
-        _active.add(self._token)
+        _active.add(str(self._token))
         turn = self.ledger.commit(work, documents=self._documents, patience_s=patience_s)
         self._owned = turn.run.owner_token == self._token
         return turn
@@ -280,86 +358,33 @@ class Claiming:
             if tx.run(self.run_id).owner_token == self._token:
                 tx.set_run(self.run_id, worker_id=None, owner_token=None)
 
-        _active.discard(self._token)
+        _active.discard(str(self._token))
         if self._owned:
             self._owned = False
             self.ledger.commit(work, documents=self._documents)
 
-    # executing
-
     def advance(self, answers: Sequence[Answer], pick: Pick, *, patience_s: float | None = None) -> Turn:
-        """Hand in answers and claim what comes next, in one commit. The last one gives the run back.
-
-        Args:
-            pick: Says which tasks to start, after the answers; not asked when the run takes none.
-
-        Raises:
-            Busy: Nothing was handed in; try again.
-        """
-        clean = [self._cleaned(answer) for answer in answers]
-
-        def work(tx: Transaction) -> Turn:
-            now = self.ledger.clock.now()
-            return self._turn(tx, pick, self._hand_in(tx, clean, now), now)
-
-        turn = self.ledger.commit(work, documents=self._documents, patience_s=patience_s)
+        """Hand in answers and claim what comes next, in one commit. The last one gives the run back."""
+        turn = super().advance(answers, pick, patience_s=patience_s)
         self._owned = turn.run.owner_token == self._token
         return turn
 
-    def record_output(self, pieces: Sequence[Piece], *, patience_s: float | None = None) -> None:
-        """Store what running attempts have printed so far.
-
-        Raises:
-            Busy: Nothing was stored; try again.
-        """
-        self.ledger.commit(lambda tx: keep(tx, pieces, self.ledger.clock.now()), patience_s=patience_s)
-
-    def record_late(self, answer: Answer) -> None:
-        """Keep an answer that comes after the execution."""
-        clean = self._cleaned(answer)
-        self.ledger.commit(lambda tx: self._hand_in(tx, [clean], self.ledger.clock.now()))
-
     def _turn(self, tx: Transaction, pick: Pick, late: Sequence[Task], now: int) -> Turn:
-        claims: list[Claim] = []
-        if tx.accepts_starts(self.run_id) and tx.owner(self.run_id) == self._token:
-            claims = self._claim(tx, pick(tx), now)
+        turn = super()._turn(tx, pick, late, now)
+        if turn.run.status not in OVER or turn.run.owner_token != self._token:
+            return turn
+        tx.set_run(self.run_id, worker_id=None, owner_token=None)
         tx.settle()
-        run = tx.settled(self.run_id)
-        if run.status in OVER and run.owner_token == self._token:
-            tx.set_run(self.run_id, worker_id=None, owner_token=None)
-            tx.settle()
-        return Turn(tx.settled(self.run_id), claims, late)
+        return Turn(tx.settled(self.run_id), turn.claims, late)
 
-    def _cleaned(self, answer: Answer) -> Answer:
-        ask, note = self.ledger.clean(answer.ask), self.ledger.clean_text(answer.note)
-        return answer if ask is answer.ask and note is answer.note else replace(answer, ask=ask, note=note)
 
-    def _hand_in(self, tx: Transaction, answers: Sequence[Answer], now: int) -> list[Task]:
-        changes: list[tuple[Change, Mark]] = []
-        for answer in answers:
-            answer.payload.keep(tx, now)
-            if answer.printed:
-                keep(tx, answer.printed, now)
-            mark = Mark(self.ledger.actor, duration_us=answer.duration_us, note=answer.note, held=True)
-            changes.append((decide(answer.claim.task, answer.ask, now), mark))
-        done = tx.apply(changes)
-        if len(done) == len(changes):
-            return []
-        accepted = {id(change) for change in done}  # not by task: a late answer may come with the good one
-        refused = [change for change, _ in changes if id(change) not in accepted]
-        for change in refused:
-            details = {"task_id": change.task.id, "attempt": change.task.open_attempt}
-            tx.record_run(self.run_id, "late", now, self.ledger.actor, changes=event_of_late_answer(change), **details)
-        return [change.task for change in refused]
+class Joining(Claiming):
+    """Executes tasks of a pooled run, which nobody owns, beside other workers."""
 
-    def _claim(self, tx: Transaction, tasks: Sequence[Task], now: int) -> list[Claim]:
-        ask = Ask("start", worker_id=self._worker_id)
-        starts = []
-        for task in tasks:
-            mark = Mark(self.ledger.actor, self.ledger.ids.span_id(), code_version=self._code_version(task.key))
-            starts.append((decide(task, ask, now), mark))
-        started = {change.task.id for change in tx.apply(starts)}
-        return [Claim(change.after, str(mark.span_id)) for change, mark in starts if change.task.id in started]
+    def begin(self, pick: Pick, *, patience_s: float | None = None) -> Turn:
+        """Claim what comes first."""
+        self._worker_id = worker_of(self.ledger, patience_s).id
+        return self.advance((), pick, patience_s=patience_s)
 
 
 def _taken_up(task: Task, run: Run, now: int, *, named: bool, only: bool, reopen: bool) -> Change | None:
