@@ -75,7 +75,9 @@ def expansion(n: int, folder: Path) -> Reading:
 
 async def _until_expanded(file: Any, ledger: Any, n: int) -> tuple[float, float]:
     """The run itself is not executed any further."""
-    execution = file.open(ledger, RUN_ID, {}, root=file.path.parent, accepts=False)
+    from tasktrail.config import find_store
+
+    execution = file.open(ledger, RUN_ID, [], store=find_store(file.path.parent), accepts=False)
     seen: list[tuple[float, float]] = []
 
     def watch(run: Any) -> None:
@@ -92,9 +94,11 @@ async def _until_expanded(file: Any, ledger: Any, n: int) -> tuple[float, float]
 
 def watching(n: int, folder: Path) -> Reading:
     """The share of a core that `tasktrail watch` takes while a run moves, from its first picture on."""
+    from tasktrail.config import find_store
+
     words = f"call: {__name__}:{pause.__name__}"
     file, ledger = opened(folder, (entry(f"s{index}", words) for index in range(n)))
-    execution = file.open(ledger, RUN_ID, {}, root=folder, accepts=False)
+    execution = file.open(ledger, RUN_ID, [], store=find_store(folder), accepts=False)
     with _watching_process() as (process, has_drawn):
         if not has_drawn.wait(FIRST_PICTURE_S):
             raise RuntimeError(f"tasktrail watch drew nothing within {FIRST_PICTURE_S} s")

@@ -105,9 +105,14 @@ async def execute(workflow: Any, ledger: Any, folder: Path, run_id: str = RUN_ID
 
 
 async def _execute_runs(file: Any, ledger: Any, n: int) -> float:
+    from tasktrail.cli.workflow_files import WorkflowFile
+    from tasktrail.config import find_store
+
+    store = find_store(file.path.parent)
     with timed() as watch:
-        for _ in range(n):
-            await file.open(ledger, None, {}, root=file.path.parent, accepts=False).execute()
+        for _ in range(n):  # each reads the file, as each command does
+            again = WorkflowFile(file.path, file.text)
+            await again.open(ledger, None, [], store=store, accepts=False).execute()
     return watch.seconds
 
 

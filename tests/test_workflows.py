@@ -323,7 +323,10 @@ def test_params_are_typed_by_annotation_then_by_default() -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (lambda *days: fetch(days), "expected the params of a workflow to be named otherwise than run_id, ledger, accept_changes"),
+        (
+            lambda *days: fetch(days),
+            "expected the params of a workflow to be named otherwise than run_id, ledger",
+        ),
         (
             lambda run_id="x": fetch(run_id),
             "named otherwise than run_id, ledger, accept_changes, and given by name, got: run_id='x'",
