@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import json
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -17,7 +15,8 @@ from tasktrail.engine.answers import failed, succeeded, timed_out
 from tasktrail.engine.context import StepContext
 from tasktrail.engine.execution import Answer, Claim, Execution, Turn
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.plan import Plan, Verdict
+from tasktrail.engine.picking import ByNeeds, InOrder, Picker
+from tasktrail.engine.plan import Plan
 from tasktrail.engine.printed import Printed, printing
 from tasktrail.engine.steps import Step
 from tasktrail.engine.threads import Threads
@@ -25,7 +24,7 @@ from tasktrail.engine.values import decode
 from tasktrail.model.errors import Busy, TasktrailError, Unreachable
 from tasktrail.model.lifecycle import Ask
 from tasktrail.model.run import OVER, Run
-from tasktrail.model.task import FINAL, Task
+from tasktrail.model.task import Task
 from tasktrail.store.transaction import Transaction
 
 _POLL_S: Final = 0.5
@@ -71,15 +70,10 @@ class Runner:
         self._execution = Execution(ledger, run_id, self._code_version)
         self._running: dict[int, _Running] = {}
         self._answers: list[Answer] = []
-        self._queue: deque[str] = deque(plan.order or ())
-        self._n_beside = 0
-        """Pending tasks that are in no order: parts, and what others added."""
+        self._picker: Picker = (ByNeeds if plan.order is None else InOrder)(ledger, run_id, plan)
         self._alarms: set[asyncio.Task[None]] = set()
         self._threads = Threads("tasktrail-step")
-        self._pick = self._pick_ready if plan.order is None else self._pick_next
         self._seen: object = None
-        self._retried = False
-        self._held: set[str] = set()
         self._cancelled = False
         self._over = False
 
@@ -147,7 +141,7 @@ class Runner:
         return (
             self._plan.waits
             and run.accepts_starts
-            and (run.n_blocked > 0 or bool(self._held & self._plan.steps.keys()))
+            and (run.n_blocked > 0 or bool(self._picker.held & self._plan.steps.keys()))
         )
 
     async def _advance(self) -> Turn:
@@ -159,8 +153,7 @@ class Runner:
             if answer.ask.not_before is not None:
                 self._set_alarm(answer.ask.not_before)
         for task in turn.late:
-            if self._plan.order is not None and task.key in self._plan.order:
-                self._queue.appendleft(task.key)
+            self._picker.again(task)
             _log.warning("step %s: the answer of attempt %s came too late and is void", task.key, task.attempts)
         return turn
 
@@ -180,67 +173,8 @@ class Runner:
             self._answers += [Answer(claim, Ask("release")) for claim in turn.claims]
             raise
 
-    def _pick_ready(self, tx: Transaction) -> list[Task]:
-        """What may start now, the most urgent first. What is held must not hide others, so it is left out.
-
-        Somebody may have added steps that have no code here: they are left alone.
-        """
-        free = self._plan.max_parallel - len(self._running)
-        if free <= 0:
-            return []
-        self._held.clear()
-        judge = self._plan.gate(tx) if self._plan.gate else _start
-        starts: dict[int, Task] = {}
-        while len(starts) < free:
-            found = self._ready(tx, limit := free + len(starts))
-            moved = False
-            for task in found:
-                if task.id in starts or len(starts) == free:
-                    continue
-                verdict = judge(task) if task.key in self._plan.steps and task.key not in self._held else "hold"
-                moved |= verdict == "moved"
-                if verdict == "start":
-                    starts[task.id] = task
-                elif verdict == "hold":
-                    self._held.add(task.key)
-            if len(found) < limit and not moved:
-                break  # all that are ready were asked, and none of them made others so
-        return list(starts.values())
-
-    def _ready(self, tx: Transaction, limit: int) -> list[Task]:
-        without = json.dumps(sorted(self._held)) if self._held else None
-        of_run: dict[str, object] = {"run_id": self._execution.run_id, "without": without, "limit": limit}
-        ready = tx.tasks("ready_tasks", **of_run)
-        if self._retried:
-            ready += tx.tasks("due_tasks", **of_run, now=self._ledger.clock.now())
-            ready.sort(key=lambda task: (task.priority, task.position))
-        return ready[:limit]
-
-    def _pick_next(self, tx: Transaction) -> list[Task]:
-        """The next in order, once the one before is settled."""
-        self._queue_again(tx)
-        while self._queue:
-            task = tx.task("task_by_key", key=self._queue[0], run_id=self._execution.run_id, item="", map_index=-1)
-            if task is not None and task.status not in FINAL:
-                startable = task.status == "pending" and (task.not_before or 0) <= self._ledger.clock.now()
-                return [task] if startable else []
-            self._queue.popleft()
-        return []
-
-    def _queue_again(self, tx: Transaction) -> None:
-        """Where more is pending than was left, somebody let a settled step start again: it has its old place."""
-        pending = tx.run(self._execution.run_id).n_pending
-        if pending <= len(self._queue) + self._n_beside:
-            return
-        rows = tx.rows("states_of_run", run_id=self._execution.run_id)
-        unsettled = {row[1]: row[2] for row in rows if row[2] not in FINAL}
-        self._queue = deque(key for key in self._plan.order or () if key in unsettled)
-        self._n_beside = pending - sum(unsettled[key] == "pending" for key in self._queue)
-
-    def _step_on(self, answer: Answer) -> None:
-        """A final answer settles the first in order, which need not be read again to see it."""
-        if self._queue and answer.ask.verb in ("complete", "fail") and self._queue[0] == answer.claim.task.key:
-            self._queue.popleft()
+    def _pick(self, tx: Transaction) -> list[Task]:
+        return self._picker.pick(tx, len(self._running))
 
     # one attempt
 
@@ -350,7 +284,7 @@ class Runner:
 
     def _answer(self, running: _Running, answer: Answer) -> None:
         if not running.answered:
-            self._step_on(answer)
+            self._picker.ended(answer)
             answer = _with_output(running, answer)
         running.answered = True
         self._forget(running)
@@ -391,7 +325,7 @@ class Runner:
     # waiting
 
     def _set_alarm(self, due: int) -> None:
-        self._retried = True
+        self._picker.retried = True
         alarm = self._loop.create_task(self._sleep_until(due))
         self._alarms.add(alarm)
         alarm.add_done_callback(self._alarm_rang)
@@ -489,10 +423,6 @@ class Runner:
 
 def _duration_us(running: _Running) -> int:
     return (time.perf_counter_ns() - running.began_ns) // 1000
-
-
-def _start(_: Task) -> Verdict:
-    return "start"
 
 
 def _with_output(running: _Running, answer: Answer) -> Answer:

@@ -90,8 +90,8 @@ class StoreContract(NeedsContract):
         assert (run.kind, run.name, run.workflow, run.target) == ("job", "nightly-1", "nightly", "m:f")
         assert (run.status, run.n_pending, run.created_at, run.metadata) == ("created", 1, clock.now(), '{"x":1}')
         assert found == Task(
-            found.id if found else 0, run.id, "fetch", "BBB", 2, 1, "pending", 1, 0, 0, -1, 0, "gpu", '["a"]', None, 0, 0, 0, 0,
-            None, None, None, None, None, 7, '{"a":1}', 1500, None, None, None, None, None, clock.now(), None, None,
+            found.id if found else 0, run.id, "fetch", "BBB", 2, 1, "pending", 1, 0, 0, -1, 0, "gpu", '["a"]', None, 0,
+            0, 0, 0, None, None, None, None, None, 7, '{"a":1}', 1500, None, None, None, None, None, clock.now(), None, None,
         )  # fmt: skip
 
     def test_ready_tasks_come_by_priority_then_position_and_those_whose_time_has_come(
