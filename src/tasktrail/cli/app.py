@@ -31,6 +31,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "graph": ("graph", "Draw a run: as text, Mermaid or DOT."),
     "watch": ("watch", "Follow a run until it is over."),
     "explain": ("explain", "Say why nothing runs, or why a step did not start."),
+    "worker": ("worker", "Execute steps of pooled runs, beside other workers."),
+    "list-workers": ("worker", "List workers: who lives, what each serves and executes."),
     "list-runs": ("listing", "List runs, the newest first."),
     "logs": ("output", "Show what steps printed, also while they run."),
     "history": ("events", "Show who changed what in a run or a task, and when."),

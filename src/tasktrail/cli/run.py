@@ -26,6 +26,7 @@ def run_command() -> None:
 @PARAMS
 @click.option("--no-wait", is_flag=True, help="Do not wait for steps that a person must complete.")
 @ACCEPT_CHANGES
+@click.option("--pooled", is_flag=True, help="Begin a run that workers execute, and follow it.")
 @OUTPUT_DIR
 @click.pass_context
 def dag_command(
@@ -39,6 +40,7 @@ def dag_command(
     params: Sequence[str],
     no_wait: bool,
     accept_changes: bool,
+    pooled: bool,
     output_dir: Path | None,
 ) -> int:
     """Execute a DAG, and show where its run then stands.
@@ -68,6 +70,10 @@ def dag_command(
         return _status(session, status_of)
     if retried:
         return _retry(session, retried, from_step, output_dir, waits=not no_wait, accepts=accept_changes)
+    if pooled:
+        from tasktrail.cli.worker import begin_pooled
+
+        return begin_pooled(session, str(target), run_id, params, waits=not no_wait)
     asked = _Asked(str(target), run_id, params, not no_wait, accept_changes)
     return _execute(session, asked, output_dir)
 

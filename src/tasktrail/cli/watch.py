@@ -53,7 +53,11 @@ def watch_command(session: Session, reference: str | None) -> int:
     one document at the end. Ctrl-C leaves the run alone. Exit code 5: it did not complete.
     """
     ledger = session.ledger()
-    run = find_run(ledger, reference) if reference else _newest_running(ledger)
+    return follow(session, ledger, find_run(ledger, reference) if reference else _newest_running(ledger))
+
+
+def follow(session: Session, ledger: Ledger, run: Run) -> int:
+    """Show what happens in a run until it is over; return the exit code."""
     seq = ledger.store.read(_last_event)  # before a view loads the steps, so that it misses nothing
     watcher = Watcher(ledger, run, _view(session, ledger, run), seq)
     try:

@@ -96,12 +96,14 @@ class WorkflowFile:
         *,
         store: StoreLocation,
         accepts: bool,
+        pooled: bool = False,
     ) -> WorkflowRun:
         """Begin a run of the file, or go on with one.
 
         Args:
             texts: Params as they were typed, NAME=VALUE.
             accepts: Whether the run goes by the file as it is now from here on.
+            pooled: Whether workers execute a run that begins.
         """
         from tasktrail.engine.workflow_run import WorkflowRun
         from tasktrail.formats.workflow_yaml import refusal
@@ -117,6 +119,7 @@ class WorkflowFile:
                 folder=self.path.resolve().parent,
                 target=stored(self.path.resolve(), store),
                 accepts=accepts,
+                pooled=pooled,
             )
         except BadWorkflow as error:
             raise refusal(self._content, self.text, error.faults) from error.__cause__

@@ -76,20 +76,35 @@ _active: Final[set[str]] = set()
 _workers: Final[WeakKeyDictionary[Store, Worker]] = WeakKeyDictionary()
 
 
-def worker_of(ledger: Ledger, patience_s: float | None = None) -> Worker:
-    """Return this process's worker in the ledger's store; the first call registers it and marks the dead as stopped."""
+def worker_of(
+    ledger: Ledger, patience_s: float | None = None, *, serves: tuple[Sequence[str], Sequence[str]] | None = None
+) -> Worker:
+    """Return this process's worker in the ledger's store; the first call registers it and marks the dead as stopped.
+
+    Args:
+        serves: Queues that it serves and labels that it offers; None: it executes runs that it owns.
+    """
     with _registering.held():
         known = _workers.get(ledger.store)
         if known is not None and known.pid == os.getpid():
             return known
-        return _register(ledger, patience_s)
+        return _register(ledger, patience_s, serves)
 
 
-def _register(ledger: Ledger, patience_s: float | None) -> Worker:
+def retire(ledger: Ledger) -> None:
+    """Say that this process's worker has stopped by itself, and end its life."""
+    known = _workers.pop(ledger.store, None)
+    if known is not None and known.pid == os.getpid():
+        ledger.store.write(lambda tx: tx.execute("stop_worker", {"id": known.id, "at": ledger.clock.now()}))
+        known.life.free()
+
+
+def _register(ledger: Ledger, patience_s: float | None, serves: tuple[Sequence[str], Sequence[str]] | None) -> Worker:
     store = ledger.store
     life = store.begin_life()
     dead = dead_workers(store)
     row = {"name": ledger.actor, "host": socket.gethostname(), "pid": os.getpid(), "boot_id": ledger.clock.boot_id()}
+    said = [json.dumps(words) for words in serves] if serves is not None else [None, None]
 
     def work(tx: Transaction) -> int:
         now = ledger.clock.now()
@@ -98,7 +113,7 @@ def _register(ledger: Ledger, patience_s: float | None) -> Worker:
         for worker_id in dead:
             if worker_id not in holding:
                 tx.execute("stop_worker", {"id": worker_id, "at": now})
-        added = tx.row("add_worker", **row, lock_name=life.name, queues=None, labels=None, at=now)
+        added = tx.row("add_worker", **row, lock_name=life.name, queues=said[0], labels=said[1], at=now)
         assert added is not None
         return int(str(added[0]))
 

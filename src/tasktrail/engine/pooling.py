@@ -1,42 +1,139 @@
-"""What the workers share: which task of all pooled runs is next, and what a dead one of them leaves behind."""
+"""What workers share: which task of all pooled runs is next, and what a dead one of them leaves behind."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from itertools import chain
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from tasktrail.engine.execution import dead_workers, lapse_in
+from tasktrail.engine.execution import Claiming, Joining, Turn, dead_workers, lapse_in
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.picking import ByNeeds, Picker
+from tasktrail.engine.plan import Plan
+from tasktrail.engine.runner import Runner
 from tasktrail.engine.workflows import stored
+from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.store.transaction import Transaction
 
-DEFAULT_QUEUE: Final = "default"
+
+class Busy(Protocol):
+    """Something of which attempts run."""
+
+    @property
+    def n_running(self) -> int:
+        """How many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """The tasks that a worker may take.
+@dataclass(slots=True)
+class Share:
+    """What one worker may take of the pool.
 
     Args:
         queues: Which queues it serves.
         labels: What it offers; a task that asks for something else is left to others.
+        concurrency: How many tasks it executes at the same time.
+
+    Attributes:
+        passed_over: What it cannot take just now: a run whose code it does not have, a step whose limit is full.
+        is_closed: It takes nothing more.
+        is_careful: It executes a task that cost a worker its life before, and nothing beside it.
     """
 
     queues: Sequence[str]
     labels: Sequence[str] = ()
+    concurrency: int = 8
+    passed_over: set[str] = field(default_factory=set)
+    runners: list[Busy] = field(default_factory=list)
+    is_closed: bool = False
+    is_careful: bool = False
+
+    @property
+    def n_running(self) -> int:
+        """How many tasks it executes now."""
+        return sum(runner.n_running for runner in self.runners)
+
+    @property
+    def room(self) -> int:
+        """How many more it may take."""
+        n_running = self.n_running
+        self.is_careful = self.is_careful and n_running > 0
+        return 0 if self.is_closed or self.is_careful else self.concurrency - n_running
 
     def next(self, tx: Transaction, limit: int, now: int) -> list[Task]:
         """Return what may start now, the most urgent first, the oldest of those: nothing is passed over for ever."""
-        words = {"labels": json.dumps(self.labels), "limit": limit}
-        found = chain.from_iterable(
-            tx.tasks("pooled_ready", queue=queue, **words) + tx.tasks("pooled_due", queue=queue, now=now, **words)
-            for queue in self.queues
-        )
-        return sorted(found, key=lambda task: (task.priority, task.id))[:limit]
+        words: dict[str, object] = {"labels": json.dumps(self.labels), "limit": limit, "passed_over": None}
+        if self.passed_over:
+            words["passed_over"] = json.dumps(sorted(self.passed_over))
+        found: list[Task] = []
+        for queue in self.queues:
+            found += tx.tasks("pooled_ready", queue=queue, **words)
+            found += tx.tasks("pooled_due", queue=queue, now=now, **words)
+        found.sort(key=lambda task: (task.priority, task.id))
+        return self._careful(found[:limit])
+
+    def _careful(self, found: list[Task]) -> list[Task]:
+        """What was lost with its worker is executed alone: it may well take the next one with it."""
+        place = next((place for place, task in enumerate(found) if task.losses), None)
+        if place is None:
+            return found
+        return found[:1] if place == 0 and not self.n_running else found[:place]
+
+
+class FromPool(ByNeeds):
+    """What of one pooled run is next among all that a worker may take."""
+
+    def __init__(self, ledger: Ledger, run_id: int, plan: Plan, share: Share) -> None:
+        super().__init__(ledger, run_id, plan)
+        self._share = share
+
+    def pick(self, tx: Transaction, n_running: int) -> list[Task]:
+        """Return as many as there is room for."""
+        self._share.passed_over -= {f"{self._run_id}:{key}" for key in self.held}
+        picked = super().pick(tx, n_running)
+        self._share.passed_over |= {f"{self._run_id}:{key}" for key in self.held}
+        self._share.is_careful = any(task.losses for task in picked)
+        return picked
+
+    def _free(self, tx: Transaction, n_running: int) -> int:  # noqa: ARG002 - those of other runs count as well
+        """Of the run as many as its workflow lets run at the same time, wherever they do."""
+        return min(self._share.room, self._plan.max_parallel - tx.run(self._run_id).n_in_progress)
+
+    def _ready(self, tx: Transaction, limit: int) -> list[Task]:
+        self._share.passed_over |= {f"{self._run_id}:{key}" for key in self.held}
+        found = self._share.next(tx, limit, self._ledger.clock.now())
+        return [task for task in found if task.run_id == self._run_id]
+
+
+class PoolRunner(Runner):
+    """Executes of one pooled run what its worker may take, for as long as there is something."""
+
+    def __init__(self, ledger: Ledger, run_id: int, plan: Plan, share: Share) -> None:
+        self._share = share
+        super().__init__(ledger, run_id, plan)
+
+    @property
+    def n_running(self) -> int:
+        """How many of its attempts run now."""
+        return len(self._running)
+
+    def wake(self) -> None:
+        """Look whether there is more to do."""
+        self._woken.set()
+
+    def _claiming(self, run_id: int) -> Claiming:
+        return Joining(self._ledger, run_id, self._code_version)
+
+    def _picking(self, run_id: int) -> Picker:
+        return FromPool(self._ledger, run_id, self._plan, self._share)
+
+    def _begin(self, patience_s: float | None) -> Turn:
+        assert isinstance(self._execution, Joining)
+        return self._execution.begin(self._pick, patience_s=patience_s)
+
+    def _waits_for_time(self, run: Run) -> bool:  # noqa: ARG002 - the worker looks for what comes due
+        return False
 
 
 def take_over(ledger: Ledger) -> list[Task]:

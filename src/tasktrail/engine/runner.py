@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tasktrail.engine.answers import failed, succeeded, timed_out
 from tasktrail.engine.context import StepContext
-from tasktrail.engine.execution import Answer, Claim, Execution, Turn
+from tasktrail.engine.execution import Answer, Claim, Claiming, Execution, Turn
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.picking import ByNeeds, InOrder, Picker
 from tasktrail.engine.plan import Plan
@@ -67,10 +67,10 @@ class Runner:
         self._ledger = ledger
         self._plan = plan
         self._retry = retry
-        self._execution = Execution(ledger, run_id, self._code_version)
+        self._execution = self._claiming(run_id)
         self._running: dict[int, _Running] = {}
         self._answers: list[Answer] = []
-        self._picker: Picker = (ByNeeds if plan.order is None else InOrder)(ledger, run_id, plan)
+        self._picker: Picker = self._picking(run_id)
         self._alarms: set[asyncio.Task[None]] = set()
         self._threads = Threads("tasktrail-step")
         self._seen: object = None
@@ -107,8 +107,15 @@ class Runner:
 
     # the loop
 
+    def _claiming(self, run_id: int) -> Claiming:
+        return Execution(self._ledger, run_id, self._code_version)
+
+    def _picking(self, run_id: int) -> Picker:
+        return (ByNeeds if self._plan.order is None else InOrder)(self._ledger, run_id, self._plan)
+
     def _begin(self, patience_s: float | None) -> Turn:
         plan = self._plan
+        assert isinstance(self._execution, Execution)
         named = plan.steps if plan.order is None else plan.order
         return self._execution.begin(
             named, self._pick, only=plan.only, reopen=plan.only, retry=self._retry, edit=plan.edit, once=plan.once,

@@ -69,6 +69,7 @@ class WorkflowRun:
         target: str | None = None,
         functions: Functions | None = None,
         accepts: bool = False,
+        pooled: bool = False,
     ) -> WorkflowRun:
         """Begin a run, or go on with the one of this name.
 
@@ -78,6 +79,7 @@ class WorkflowRun:
             target: Where its file or code is found again.
             accepts: Whether a run that exists goes by `workflow` and the code of its steps from here on, where they
                 differ from what it went by.
+            pooled: Whether workers execute a run that begins.
 
         Raises:
             BadInput: The code of a step or a param cannot be; nothing is stored then.
@@ -91,7 +93,7 @@ class WorkflowRun:
         versions = versions_of(workflow, steps)
         if run is None:
             try:
-                run = workflows.begin(ledger, workflow, name, params, versions=versions, target=target)
+                run = workflows.begin(ledger, workflow, name, params, versions=versions, target=target, pooled=pooled)
                 return cls(ledger, run, workflow, workflows.given(workflow, params), steps, folder)
             except Conflict:  # somebody else began it just now
                 run = workflows.find(ledger, name)
@@ -99,13 +101,32 @@ class WorkflowRun:
                     raise
         return cls(ledger, *_gone_on_with(ledger, run, workflow, params, versions, target, accepts), steps, folder)
 
+    @classmethod
+    def pooled(cls, ledger: Ledger, run: Run, folder: Path) -> WorkflowRun:
+        """Open a run for a worker: it goes by what is stored, with the code that is here.
+
+        Raises:
+            BadInput: The code of a step is not here, or cannot be.
+        """
+        workflow, params = workflows.stored(ledger, run)
+        return cls(ledger, run, workflow, params, code_of(workflow, folder, None), folder)
+
     async def execute(self) -> Run:
         """Execute the run as far as it goes.
 
         Raises:
             Held: Another process executes it.
         """
-        plan = Plan(
+        self._runner = Runner(self.ledger, self.run.id, self.plan(), retry=self.retries_failed)
+        try:
+            self.run = await self._runner.execute()
+        finally:
+            self._runner = None
+        return self.run
+
+    def plan(self) -> Plan:
+        """Return what a runner goes by."""
+        return Plan(
             self.steps,
             max_parallel=self.max_parallel or self.workflow.max_parallel or _MOST_AT_ONCE,
             gate=self._gates,
@@ -115,12 +136,6 @@ class WorkflowRun:
             watch=self.watch,
             say=self.say,
         )
-        self._runner = Runner(self.ledger, self.run.id, plan, retry=self.retries_failed)
-        try:
-            self.run = await self._runner.execute()
-        finally:
-            self._runner = None
-        return self.run
 
     def take_back(self, step_id: str) -> int:
         """Let a step be done again with everything that needs it; return how many tasks that are.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Final
 
@@ -30,6 +31,7 @@ def begin(
     *,
     versions: Mapping[str, str],
     target: str | None = None,
+    pooled: bool = False,
 ) -> Run:
     """Store a run of a workflow together with the workflow itself; nothing is executed yet.
 
@@ -38,12 +40,15 @@ def begin(
         params: What is given; the rest are the defaults.
         versions: What tells the code of a step, by step.
         target: Where its file or code is found again.
+        pooled: Whether workers execute it: each step is in its queue.
 
     Raises:
         BadInput: A param is missing, unknown or of another type; the details name all of them.
         Conflict: The run exists.
     """
     tasks = tuple(draft_of(spec, versions.get(spec.id)) for spec in workflow.steps)
+    if pooled:
+        tasks = tuple(replace(task, queue=queue_of(spec)) for task, spec in zip(tasks, workflow.steps, strict=True))
     check_run_id(name)
     check_tasks(tasks)
     metadata = json_text({"params": given(workflow, params)}, "the params of the run")
@@ -131,6 +136,14 @@ def _missing(name: str, workflow: Workflow) -> str:
     return f"param {name} ({workflow.params[name].type}) is missing"
 
 
+DEFAULT_QUEUE: Final = "default"
+
+
+def queue_of(spec: StepSpec) -> str:
+    """Return the queue of a step of a pooled run."""
+    return spec.queue or DEFAULT_QUEUE
+
+
 def draft_of(spec: StepSpec, code_version: str | None = None) -> TaskDraft:
     """Return the task that is to be stored for a step."""
     return TaskDraft(
@@ -139,7 +152,6 @@ def draft_of(spec: StepSpec, code_version: str | None = None) -> TaskDraft:
         needs=spec.needs,
         priority=spec.priority,
         critical=spec.critical,
-        queue=spec.queue,
         max_retries=spec.retry.max_retries,
         retry=spec.retry.to_json(),
         timeout_ms=spec.timeout_ms,

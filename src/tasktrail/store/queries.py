@@ -19,7 +19,14 @@ def queries(database: str) -> Mapping[str, str]:
     """Return every query by name, those of `<database>.sql` in place of the common ones."""
     found = parse((SQL_FOLDER / "queries.sql").read_text(encoding="utf-8"))
     found.update(parse((SQL_FOLDER / f"{database}.sql").read_text(encoding="utf-8")))
-    return {name: _FRAGMENT.sub(lambda match: found[match[1]], text) for name, text in found.items()}
+    return {name: _filled(text, found) for name, text in found.items()}
+
+
+def _filled(text: str, found: Mapping[str, str]) -> str:
+    """Fragments may have fragments."""
+    while _FRAGMENT.search(text):
+        text = _FRAGMENT.sub(lambda match: found[match[1]], text)
+    return text
 
 
 def parse(text: str) -> dict[str, str]:

@@ -81,8 +81,8 @@ class StoreContract(NeedsContract):
     def test_values_come_back_as_they_were_given(self, store: Store, ledger: Ledger, clock: FakeClock) -> None:
         """Every column of a new task and run is where its name says."""
         draft = TaskDraft(
-            "fetch", "BBB", 2, title="Fetch it", priority=-1, critical=False, queue="gpu", labels='["a"]', max_retries=7,
-            retry='{"a":1}', timeout_ms=1500, metadata='{"k":"ü"}',
+            "fetch", "BBB", 2, title="Fetch it", priority=-1, critical=False, queue="gpu", labels='["a"]',
+            max_retries=7, retry='{"a":1}', timeout_ms=1500, metadata='{"k":"ü"}',
         )  # fmt: skip
         run = ledger.create_run(RunDraft("job", "nightly-1", "nightly", (draft,), target="m:f", metadata='{"x":1}'))
         found = store.read(lambda tx: tx.task("task_by_key", key="fetch", run_id=run.id, item="BBB", map_index=2))
@@ -91,7 +91,8 @@ class StoreContract(NeedsContract):
         assert (run.status, run.n_pending, run.created_at, run.metadata) == ("created", 1, clock.now(), '{"x":1}')
         assert found == Task(
             found.id if found else 0, run.id, "fetch", "BBB", 2, 1, "pending", 1, 0, 0, -1, 0, "gpu", '["a"]', None, 0,
-            0, 0, 0, None, None, None, None, None, 7, '{"a":1}', 1500, None, None, None, None, None, clock.now(), None, None,
+            0, 0, 0, None, None, None, None, None, 7, '{"a":1}', 1500, None, None, None, None, None, clock.now(),
+            None, None,
         )  # fmt: skip
 
     def test_ready_tasks_come_by_priority_then_position_and_those_whose_time_has_come(

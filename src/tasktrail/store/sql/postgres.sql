@@ -20,6 +20,10 @@ SELECT value FROM json_array_elements_text(CAST(:statuses AS JSON)) AS each (val
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_array_elements_text(CAST(:without AS JSON)) AS each (value)
 
+-- name: each_passed_over
+-- Differs because each database takes JSON apart in its own way.
+SELECT value FROM json_array_elements_text(CAST(:passed_over AS JSON)) AS each (value)
+
 -- name: has_labels
 -- Differs because each database takes JSON apart in its own way. Whether a worker offers all that a task asks for.
 (labels IS NULL OR CAST(labels AS JSONB) <@ CAST(:labels AS JSONB))

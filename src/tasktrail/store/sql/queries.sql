@@ -318,6 +318,13 @@ WHERE run_id = CAST(:run_id AS BIGINT)
 ORDER BY not_before
 LIMIT CAST(:limit AS BIGINT)
 
+-- name: is_taken
+-- Whether the worker that asks takes a task: it passes over steps that wait for a limit, `RUN:KEY` by row id, and runs
+-- whose code it does not have, `RUN`.
+(CAST(:passed_over AS TEXT) IS NULL OR (
+  CAST(run_id AS TEXT) NOT IN ({each_passed_over})
+  AND CAST(run_id AS TEXT) || ':' || key NOT IN ({each_passed_over})))
+
 -- name: is_open
 -- Of a task's run: new steps may start in it. The same is asked of the run again under its lock.
 EXISTS (
@@ -338,6 +345,7 @@ WHERE queue = CAST(:queue AS TEXT)
   AND unmet = 0
   AND not_before IS NULL
   AND {has_labels}
+  AND {is_taken}
   AND {is_open}
 ORDER BY priority, id
 LIMIT CAST(:limit AS BIGINT)
@@ -352,9 +360,36 @@ WHERE queue = CAST(:queue AS TEXT)
   AND not_before <= CAST(:now AS BIGINT)
   AND unmet = 0
   AND {has_labels}
+  AND {is_taken}
   AND {is_open}
 ORDER BY not_before
 LIMIT CAST(:limit AS BIGINT)
+
+-- name: next_pooled_due
+-- When the first task of a queue that waits for its time may start.
+SELECT min(not_before)
+FROM task
+WHERE queue = CAST(:queue AS TEXT)
+  AND status = 'pending'
+  AND not_before IS NOT NULL
+
+-- name: pooled_task_of_run
+-- Whether workers execute a run: all of its tasks are in a queue then.
+SELECT 1
+FROM task
+WHERE run_id = :run_id
+  AND queue IS NOT NULL
+LIMIT 1
+
+-- name: unfinished_pooled
+-- Whether anything of a queue is still to come: something that runs, waits for its time or for others to end.
+SELECT 1
+FROM task
+JOIN run ON run.id = task.run_id
+WHERE task.queue = CAST(:queue AS TEXT)
+  AND run.status = 'running'
+  AND task.status IN ('pending', 'in_progress')
+LIMIT 1
 
 -- name: held_by_workers
 -- What is in progress, with the worker that has it; runs in which nothing is are passed over.

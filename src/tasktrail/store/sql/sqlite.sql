@@ -29,6 +29,10 @@ SELECT value FROM json_each(:statuses)
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:without)
 
+-- name: each_passed_over
+-- Differs because each database takes JSON apart in its own way.
+SELECT value FROM json_each(:passed_over)
+
 -- name: has_labels
 -- Differs because each database takes JSON apart in its own way. Whether a worker offers all that a task asks for.
 (labels IS NULL OR NOT EXISTS (
