@@ -8,18 +8,17 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-from tasktrail.model.errors import Busy, NotAStore, StoreError
+from tasktrail.model.errors import Busy, StoreError
 from tasktrail.store import migrate
+from tasktrail.store.address import address, quoted, refuse_backup
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.queries import queries
-from tasktrail.store.transaction import Params, Rows, Transaction
+from tasktrail.store.seam import Store
+from tasktrail.store.transaction import Params, Row, Rows, Transaction
 from tasktrail.store.wire import Answer, ServerError, Wire, connected
 
 _POSTGRES: Final = "postgres"
@@ -29,16 +28,8 @@ _PUT_OFF_MS: Final = 20
 """How long a ticket that shares a commit waits for rows of another process: longer, and it goes alone. So two
 processes that share commits between the same runs never wait for each other."""
 _CONNECT_S: Final = 10.0
-_LINK: Final = {
-    "application_name": "tasktrail",
-    "client_encoding": "UTF8",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "20000",
-}
-"""How a connection is watched, where the URL says nothing else: a link that is cut is noticed within 25 seconds."""
 _LOCK_CLASS: Final = 7234297
+_FETCHED: Final = 1000
 _LOST: Final = ("08", "57P", "25P03")
 """SQLSTATEs, by their beginning, after which the connection is of no use."""
 _AGAIN: Final = frozenset({"40001", "40P01"})
@@ -53,6 +44,7 @@ class PostgresStore:
         url: `postgresql://user:password@host:port/database`, with what libpq knows as `?key=value`, and `schema=NAME`
             (`tasktrail` when not said).
         busy_s: How long a write waits for others, or for the server to come back, before it gives up.
+        accepts: Told the version of the schema that is there, before it is made or upgraded; what it raises stops that.
 
     Attributes:
         path: None: it is no file.
@@ -61,9 +53,10 @@ class PostgresStore:
 
     path: Path | None = None
 
-    def __init__(self, url: str, *, busy_s: float = 30.0) -> None:
+    def __init__(self, url: str, *, busy_s: float = 30.0, accepts: Callable[[int], None] = migrate.any_version) -> None:
         self.busy_s = busy_s
-        self._schema, self._conninfo, self.where = _target(url)
+        self._url = url
+        self._schema, self._conninfo, self.where = address(url)
         self._queries = queries(_POSTGRES)
         self._reading = {**self._queries, "lock_run": self._queries["run_by_id"]}
         self._group = GroupCommit(self._commit)
@@ -72,7 +65,7 @@ class PostgresStore:
         self._writer: Wire | None = None
         self._life: Life | None = None
         self._pid = os.getpid()
-        self._prepare()
+        self._prepare(accepts)
 
     # the seam
 
@@ -166,13 +159,25 @@ class PostgresStore:
 
     # keeping
 
+    def is_same(self, other: Store) -> bool:
+        """Whether both are one: the same schema of a database in which the one sees who lives in the other."""
+        if not isinstance(other, PostgresStore) or other._schema != self._schema:
+            return False
+        life = Life(self._connect)
+        try:
+            with self._explained():
+                life.begin()
+            return other.is_held(life.name)
+        finally:
+            life.free()
+
     def backup(self, target: Path) -> None:
-        """Refuse: the server's own tools copy it, with everything else that belongs to it.
+        """Refuse: the server's own tools copy it.
 
         Raises:
-            StoreError: Always; the hint says what to type.
+            BadInput: Always; the hint says what to type.
         """
-        raise StoreError(f"{self.where} is on a server", hint=f"pg_dump --schema={self._schema} --file={target} URL")
+        raise refuse_backup(self._url, target)
 
     def integrity(self) -> list[str]:
         """Return nothing: the server looks after its own files."""
@@ -184,7 +189,7 @@ class PostgresStore:
         pg = connected(self._conninfo, _CONNECT_S)
         wire = Wire(pg, prepares=True, longest_s=self.busy_s + 30)
         lock_ms = round(self.busy_s * 1000)
-        wire.ask(f"SET search_path = {_quoted(self._schema)}")
+        wire.ask(f"SET search_path = {quoted(self._schema)}")
         wire.ask(f"SET lock_timeout = {lock_ms}")
         wire.ask("SET idle_in_transaction_session_timeout = 60000")
         wire.settle()
@@ -204,7 +209,7 @@ class PostgresStore:
 
     # opening
 
-    def _prepare(self) -> None:
+    def _prepare(self, accepts: Callable[[int], None]) -> None:
         with self._explained():
             wire = self._connected()
             version = int(str(_one(wire, "SELECT current_setting('server_version_num')")))
@@ -213,6 +218,11 @@ class PostgresStore:
                     f"{self.where} is PostgreSQL {version // 10000}; Tasktrail needs 13 or newer",
                     hint="use a newer server, or a SQLite file: tasktrail --store FILE",
                 )
+            try:
+                accepts(self._version(wire))
+            except BaseException:
+                self.close()
+                raise
             self._migrate(wire)
 
     def _migrate(self, wire: Wire) -> None:
@@ -221,7 +231,7 @@ class PostgresStore:
             return
         wire.ask("BEGIN")
         wire.ask(f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, 0)")
-        wire.ask(f"CREATE SCHEMA IF NOT EXISTS {_quoted(self._schema)}")
+        wire.ask(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}")
         wire.settle()
         for migration in migrate.pending(_POSTGRES, self._version(wire), self.where):
             for part in migrate.statements(migration.text):
@@ -240,7 +250,7 @@ class PostgresStore:
 
     def _version(self, wire: Wire) -> int:
         """Return the schema's version, 0 when there is none."""
-        there = _one(wire, "SELECT to_regclass(:name) IS NOT NULL", {"name": f"{_quoted(self._schema)}.migration"})
+        there = _one(wire, "SELECT to_regclass(:name) IS NOT NULL", {"name": f"{quoted(self._schema)}.migration"})
         if not there:
             return 0
         applied = wire.ask("SELECT number, checksum FROM migration ORDER BY number").fetchall()
@@ -423,6 +433,25 @@ class _Connected:
         for one in params:
             self._wire.ask(text, one)
 
+    def stream(self, name: str, params: Params) -> Iterator[Row]:
+        """The server keeps the rows; a thousand at a time are here."""
+        cursor = next(one for one in map("rows_{}".format, count()) if one not in self._wire.cursors)
+        self._wire.cursors.add(cursor)
+        try:
+            self._wire.ask(f"DECLARE {cursor} NO SCROLL CURSOR FOR {self._queries[name]}", params)
+            rows = self._wire.ask(f"FETCH {_FETCHED} FROM {cursor}").fetchall()
+            while rows:
+                yield from rows
+                more = len(rows) == _FETCHED
+                rows = self._wire.ask(f"FETCH {_FETCHED} FROM {cursor}").fetchall() if more else []
+        finally:
+            self._wire.cursors.discard(cursor)
+            if not self._wire.is_broken:
+                self._wire.ask(f"CLOSE {cursor}")
+
+    def with_queries(self, named: Mapping[str, str]) -> _Connected:
+        return _Connected(self._wire, {**self._queries, **named})
+
     def changed(self) -> int:
         assert self._last is not None
         self._last.fetchall()
@@ -450,23 +479,3 @@ def _snapshot(wire: Wire) -> str:
 
 def _is_lost(error: ServerError) -> bool:
     return error.sqlstate.startswith(_LOST)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _target(url: str) -> tuple[str, str, str]:
-    """Return schema, connection string, and the name for messages."""
-    parts = urlsplit(url)
-    own = dict(parse_qsl(parts.query))
-    schema = own.pop("schema", "tasktrail")
-    try:
-        values = conninfo_to_dict(urlunsplit(parts._replace(query=urlencode(own))))
-    except psycopg.Error as error:
-        raise NotAStore(
-            f"no URL of a PostgreSQL database: {str(error).strip()}", hint="tasktrail --store URL"
-        ) from None
-    said = {**_LINK, **{name: str(value) for name, value in values.items() if value is not None}}
-    place = ":".join(said[name] for name in ("host", "port") if name in said)
-    return schema, make_conninfo("", **said), f"postgresql://{place}/{said.get('dbname', '')}"

@@ -44,3 +44,46 @@ SELECT current_setting('server_version'),
   'wal',
   current_setting('synchronous_commit'),
   pg_database_size(current_database())
+
+-- name: store_columns
+-- Differs because each database describes itself in its own way. Table, column, and its place in the primary key (0: none)
+-- of all tables but that of migrations, which belongs to the schema.
+SELECT CAST(made.relname AS TEXT), CAST(info.attname AS TEXT),
+  coalesce(array_position(CAST(string_to_array(CAST(keyed.indkey AS TEXT), ' ') AS SMALLINT[]), info.attnum), 0)
+FROM pg_class AS made
+JOIN pg_attribute AS info ON info.attrelid = made.oid AND info.attnum > 0 AND NOT info.attisdropped
+LEFT JOIN pg_index AS keyed ON keyed.indrelid = made.oid AND keyed.indisprimary
+WHERE made.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+  AND made.relkind = 'r'
+  AND made.relname <> 'migration'
+ORDER BY made.relname, info.attnum
+
+-- name: store_references
+-- Differs because each database describes itself in its own way. Which table refers to which.
+SELECT CAST(made.relname AS TEXT), CAST(target.relname AS TEXT)
+FROM pg_constraint AS refers
+JOIN pg_class AS made ON made.oid = refers.conrelid
+JOIN pg_class AS target ON target.oid = refers.confrelid
+WHERE refers.contype = 'f'
+  AND made.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+
+-- name: keep_others_out
+-- Differs because others write at the same time: whoever does anything adds a row to one of these first.
+LOCK TABLE worker, document, definition, payload, run, event IN EXCLUSIVE MODE
+
+-- name: count_on
+-- Differs because ids come from sequences, which know nothing of rows that came with theirs.
+DO $$
+DECLARE
+  one RECORD;
+  highest BIGINT;
+BEGIN
+  FOR one IN
+    SELECT table_name, column_name
+    FROM information_schema.columns
+    WHERE table_schema = current_schema() AND is_identity = 'YES'
+  LOOP
+    EXECUTE format('SELECT coalesce(max(%I), 0) FROM %I', one.column_name, one.table_name) INTO highest;
+    EXECUTE format('ALTER TABLE %I ALTER COLUMN %I RESTART WITH %s', one.table_name, one.column_name, highest + 1);
+  END LOOP;
+END $$
