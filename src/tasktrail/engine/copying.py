@@ -108,8 +108,16 @@ def _copy_from(source: Store, destination: Store, tx: Transaction) -> Proof:
     """On one snapshot of the source: prove it, copy it."""
     if findings := source.integrity():
         raise _contradiction(source, findings)
-    n_runs = _prove(source, tx)
-    return destination.write(partial(_copy, source, destination, tx, n_runs))
+    n_runs, last = _prove(source, tx), tx.row("last_event")
+    proof = partial(_copy, source, destination, tx, n_runs)
+
+    def work(new: Transaction) -> Proof:
+        """The snapshot of the source may have ended before the proof of the target has."""
+        done = proof(new)
+        _refuse_changed(source, last)
+        return done
+
+    return destination.write(work)
 
 
 def _copy(source: Store, destination: Store, tx: Transaction, n_runs: int, new: Transaction) -> Proof:
@@ -125,7 +133,6 @@ def _copy(source: Store, destination: Store, tx: Transaction, n_runs: int, new: 
         if str(found[name]) != str(digest):
             raise StoreError(f"{destination.where} does not give the rows of {name} back as they were stored")
     proven = n_runs, _prove(destination, new)
-    _refuse_changed(source, tx)
     rows = {name: given[name].rows for name in sorted(given)}
     return Proof(rows, proven, (str(given["event"]), str(found["event"])))
 
@@ -137,9 +144,9 @@ def _refuse_full(destination: Store, there: Rows) -> None:
         raise Conflict(words, hint="move into a new store: --to URL")
 
 
-def _refuse_changed(source: Store, tx: Transaction) -> None:
+def _refuse_changed(source: Store, last: Row | None) -> None:
     """The snapshot does not show it: somebody may have come to the source since."""
-    if source.read(lambda now: now.row("last_event")) != tx.row("last_event"):
+    if source.read(lambda tx: tx.row("last_event")) != last:
         raise Conflict(f"{source.where} was changed meanwhile; nothing was copied", hint="stop who works on it")
     _refuse_used(source)
 

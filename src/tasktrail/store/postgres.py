@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final, TypeVar
@@ -56,7 +58,8 @@ class PostgresStore:
     def __init__(self, url: str, *, busy_s: float = 30.0, accepts: Callable[[int], None] = migrate.any_version) -> None:
         self.busy_s = busy_s
         self._url = url
-        self._schema, self._conninfo, self.where = address(url)
+        self._schema, conninfo, self.where = address(url)
+        self._connect = partial(_connection, conninfo, self._schema, busy_s)
         self._queries = queries(_POSTGRES)
         self._reading = {**self._queries, "lock_run": self._queries["run_by_id"]}
         self._group = GroupCommit(self._commit)
@@ -184,16 +187,6 @@ class PostgresStore:
         return []
 
     # connections
-
-    def _connect(self) -> Wire:
-        pg = connected(self._conninfo, _CONNECT_S)
-        wire = Wire(pg, prepares=True, longest_s=self.busy_s + 30)
-        lock_ms = round(self.busy_s * 1000)
-        wire.ask(f"SET search_path = {quoted(self._schema)}")
-        wire.ask(f"SET lock_timeout = {lock_ms}")
-        wire.ask("SET idle_in_transaction_session_timeout = 60000")
-        wire.settle()
-        return wire
 
     def _connected(self) -> Wire:
         if self._writer is None or self._writer.is_broken:
@@ -462,6 +455,16 @@ _left_behind: Final[list[Wire | Life | None]] = []
 """Connections of a parent process: never closed here, which would end the parent's."""
 
 
+def _connection(conninfo: str, schema: str, busy_s: float) -> Wire:
+    """Return a new connection; no method of the store, which whoever keeps it would keep alive."""
+    wire = Wire(connected(conninfo, _CONNECT_S), prepares=True, longest_s=busy_s + 30)
+    wire.ask(f"SET search_path = {quoted(schema)}")
+    wire.ask(f"SET lock_timeout = {round(busy_s * 1000)}")
+    wire.ask("SET idle_in_transaction_session_timeout = 60000")
+    wire.settle()
+    return wire
+
+
 def _one(wire: Wire, text: str, params: Params | None = None) -> object:
     row = wire.ask(text, params).fetchone()
     return row[0] if row else None
@@ -469,7 +472,7 @@ def _one(wire: Wire, text: str, params: Params | None = None) -> object:
 
 def _key_of(name: str) -> int:
     """Return the number of the lock that a life of this name holds."""
-    return int.from_bytes(bytes.fromhex(name), "big", signed=True)
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
 def _snapshot(wire: Wire) -> str:

@@ -36,14 +36,28 @@ FROM last_ids()
 -- Differs because others write at the same time: the function holds the limit until the commit, then does the same.
 SELECT free_slots(:name)
 
--- name: store_facts
--- Differs because each database tells of itself in its own words. What the doctor says of a PostgreSQL database:
--- version of the server and of the schema, journal, durability, size.
+-- name: server_facts
+-- What the doctor says of a server: versions of it and of the schema, what it promises, whether it takes writes, size of
+-- the schema, connections there may be and there are, and whether ours is open to others on the way.
 SELECT current_setting('server_version'),
   (SELECT max(number) FROM migration),
-  'wal',
   current_setting('synchronous_commit'),
-  pg_database_size(current_database())
+  current_setting('fsync'),
+  current_setting('full_page_writes'),
+  current_setting('transaction_read_only'),
+  current_setting('server_encoding'),
+  (SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())),
+  CAST(current_setting('max_connections') AS INTEGER)
+    - CAST(current_setting('superuser_reserved_connections') AS INTEGER)
+    - CAST(coalesce(current_setting('reserved_connections', true), '0') AS INTEGER),
+  (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+  (SELECT CAST(NOT ssl AND client_addr IS NOT NULL AND NOT client_addr << '127.0.0.0/8' AND client_addr <> '::1' AS INTEGER)
+    FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE pid = pg_backend_pid())
+
+-- name: server_clock
+-- In microseconds since 1970.
+SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)
 
 -- name: store_columns
 -- Differs because each database describes itself in its own way. Table, column, and its place in the primary key (0: none)
