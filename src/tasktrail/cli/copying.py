@@ -40,7 +40,10 @@ def move_command(session: Session, origin: str | None, target: str) -> None:
     sys.stdout.writelines(f"{line}\n" for line in table)
     runs, history = proof.runs[1], proof.history[1]
     sys.stdout.write(f"\n{counted(runs, 'run')} verified on both sides; history {history[:16]} on both sides\n")
-    tell(f"{source} is as it was", f"to use the copy: TASKTRAIL_STORE, or url under [store] in tasktrail.toml: {destination}")
+    tell(
+        f"{source} is as it was",
+        f"to use the copy: TASKTRAIL_STORE, or url under [store] in tasktrail.toml: {destination}",
+    )
 
 
 def _record(source: StoreLocation, destination: StoreLocation, proof: Proof) -> dict[str, object]:

@@ -98,7 +98,9 @@ def _refuse_used(store: Store) -> None:
     if living:
         owned = store.read(lambda tx: tx.runs("owned_runs"))
         runs = [f"{owner} executes run {run.name}" for run in owned if (owner := owner_of(store, run))]
-        raise Held(f"{store.where} is in use by {living[0]}", hint="stop it, then move again", details=runs or living[1:])
+        raise Held(
+            f"{store.where} is in use by {living[0]}", hint="stop it, then move again", details=runs or living[1:]
+        )
 
 
 # under way
@@ -131,7 +133,8 @@ def _copy(source: Store, destination: Store, tx: Transaction, n_runs: int, new: 
     found = {table.name: _digest(there.of(table)) for table in there.tables}
     for name, digest in given.items():
         if str(found[name]) != str(digest):
-            raise StoreError(f"{destination.where} does not give the rows of {name} back as they were stored")
+            words = f"{destination.where} does not give the rows of {name} back as they were stored"
+            raise StoreError(words, hint="tasktrail doctor")
     proven = n_runs, _prove(destination, new)
     rows = {name: given[name].rows for name in sorted(given)}
     return Proof(rows, proven, (str(given["event"]), str(found["event"])))

@@ -57,7 +57,8 @@ def restore(config: Config, backup: Path, *, force: bool = False) -> Restored:
 
     Raises:
         NotFound: There is no such backup.
-        BadInput: The project's store is no file (on a server the hint says what puts it back), or the backup is a store that is open.
+        BadInput: The project's store is no file, or the backup is a store that is open. Of a store on a server the hint
+            says what puts a copy back.
         Conflict: There is a store, and no force.
         Held: A process works on the store.
         StoreError: The backup is damaged or none of ours.

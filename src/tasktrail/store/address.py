@@ -1,4 +1,4 @@
-"""The URL of a PostgreSQL store: what libpq gets of it, what messages show, and what the server's own tools are told."""
+"""The URL of a PostgreSQL store: what libpq gets of it, what messages show, and what its own tools are told."""
 
 from __future__ import annotations
 

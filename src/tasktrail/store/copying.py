@@ -1,4 +1,4 @@
-"""Every table of a store as rows, whichever tables there are: read in order, added with their ids, counted, digested."""
+"""Every table of a store as rows, whichever tables there are: read in order, added with their ids, and digested."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tasktrail.store.transaction import Params, Row, Transaction
 _BITS: Final = (1 << 256) - 1
 _NUL: Final = "\\x00"
 _NO_NUL: Final = "\N{SYMBOL FOR NULL}"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
