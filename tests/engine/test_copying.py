@@ -23,11 +23,13 @@ from tasktrail.dag import DAGRunStore, StatefulDAGRunner
 from tasktrail.engine import copying
 from tasktrail.engine.copying import Proof, copy_store
 from tasktrail.engine.execution import worker_of
+from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.project import ledger_of
 from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import (
     BadInput,
+    Busy,
     Conflict,
     Held,
     NotFound,
@@ -37,6 +39,7 @@ from tasktrail.model.errors import (
 )
 from tasktrail.store import migrate
 from tasktrail.store.opening import open_store
+from tasktrail.store.postgres import PostgresStore
 from tasktrail.store.transaction import Row
 from tests.postgres import Server
 
@@ -372,6 +375,29 @@ def test_what_somebody_does_to_the_source_meanwhile_makes_it_void(
         move(source, target)
 
     assert rows_in(target) == 0
+
+
+def test_nobody_writes_to_the_target_before_all_is_there(
+    origin: Path, new: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+):
+    there, real = new("schema"), copying._digest
+    refused: list[bool] = []
+
+    def digest(rows: Iterator[Row]) -> object:
+        if not refused:
+            other = PostgresStore(there, busy_s=0.1)
+            with pytest.raises(Busy):
+                Ledger(other, actor="other").create_run(RunDraft("dag", "mine", "w", (TaskDraft("a"),)))
+            refused.append(True)
+            other.close()
+        return real(rows)
+
+    monkeypatch.setattr(copying, "_digest", digest)
+
+    move(origin, there)
+
+    assert refused
+    assert [row["name"] for row in dump(there)["run"]] == ["monday"]
 
 
 @pytest.mark.parametrize("kind", ["file", "schema"])

@@ -117,9 +117,10 @@ def _apart(url: str) -> tuple[str, SplitResult]:
     except ValueError:
         parts = SplitResult("", "", "@", "", "")
     hosts = parts.netloc.rpartition("@")[2].split(",")
-    if parts.fragment or "@" in parts.path or not all(map(_HOST.fullmatch, hosts)):
-        raise NotAStore("no URL of a PostgreSQL database", hint=_HINT)
     said = [pair for pair in parts.query.split("&") if pair]
+    odd = parts.fragment or "@" in parts.path or not all("=" in pair for pair in said)
+    if odd or not all(map(_HOST.fullmatch, hosts)):
+        raise NotAStore("no URL of a PostgreSQL database", hint=_HINT)
     schemas = [unquote(pair.partition("=")[2]) for pair in said if pair.startswith("schema=")]
     rest = parts._replace(query="&".join(pair for pair in said if not pair.startswith("schema=")))
     return (schemas or [_SCHEMA])[-1], rest
