@@ -96,7 +96,7 @@ def _table(name: str, columns: list[tuple[str, int]]) -> Table:
 
 
 def _queries(tables: Iterable[Table]) -> dict[str, str]:
-    templates = parse((SQL_FOLDER / "copying.sql").read_text(encoding="utf-8"))
+    templates = parse((SQL_FOLDER / "tables" / "copying.sql").read_text(encoding="utf-8"))
     return {
         f"{table.name} {name}": text.format(
             table=quoted(table.name),

@@ -224,8 +224,9 @@ class PostgresStore:
             return
         wire.ask("BEGIN")
         wire.ask(f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, 0)")
-        wire.ask(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}")
-        wire.settle()
+        # Who may not make schemas in this database may own one: IF NOT EXISTS would ask for the right all the same.
+        if not _one(wire, "SELECT 1 FROM pg_namespace WHERE nspname = :name", {"name": self._schema}):
+            wire.ask(f"CREATE SCHEMA {quoted(self._schema)}")
         for migration in migrate.pending(_POSTGRES, self._version(wire), self.where):
             for part in migrate.statements(migration.text):
                 wire.ask(part)

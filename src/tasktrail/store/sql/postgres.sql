@@ -37,7 +37,7 @@ FROM last_ids()
 SELECT free_slots(:name)
 
 -- name: server_facts
--- What the doctor says of a server: versions of it and of the schema, what it promises, whether it takes writes, size of
+-- Differs because only a server has these. What the doctor says of it: versions of it and of the schema, what it promises, whether it takes writes, size of
 -- the schema, connections there may be and there are, and whether ours is open to others on the way.
 SELECT current_setting('server_version'),
   (SELECT max(number) FROM migration),
@@ -56,7 +56,7 @@ SELECT current_setting('server_version'),
     FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE pid = pg_backend_pid())
 
 -- name: server_clock
--- In microseconds since 1970.
+-- Differs because only a server has a clock of its own. In microseconds since 1970.
 SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)
 
 -- name: store_columns
