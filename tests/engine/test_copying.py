@@ -38,6 +38,7 @@ from tasktrail.model.errors import (
     VerificationFailed,
 )
 from tasktrail.store import migrate
+from tasktrail.store.copying import Digest
 from tasktrail.store.opening import open_store
 from tasktrail.store.postgres import PostgresStore
 from tasktrail.store.transaction import Row
@@ -201,7 +202,7 @@ def test_work_goes_on_in_the_copy_with_new_ids_behind_the_old_ones(
     monkeypatch.setenv("TASKTRAIL_STORE", there)
 
     runner = StatefulDAGRunner("next", dag_run_id="tuesday")
-    runner.register_step("say", lambda: print("hello") or "y" * 5000)
+    runner.register_step("say", lambda: "y" * 5000)
     asyncio.run(runner.execute())
 
     after = dump(there)
@@ -421,14 +422,14 @@ def _interrupt_after(n: int, error: type[BaseException] | TasktrailError, patch:
     """Raise when the n-th row is read; where there are fewer, when all is copied and proven but for the last look."""
     rows = iter(range(n))
 
-    real = copying.Digest.add
+    real = Digest.add
 
-    def add(digest: copying.Digest, row: Row) -> None:
+    def add(digest: Digest, row: Row) -> None:
         if next(rows, None) is None:
             raise error
         real(digest, row)
 
-    patch.setattr(copying.Digest, "add", add)
+    patch.setattr(Digest, "add", add)
     if n > 1000:
         patch.setattr(copying, "_refuse_changed", lambda *_: (_ for _ in ()).throw(error))
 

@@ -57,8 +57,8 @@ def address(url: str) -> Address:
         raise NotAStore(f"no URL of a PostgreSQL database{shown}", hint=_HINT) from None
     said = {**_LINK, **{name: str(value) for name, value in values.items() if value is not None}}
     place = ":".join(said[name] for name in ("host", "port") if name in said)
-    shown = {"service": said.get("service"), "schema": schema if schema != _SCHEMA else None}
-    query = "&".join(f"{name}={value}" for name, value in shown.items() if value)
+    more = {"service": said.get("service"), "schema": schema if schema != _SCHEMA else None}
+    query = "&".join(f"{name}={value}" for name, value in more.items() if value)
     where = f"postgresql://{place}/{said.get('dbname', '')}{'?' if query else ''}{query}"
     return Address(schema, make_conninfo("", **said), where)
 
