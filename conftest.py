@@ -6,9 +6,13 @@ import json
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.postgres import Server
 
 MarksByTest = dict[str, list[str]]
 MARKS = pytest.StashKey[MarksByTest]()
@@ -36,6 +40,17 @@ def _own_folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         for name in ("CONFIG", "DATA", "STATE", "CACHE"):
             patch.setenv(f"XDG_{name}_HOME", str(tmp_path_factory.getbasetemp() / "home"))
         yield
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server for all tests of this process."""
+    from tests.postgres import Server
+
+    server = Server()
+    server.start()
+    yield server
+    server.close()
 
 
 # ------------------------------------------------------------------------------------------------------- no silent skip

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tasktrail.engine.health import SOUND_SQLITE, Check, examine
+from tasktrail.engine.findings import Check
+from tasktrail.engine.health import SOUND_SQLITE, examine
 from tasktrail.engine.project import open_project
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tests.cli.conftest import Call

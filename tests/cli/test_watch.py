@@ -54,7 +54,7 @@ class Told:
 
 def watcher_of(ledger: Ledger, run: Run) -> tuple[Watcher, Told]:
     view = Told(ledger, run)
-    return Watcher(ledger, run, view, ledger.store.read(lambda tx: int(str((tx.row("last_ids") or "000")[2])))), view
+    return Watcher(ledger, run, view, ledger.store.read(lambda tx: int(str((tx.row("last_event") or "0")[0])))), view
 
 
 def picture(board: Board, ledger: Ledger, run: Run, columns: int = 80, lines: int = 24) -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import psycopg
 import pytest
 from markdown_it import MarkdownIt
 
 from docs import generate
-from tests.docs.blocks import run_page
+from tests.docs.blocks import blocks_of, run_page
+from tests.postgres import Server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUN = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if path.exists()]
@@ -20,8 +22,24 @@ def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+@pytest.fixture
+def service(server: Server, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server on which the SQL of the page about PostgreSQL was typed, known to libpq as the page says."""
+    (typed,) = [block.text for block in blocks_of(ROOT / "docs/howto/postgresql.md") if block.language == "sql"]
+    first, _, second = typed.partition("\\connect work\n")
+    for database, text in (("postgres", first), ("work", second)):
+        with psycopg.connect(server.url(database), autocommit=True) as connection:
+            for statement in filter(str.strip, text.split(";")):
+                connection.execute(statement.encode())
+    file = tmp_path_factory.mktemp("home") / "pg_service.conf"
+    file.write_text(f"[work]\nhost={server.folder}\nuser=tasktrail\ndbname=work\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+
+
 @pytest.mark.parametrize("page", RUN, ids=name_of)
-def test_the_blocks_of_a_page_run(page: Path):
+def test_the_blocks_of_a_page_run(page: Path, request: pytest.FixtureRequest):
+    if page.name == "postgresql.md":
+        request.getfixturevalue("service")
     run_page(page)
 
 

@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "doctor": ("health", "Look for what is wrong with the store and around it."),
     "backup": ("keeping", "Copy the store to a new file while others work on it."),
     "restore": ("keeping", "Put a backup in the place of the store."),
+    "move": ("copying", "Copy everything to another store: a file, or PostgreSQL."),
     "init": ("setup", "Write a commented tasktrail.toml."),
     "config": ("setup", "Show every setting and where it was said: config show."),
     "schema": ("schema", "Print the JSON Schema of workflow files, for editors."),

@@ -14,7 +14,8 @@ from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import Ink, counted, pad, plain
-from tasktrail.engine.health import Check, examine
+from tasktrail.engine.findings import Check
+from tasktrail.engine.health import examine
 
 _MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("PROBLEM", "red"),

@@ -11,7 +11,7 @@ from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, shown_path, tell
 from tasktrail.cli.text import counted
-from tasktrail.model.errors import NotFound, StoreError
+from tasktrail.model.errors import StoreError
 
 _FILE = click.Path(path_type=Path)
 
@@ -20,11 +20,10 @@ _FILE = click.Path(path_type=Path)
 @click.argument("file", type=_FILE)
 def backup_command(session: Session, file: Path) -> None:
     """Copy the store to a new FILE, whole and consistent, while others work on it."""
-    location = session.config.store
-    if location.path is None or not location.path.exists():
-        raise NotFound(f"there is no store to copy: {location}", hint="tasktrail config show")
+    from tasktrail.engine.restoring import back_up
+
     try:
-        session.ledger().store.backup(file)
+        back_up(session.config, file)
     except OSError as error:
         raise StoreError(f"cannot write {file}: {error.strerror}", hint="tasktrail backup FILE") from error
     size = file.stat().st_size

@@ -32,6 +32,7 @@ from tasktrail.store.transaction import Transaction
 
 _INDEX: Final = "dag_runs_index.json"
 _NO_INDEX: Final = "{}\n"
+_ALL: Final = 2**62
 _DAY_US: Final = 86_400_000_000
 
 T = TypeVar("T")
@@ -77,7 +78,7 @@ class ProjectRuns:
     def newest_first(self) -> list[Found]:
         """Return all runs, the last changed one first."""
         runs = self._ledger.store.read(
-            lambda tx: tx.runs("runs_page", kind="dag", workflow=None, status=None, before=None, limit=-1)
+            lambda tx: tx.runs("runs_page", kind="dag", workflow=None, status=None, before=None, limit=_ALL)
         )
         return _newest_first(Found(run.name, run, self._ledger) for run in runs)
 

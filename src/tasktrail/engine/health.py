@@ -7,19 +7,19 @@ import platform
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from tasktrail.config import Config
 from tasktrail.engine.execution import is_alive, owner_of
-from tasktrail.engine.project import ledger_of
+from tasktrail.engine.findings import Check, Level
+from tasktrail.engine.project import existing
+from tasktrail.engine.server_health import look_at_server
 from tasktrail.model.errors import StoreError
 from tasktrail.store import locks
+from tasktrail.store.opening import is_postgres
 from tasktrail.store.seam import Store
-
-Level = Literal["ok", "warning", "problem"]
 
 SOUND_SQLITE: Final = (3, 51, 3)
 """Older ones since 3.7.0 can corrupt a WAL database. Source: release notes of SQLite 3.51.3 and 3.53.0."""
@@ -32,21 +32,6 @@ _NETWORK: Final = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at.
-
-    Args:
-        level: A warning can be lived with; a problem endangers records.
-        hint: What to do about it.
-    """
-
-    name: str
-    level: Level
-    message: str
-    hint: str | None = None
-
-
 def examine(config: Config, *, prove: bool = False) -> Iterator[Check]:
     """Yield what was found, one thing after the other. Nothing is changed, nothing is made.
 
@@ -56,17 +41,18 @@ def examine(config: Config, *, prove: bool = False) -> Iterator[Check]:
     yield Check("versions", "ok", f"Tasktrail {_version('tasktrail')}, Python {platform.python_version()}, {_system()}")
     location = config.store
     where = f"{location} ({location.origin})"
-    if location.path is None or not location.path.exists():
-        yield Check("store", "ok", f"there is none yet; the first write makes {where}")
-        return
-    yield Check("store", "ok", where)
-    yield from _look_at_file(location.path)
+    if location.path is not None and location.path.exists():
+        yield Check("store", "ok", where)
+        yield from _look_at_file(location.path)
     try:
-        store = ledger_of(location, config, create=False).store
+        store = existing(location, config)
     except StoreError as error:
         yield Check("open", "problem", error.message, error.hint)
         return
-    yield from _look_inside(store)
+    if store is None:
+        yield Check("store", "ok", f"there is none yet; the first write makes {where}")
+        return
+    yield from look_at_server(store, where) if is_postgres(location.url) else _look_inside(store)
     yield from _look_at_workers(store)
     if prove:
         yield from _prove(store)

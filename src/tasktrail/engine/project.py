@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import Final
 
 from tasktrail.config import Config, StoreLocation, load, prepare_folder
 from tasktrail.engine.ledger import Ledger
+from tasktrail.model.errors import NotFound
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
+from tasktrail.store.migrate import any_version
 from tasktrail.store.opening import open_store
 from tasktrail.store.seam import Store
 
@@ -47,12 +49,35 @@ def open_project(start: Path | None = None, flags: Mapping[str, str] = _NO_FLAGS
 
 def ledger_of(location: StoreLocation, config: Config, *, create: bool = True) -> Ledger:
     """Return the ledger of a store's location."""
-    return Ledger(_open(location, config, create=create), actor=config.actor, clock=_clock.get())
+    store = _made(location, config) if create else existing(location, config) or open_store("memory:")
+    return Ledger(store, actor=config.actor, clock=_clock.get())
 
 
-def _open(location: StoreLocation, config: Config, *, create: bool) -> Store:
-    if location.path is not None and not location.path.exists():
-        if not create:
-            return open_store("memory:")
-        prepare_folder(location)
-    return open_store(location.url, synchronous=config.store_synchronous, busy_s=config.store_busy_timeout_s)
+def existing(location: StoreLocation, config: Config) -> Store | None:
+    """Return the store of a location, None when there is none yet; nothing is made.
+
+    Raises:
+        StoreError: It cannot be opened.
+    """
+    if location.url == "memory:" or (location.path is not None and not location.path.exists()):
+        return None
+    try:
+        return _opened(location, config, _refuse_to_make)
+    except NotFound:
+        return None
+
+
+def _made(location: StoreLocation, config: Config) -> Store:
+    prepare_folder(location)
+    return _opened(location, config, any_version)
+
+
+def _opened(location: StoreLocation, config: Config, accepts: Callable[[int], None]) -> Store:
+    return open_store(
+        location.url, synchronous=config.store_synchronous, busy_s=config.store_busy_timeout_s, accepts=accepts
+    )
+
+
+def _refuse_to_make(version: int) -> None:
+    if version == 0:
+        raise NotFound("there is no store yet")

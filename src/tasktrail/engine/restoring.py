@@ -1,4 +1,4 @@
-"""Puts a backup in the place of a store: checked first, whole or not at all, and what was there is kept."""
+"""A store as one file, out; and in again: checked first, whole or not at all, and what was there is kept."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from pathlib import Path
 
 from tasktrail.config import Config, prepare_folder
 from tasktrail.engine.execution import is_alive
+from tasktrail.engine.project import existing
 from tasktrail.model.errors import BadInput, Busy, Conflict, Held, NotFound, StoreError
 from tasktrail.store import locks
-from tasktrail.store.opening import open_store
+from tasktrail.store.address import refuse_backup, refuse_restore
+from tasktrail.store.opening import is_postgres, open_store
 from tasktrail.store.seam import Store
 
 
@@ -31,6 +33,22 @@ class Restored:
     kept: Path | None
 
 
+def back_up(config: Config, file: Path) -> None:
+    """Copy the project's store to a new file.
+
+    Raises:
+        NotFound: There is no store.
+        BadInput: It is on a server; the hint says what copies it.
+        StoreError: The file exists, or cannot be written.
+    """
+    if is_postgres(config.store.url):
+        raise refuse_backup(config.store.url, file)
+    store = existing(config.store, config)
+    if store is None:
+        raise NotFound(f"there is no store to copy: {config.store}", hint="tasktrail config show")
+    store.backup(file)
+
+
 def restore(config: Config, backup: Path, *, force: bool = False) -> Restored:
     """Put a backup in the place of the project's store.
 
@@ -39,12 +57,15 @@ def restore(config: Config, backup: Path, *, force: bool = False) -> Restored:
 
     Raises:
         NotFound: There is no such backup.
-        BadInput: The project's store is no file, or the backup is a store that is open.
+        BadInput: The project's store is no file, or the backup is a store that is open. Of a store on a server the hint
+            says what puts a copy back.
         Conflict: There is a store, and no force.
         Held: A process works on the store.
         StoreError: The backup is damaged or none of ours.
     """
     path = config.store.path
+    if is_postgres(config.store.url):
+        raise refuse_restore(config.store.url, backup)
     if path is None:
         hint = f"tasktrail --store FILE restore {backup}"
         raise BadInput(f"expected the store to be a file, got: {config.store}", hint=hint)

@@ -115,15 +115,15 @@ def _verify_one(run_id: int, tx: Transaction) -> list[str]:
 
 def verify_run(tx: Transaction, run: Run) -> list[str]:
     """Return what contradicts itself in one run, one sentence each."""
-    history = fold(tx.execute("fold_events", {"run_id": run.id}))
+    history = fold(tx.stream("fold_events", {"run_id": run.id}))
     found = history.findings
     rows = Rows()
-    found += _check_tasks((_task(row) for row in tx.execute("tasks_of_run", {"run_id": run.id})), history, rows)
-    needs, dangling = _needs(tx.execute("needs_of_run", {"run_id": run.id}), rows.statuses)
+    found += _check_tasks((_task(row) for row in tx.stream("tasks_of_run", {"run_id": run.id})), history, rows)
+    needs, dangling = _needs(tx.stream("needs_of_run", {"run_id": run.id}), rows.statuses)
     found += dangling
     found += check_needs(rows, needs, matrix=run.kind == "matrix")
     found += check_run(run, rows, history, sum(map(len, needs.values())))
-    attempts = (_attempt(row) for row in tx.execute("attempts_of_run", {"run_id": run.id}))
+    attempts = (_attempt(row) for row in tx.stream("attempts_of_run", {"run_id": run.id}))
     found += check_attempts(attempts, history.tasks, rows)
     found += _check_payloads(tx, rows.payloads)
     return [_sentence(tx, run, finding) for finding in found]

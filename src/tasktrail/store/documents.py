@@ -313,7 +313,7 @@ class Documents:
     its store, knows its own files, and no others. Any other file is stored by its whole path.
 
     Args:
-        store: The store's own file; None where it is in memory.
+        store: The store's own file; None where it is in memory or on a server, which belongs to no project alone.
     """
 
     def __init__(self, store: Path | None) -> None:
@@ -348,6 +348,10 @@ class Documents:
     def save(tx: Transaction, document: Document) -> None:
         """Write a document's row; its path stays as it is."""
         tx.execute("put_document", dict(zip(_FIELDS, astuple(document), strict=True)))
+
+    def path_in(self, other: Documents, stored: str) -> str:
+        """Return how another store would store the path that this one has stored: the file stays where it is."""
+        return other._stored(self._home / stored if self._home is not None else Path(stored))
 
     def _stored(self, path: Path) -> str:
         if self._home is not None and path.is_relative_to(self._home):

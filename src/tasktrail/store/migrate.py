@@ -61,6 +61,24 @@ def pending(database: str, version: int, where: str) -> tuple[Migration, ...]:
     return tuple(migration for migration in migrations(database) if migration.number > version)
 
 
+def any_version(version: int) -> None:
+    """Accept what is there, and that there is nothing (0): it is made, or brought to the newest version."""
+
+
+def refuse_older(version: int, where: str) -> None:
+    """Refuse a store that would have to be upgraded.
+
+    Raises:
+        StoreError: It has an older schema; the message names both versions.
+    """
+    newest = latest("sqlite")  # each database has all numbers
+    if version < newest:
+        raise StoreError(
+            f"{where} has schema version {version}, this Tasktrail has {newest}",
+            hint=f"bring it to that version: tasktrail --store {where} list-runs",
+        )
+
+
 def check(database: str, applied: Iterable[tuple[int, str]], where: str) -> None:
     """Refuse a store whose migrations are not the ones of this program.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
 from tasktrail.model.errors import BadInput, StoreError
+from tasktrail.store import migrate
 from tasktrail.store.forking import ForkLock
 from tasktrail.store.seam import Store
 from tasktrail.store.sqlite import SqliteStore
@@ -15,12 +17,20 @@ _open: Final[WeakValueDictionary[Path | str, Store]] = WeakValueDictionary()
 _lock: Final = ForkLock()
 
 
-def open_store(url: str, *, synchronous: str = "full", busy_s: float = 30.0) -> Store:
+def open_store(
+    url: str,
+    *,
+    synchronous: str = "full",
+    busy_s: float = 30.0,
+    accepts: Callable[[int], None] = migrate.any_version,
+) -> Store:
     """Return the store of a URL; the same object while this process has it open.
 
     Args:
         url: `sqlite:///relative`, `sqlite:////absolute`, a plain path, `memory:` (a new one each time), or
             `postgresql://…`.
+        accepts: Told the version of the schema that is there (0: none), before it is made or upgraded; what it raises
+            stops that. Not asked of a store that is open.
 
     Raises:
         BadInput: The URL is of no known form.
@@ -32,13 +42,13 @@ def open_store(url: str, *, synchronous: str = "full", busy_s: float = 30.0) -> 
     with _lock.held():
         store = _open.get(path)
         if store is None:
-            store = _open[path] = _opened(path, synchronous, busy_s)
+            store = _open[path] = _opened(path, synchronous, busy_s, accepts)
         return store
 
 
-def _opened(target: Path | str, synchronous: str, busy_s: float) -> Store:
+def _opened(target: Path | str, synchronous: str, busy_s: float, accepts: Callable[[int], None]) -> Store:
     if isinstance(target, Path):
-        return SqliteStore(target, synchronous=synchronous, busy_s=busy_s)
+        return SqliteStore(target, synchronous=synchronous, busy_s=busy_s, accepts=accepts)
     try:
         from tasktrail.store.postgres import PostgresStore  # who has no server need not have psycopg
     except ImportError as error:
@@ -46,7 +56,7 @@ def _opened(target: Path | str, synchronous: str, busy_s: float) -> Store:
             f"a PostgreSQL store needs psycopg, which cannot be imported: {error}",
             hint="pip install 'tasktrail[postgres]'",
         ) from None
-    return PostgresStore(target, busy_s=busy_s)
+    return PostgresStore(target, busy_s=busy_s, accepts=accepts)
 
 
 def is_postgres(url: str) -> bool:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-from tasktrail.model.errors import Busy, NotAStore, StoreError, Unreachable
+from tasktrail.model.errors import Busy, StoreError, Unreachable
 from tasktrail.store import migrate
+from tasktrail.store.address import address, quoted, refuse_backup
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.queries import queries
-from tasktrail.store.transaction import Params, Rows, Transaction
+from tasktrail.store.seam import Store
+from tasktrail.store.session import Life, is_lost, key_of, one
+from tasktrail.store.transaction import Params, Row, Rows, Transaction
 from tasktrail.store.wire import Answer, ServerError, Wire, connected
 
 _POSTGRES: Final = "postgres"
@@ -32,18 +32,8 @@ _CONNECT_S: Final = 10.0
 _LAST_LOOK_S: Final = 2.0
 """How long an interrupted thread tries to find out what became of its commit."""
 _NAP_S: Final = 0.05
-_LINK: Final = {
-    "application_name": "tasktrail",
-    "client_encoding": "UTF8",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "20000",
-}
-"""How a connection is watched, where the URL says nothing else: a link that is cut is noticed within 25 seconds."""
 _LOCK_CLASS: Final = 7234297
-_LOST: Final = ("08", "57P", "25P03")
-"""SQLSTATEs, by their beginning, after which the connection is of no use."""
+_FETCHED: Final = 1000
 _AGAIN: Final = frozenset({"40001", "40P01"})
 
 T = TypeVar("T")
@@ -56,6 +46,7 @@ class PostgresStore:
         url: `postgresql://user:password@host:port/database`, with what libpq knows as `?key=value`, and `schema=NAME`
             (`tasktrail` when not said).
         busy_s: How long a write waits for others, or for the server to come back, before it gives up.
+        accepts: Told the version of the schema that is there, before it is made or upgraded; what it raises stops that.
 
     Attributes:
         path: None: it is no file.
@@ -64,9 +55,11 @@ class PostgresStore:
 
     path: Path | None = None
 
-    def __init__(self, url: str, *, busy_s: float = 30.0) -> None:
+    def __init__(self, url: str, *, busy_s: float = 30.0, accepts: Callable[[int], None] = migrate.any_version) -> None:
         self.busy_s = busy_s
-        self._schema, self._conninfo, self.where = _target(url)
+        self._url = url
+        self._schema, conninfo, self.where = address(url)
+        self._connect = partial(_connection, conninfo, self._schema, busy_s)
         self._queries = queries(_POSTGRES)
         self._reading = {**self._queries, "lock_run": self._queries["run_by_id"]}
         self._group = GroupCommit(self._commit)
@@ -75,7 +68,7 @@ class PostgresStore:
         self._writer: Wire | None = None
         self._life: Life | None = None
         self._pid = os.getpid()
-        self._prepare()
+        self._prepare(accepts)
 
     # the seam
 
@@ -141,7 +134,7 @@ class PostgresStore:
                 try:
                     return self._ask_on(self._idle.pop() if self._idle else self._connect(), ask)
                 except ServerError as error:
-                    if not _is_lost(error):
+                    if not is_lost(error):
                         raise
                     if not self._drop_idle() and time.monotonic() >= end:
                         raise
@@ -178,35 +171,36 @@ class PostgresStore:
     def is_held(self, name: str) -> bool:
         """Whether the process whose life has this name lives: the server ends it with its session."""
         # Who gets the lock, if only for this statement, proves that nobody has it.
-        query, params = "SELECT pg_try_advisory_xact_lock_shared(:key)", {"key": _key_of(name)}
-        return not self._asking(lambda wire: _one(wire, query, params))
+        query, params = "SELECT pg_try_advisory_xact_lock_shared(:key)", {"key": key_of(name)}
+        return not self._asking(lambda wire: one(wire, query, params))
 
     # keeping
 
+    def is_same(self, other: Store) -> bool:
+        """Whether both are one: the same schema of a database in which the one sees who lives in the other."""
+        if not isinstance(other, PostgresStore) or other._schema != self._schema:
+            return False
+        life = Life(self._connect)
+        try:
+            with self._explained():
+                life.begin()
+            return other.is_held(life.name)
+        finally:
+            life.free()
+
     def backup(self, target: Path) -> None:
-        """Refuse: the server's own tools copy it, with everything else that belongs to it.
+        """Refuse: the server's own tools copy it.
 
         Raises:
-            StoreError: Always; the hint says what to type.
+            BadInput: Always; the hint says what to type.
         """
-        raise StoreError(f"{self.where} is on a server", hint=f"pg_dump --schema={self._schema} --file={target} URL")
+        raise refuse_backup(self._url, target)
 
     def integrity(self) -> list[str]:
         """Return nothing: the server looks after its own files."""
         return []
 
     # connections
-
-    def _connect(self) -> Wire:
-        pg = connected(self._conninfo, _CONNECT_S)
-        wire = Wire(pg, prepares=True, longest_s=self.busy_s + 30)
-        lock_ms = round(self.busy_s * 1000)
-        wire.ask(f"SET search_path = {_quoted(self._schema)}")
-        wire.ask(f"SET lock_timeout = {lock_ms}")
-        wire.ask(f"SET statement_timeout = {lock_ms + 30_000}")
-        wire.ask("SET idle_in_transaction_session_timeout = 60000")
-        wire.settle()
-        return wire
 
     def _connected(self) -> Wire:
         if self._writer is None or self._writer.is_broken:
@@ -222,15 +216,20 @@ class PostgresStore:
 
     # opening
 
-    def _prepare(self) -> None:
+    def _prepare(self, accepts: Callable[[int], None]) -> None:
         with self._explained():
             wire = self._connected()
-            version = int(str(_one(wire, "SELECT current_setting('server_version_num')")))
+            version = int(str(one(wire, "SELECT current_setting('server_version_num')")))
             if version < _OLDEST_SERVER:
                 raise StoreError(
                     f"{self.where} is PostgreSQL {version // 10000}; Tasktrail needs 13 or newer",
                     hint="use a newer server, or a SQLite file: tasktrail --store FILE",
                 )
+            try:
+                accepts(self._version(wire))
+            except BaseException:
+                self.close()
+                raise
             self._migrate(wire)
 
     def _migrate(self, wire: Wire) -> None:
@@ -239,8 +238,9 @@ class PostgresStore:
             return
         wire.ask("BEGIN")
         wire.ask(f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, 0)")
-        wire.ask(f"CREATE SCHEMA IF NOT EXISTS {_quoted(self._schema)}")
-        wire.settle()
+        # Who may not make schemas in this database may own one: IF NOT EXISTS would ask for the right all the same.
+        if not one(wire, "SELECT 1 FROM pg_namespace WHERE nspname = :name", {"name": self._schema}):
+            wire.ask(f"CREATE SCHEMA {quoted(self._schema)}")
         for migration in migrate.pending(_POSTGRES, self._version(wire), self.where):
             for part in migrate.statements(migration.text):
                 wire.ask(part)
@@ -258,7 +258,7 @@ class PostgresStore:
 
     def _version(self, wire: Wire) -> int:
         """Return the schema's version, 0 when there is none."""
-        there = _one(wire, "SELECT to_regclass(:name) IS NOT NULL", {"name": f"{_quoted(self._schema)}.migration"})
+        there = one(wire, "SELECT to_regclass(:name) IS NOT NULL", {"name": f"{quoted(self._schema)}.migration"})
         if not there:
             return 0
         applied = wire.ask("SELECT number, checksum FROM migration ORDER BY number").fetchall()
@@ -321,7 +321,7 @@ class PostgresStore:
         self._roll_back()
         if error.sqlstate in _AGAIN and time.monotonic() < end:
             return part.tickets
-        if not _is_lost(error):
+        if not is_lost(error):
             raise error
         if xid is not None and self._was_committed(xid, end):
             part.done = True
@@ -365,9 +365,9 @@ class PostgresStore:
         """Find out what became of a commit whose answer was lost: the server keeps it."""
         while True:
             try:
-                status = _one(self._connected(), "SELECT pg_xact_status(CAST(:xid AS xid8))", {"xid": xid})
+                status = one(self._connected(), "SELECT pg_xact_status(CAST(:xid AS xid8))", {"xid": xid})
             except ServerError as error:
-                if not _is_lost(error) or time.monotonic() > end:
+                if not is_lost(error) or time.monotonic() > end:
                     raise
                 status = None
             if status in ("committed", "aborted"):
@@ -395,7 +395,7 @@ class PostgresStore:
         state = error.sqlstate
         if state == "55P03":
             return Busy(f"{self.where} was locked by others for longer than {self.busy_s:g} s", hint="tasktrail doctor")
-        if _is_lost(error):
+        if is_lost(error):
             hint = "check host, port, user and password, and that the server runs"
             return Unreachable(f"{self.where} cannot be reached: {error}", hint=hint)
         for begin, words, hint in _EXPLAINED:
@@ -409,36 +409,6 @@ _EXPLAINED: Final = (
     ("53", "cannot serve us now", "free disk, memory or connections of the server"),
 )
 """By how the SQLSTATE begins."""
-
-
-class Life:
-    """A session that holds a lock for as long as this process lives, or until `free`."""
-
-    def __init__(self, connect: Callable[[], Wire]) -> None:
-        self.name = secrets.token_hex(8)
-        self._connect = connect
-        self._wire: Wire | None = None
-
-    def ask(self, ask: Callable[[Wire], T]) -> T:
-        """Ask in the session; one that was lost is begun anew, and others may have taken this process for dead."""
-        try:
-            if self._wire is not None and not self._wire.is_broken:
-                return ask(self._wire)
-        except ServerError as error:
-            if not _is_lost(error):
-                raise
-        return ask(self.begin())
-
-    def begin(self) -> Wire:
-        """Take the lock in a session of its own."""
-        self._wire = self._connect()
-        _one(self._wire, "SELECT pg_advisory_lock(:key)", {"key": _key_of(self.name)})
-        return self._wire
-
-    def free(self) -> None:
-        """End the session; harmless when it has ended."""
-        if self._wire is not None:
-            self._wire.close()
 
 
 class _Connected:
@@ -457,8 +427,27 @@ class _Connected:
 
     def execute_many(self, name: str, params: Iterable[Params]) -> None:
         text = self._queries[name]
-        for one in params:
-            self._wire.ask(text, one)
+        for given in params:
+            self._wire.ask(text, given)
+
+    def stream(self, name: str, params: Params) -> Iterator[Row]:
+        """The server keeps the rows; a thousand at a time are here."""
+        cursor = next(one for one in map("rows_{}".format, count()) if one not in self._wire.cursors)
+        self._wire.cursors.add(cursor)
+        try:
+            self._wire.ask(f"DECLARE {cursor} NO SCROLL CURSOR FOR {self._queries[name]}", params)
+            rows = self._wire.ask(f"FETCH {_FETCHED} FROM {cursor}").fetchall()
+            while rows:
+                yield from rows
+                more = len(rows) == _FETCHED
+                rows = self._wire.ask(f"FETCH {_FETCHED} FROM {cursor}").fetchall() if more else []
+        finally:
+            self._wire.cursors.discard(cursor)
+            if not self._wire.is_broken:
+                self._wire.ask(f"CLOSE {cursor}")
+
+    def with_queries(self, named: Mapping[str, str]) -> _Connected:
+        return _Connected(self._wire, {**self._queries, **named})
 
     def changed(self) -> int:
         assert self._last is not None
@@ -470,40 +459,17 @@ _left_behind: Final[list[Wire | Life | None]] = []
 """Connections of a parent process: never closed here, which would end the parent's."""
 
 
-def _one(wire: Wire, text: str, params: Params | None = None) -> object:
-    row = wire.ask(text, params).fetchone()
-    return row[0] if row else None
-
-
-def _key_of(name: str) -> int:
-    """Return the number of the lock that a life of this name holds."""
-    return int.from_bytes(bytes.fromhex(name), "big", signed=True)
+def _connection(conninfo: str, schema: str, busy_s: float) -> Wire:
+    """Return a new connection; no method of the store, which whoever keeps it would keep alive."""
+    wire = Wire(connected(conninfo, _CONNECT_S), prepares=True, longest_s=busy_s + 30)
+    wire.ask(f"SET search_path = {quoted(schema)}")
+    wire.ask(f"SET lock_timeout = {round(busy_s * 1000)}")
+    wire.ask(f"SET statement_timeout = {round(busy_s * 1000) + 30_000}")
+    wire.ask("SET idle_in_transaction_session_timeout = 60000")
+    wire.settle()
+    return wire
 
 
 def _snapshot(wire: Wire) -> str:
     """Which transactions are over: not only when one began, but that it has ended."""
-    return str(_one(wire, "SELECT CAST(pg_current_snapshot() AS TEXT)"))
-
-
-def _is_lost(error: ServerError) -> bool:
-    return error.sqlstate.startswith(_LOST)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _target(url: str) -> tuple[str, str, str]:
-    """Return schema, connection string, and the name for messages."""
-    parts = urlsplit(url)
-    own = dict(parse_qsl(parts.query))
-    schema = own.pop("schema", "tasktrail")
-    try:
-        values = conninfo_to_dict(urlunsplit(parts._replace(query=urlencode(own))))
-    except psycopg.Error as error:
-        raise NotAStore(
-            f"no URL of a PostgreSQL database: {str(error).strip()}", hint="tasktrail --store URL"
-        ) from None
-    said = {**_LINK, **{name: str(value) for name, value in values.items() if value is not None}}
-    place = ":".join(said[name] for name in ("host", "port") if name in said)
-    return schema, make_conninfo("", **said), f"postgresql://{place}/{said.get('dbname', '')}"
+    return str(one(wire, "SELECT CAST(pg_current_snapshot() AS TEXT)"))

@@ -53,6 +53,9 @@ class Store(Protocol):
     def is_held(self, name: str) -> bool:
         """Whether the process whose life has this name lives."""
 
+    def is_same(self, other: Store) -> bool:
+        """Whether both are one and the same."""
+
     def backup(self, target: Path) -> None:
         """Write a consistent copy to a new file."""
 

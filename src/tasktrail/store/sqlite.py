@@ -17,7 +17,8 @@ from tasktrail.model.errors import Busy, NotAStore, StoreError
 from tasktrail.store import liveness, locks, migrate
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.queries import queries
-from tasktrail.store.transaction import Params, Rows, Transaction
+from tasktrail.store.seam import Store
+from tasktrail.store.transaction import Params, Row, Rows, Transaction
 
 APPLICATION_ID: Final = 0x5461736B
 """'Task' in the file's header: what tells our files from other databases."""
@@ -36,16 +37,25 @@ class SqliteStore:
         path: None keeps everything in memory, for as long as this object lives.
         synchronous: `full` survives power loss; `normal` survives a crash of the process only.
         busy_s: How long a write waits for other processes before it gives up with `Busy`.
+        accepts: Told the version of the schema that is there, before it is made or upgraded; what it raises stops that.
 
     Attributes:
         where: How messages name it.
     """
 
-    def __init__(self, path: Path | None, *, synchronous: str = "full", busy_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        synchronous: str = "full",
+        busy_s: float = 30.0,
+        accepts: Callable[[int], None] = migrate.any_version,
+    ) -> None:
         self.path = path
         self.where = str(path) if path else "memory:"
         self.busy_s = busy_s
         self._synchronous = synchronous
+        self._accepts = accepts
         self._queries = queries(_SQLITE)
         self._pid = os.getpid()
         self._group = GroupCommit(self._commit)
@@ -133,6 +143,12 @@ class SqliteStore:
 
     # keeping
 
+    def is_same(self, other: Store) -> bool:
+        """Whether both are the same file, whatever its names."""
+        if self.path is None or other.path is None:
+            return other is self
+        return self.path.samefile(other.path)
+
     def backup(self, target: Path) -> None:
         """Write a consistent copy, with everything acknowledged so far, to a new file.
 
@@ -186,6 +202,7 @@ class SqliteStore:
     def _prepare(self, connection: apsw.Connection) -> None:
         version = int(connection.pragma("user_version"))
         _check_ours(connection, self.where)
+        self._accepts(version)
         todo = migrate.pending(_SQLITE, version, self.where)
         _check_migrations(connection, version, self.where)
         self._use_wal(connection)
@@ -375,6 +392,12 @@ class _Connected:
 
     def execute_many(self, name: str, params: Iterable[Params]) -> None:
         self._connection.executemany(self._queries[name], params)
+
+    def stream(self, name: str, params: Params) -> Iterator[Row]:
+        return iter(self._execute(self._queries[name], params))
+
+    def with_queries(self, named: Mapping[str, str]) -> _Connected:
+        return _Connected(self._connection, {**self._queries, **named})
 
 
 _left_behind: Final[list[apsw.Connection | None]] = []

@@ -38,10 +38,15 @@ class Rows(Protocol):
 
 
 class Database(Protocol):
-    """What a store gives a transaction: how to run a named query, and how many rows the last one changed."""
+    """What a store gives a transaction: how to run a named query, and how many rows the last one changed.
+
+    `stream` gives rows one after the other, however many there are: they are never all in memory.
+    """
 
     def execute(self, name: str, params: Params) -> Rows: ...
     def execute_many(self, name: str, params: Iterable[Params]) -> None: ...
+    def stream(self, name: str, params: Params) -> Iterator[Row]: ...
+    def with_queries(self, named: Mapping[str, str]) -> Database: ...
     def changed(self) -> int: ...
 
 
@@ -71,6 +76,8 @@ class Transaction:
     def __init__(self, database: Database) -> None:
         self.execute = database.execute
         self.execute_many = database.execute_many
+        self.stream = database.stream
+        self.with_queries = database.with_queries
         self._changed = database.changed
         self._read: dict[int, Run] = {}
         self._asked: dict[int, Rows] = {}

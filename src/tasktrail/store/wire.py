@@ -137,6 +137,9 @@ class Wire:
         prepares: Whether the server keeps prepared statements of this connection; behind a pooler that hands
             connections around it may not.
         longest_s: A result that takes longer counts as a lost connection.
+
+    Attributes:
+        cursors: Names of those that are open. Few names, since each is a prepared statement.
     """
 
     def __init__(self, pg: pq.abc.PGconn, *, prepares: bool, longest_s: float) -> None:
@@ -147,6 +150,7 @@ class Wire:
         self._sent: deque[Answer | bytes] = deque()
         self._transformer = Transformer()
         self._poll = select.poll()
+        self.cursors: set[str] = set()
         self.is_broken = False
         pg.nonblocking = 1
         pg.enter_pipeline_mode()

@@ -44,11 +44,68 @@ FROM last_ids()
 -- Differs because others write at the same time: the function holds the limit until the commit, then does the same.
 SELECT free_slots(:name)
 
--- name: store_facts
--- Differs because each database tells of itself in its own words. What the doctor says of a PostgreSQL database:
--- version of the server and of the schema, journal, durability, size.
+-- name: server_facts
+-- Differs because only a server has these. What the doctor says of it: versions of it and of the schema, what it promises, whether it takes writes, size of
+-- the schema, connections there may be and there are, and whether ours is open to others on the way.
 SELECT current_setting('server_version'),
   (SELECT max(number) FROM migration),
-  'wal',
   current_setting('synchronous_commit'),
-  pg_database_size(current_database())
+  current_setting('fsync'),
+  current_setting('full_page_writes'),
+  current_setting('transaction_read_only'),
+  current_setting('server_encoding'),
+  (SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())),
+  CAST(current_setting('max_connections') AS INTEGER)
+    - CAST(current_setting('superuser_reserved_connections') AS INTEGER)
+    - CAST(coalesce(current_setting('reserved_connections', true), '0') AS INTEGER),
+  (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+  (SELECT CAST(NOT ssl AND client_addr IS NOT NULL AND NOT client_addr << '127.0.0.0/8' AND client_addr <> '::1' AS INTEGER)
+    FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE pid = pg_backend_pid())
+
+-- name: server_clock
+-- Differs because only a server has a clock of its own. In microseconds since 1970.
+SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)
+
+-- name: store_columns
+-- Differs because each database describes itself in its own way. Table, column, and its place in the primary key (0: none)
+-- of all tables but that of migrations, which belongs to the schema.
+SELECT CAST(made.relname AS TEXT), CAST(info.attname AS TEXT),
+  coalesce(array_position(CAST(string_to_array(CAST(keyed.indkey AS TEXT), ' ') AS SMALLINT[]), info.attnum), 0)
+FROM pg_class AS made
+JOIN pg_attribute AS info ON info.attrelid = made.oid AND info.attnum > 0 AND NOT info.attisdropped
+LEFT JOIN pg_index AS keyed ON keyed.indrelid = made.oid AND keyed.indisprimary
+WHERE made.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+  AND made.relkind = 'r'
+  AND made.relname <> 'migration'
+ORDER BY made.relname, info.attnum
+
+-- name: store_references
+-- Differs because each database describes itself in its own way. Which table refers to which.
+SELECT CAST(made.relname AS TEXT), CAST(target.relname AS TEXT)
+FROM pg_constraint AS refers
+JOIN pg_class AS made ON made.oid = refers.conrelid
+JOIN pg_class AS target ON target.oid = refers.confrelid
+WHERE refers.contype = 'f'
+  AND made.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+
+-- name: keep_others_out
+-- Differs because others write at the same time: whoever does anything adds a row to one of these first.
+LOCK TABLE worker, document, definition, payload, run, event IN EXCLUSIVE MODE
+
+-- name: count_on
+-- Differs because ids come from sequences, which know nothing of rows that came with theirs.
+DO $$
+DECLARE
+  one RECORD;
+  highest BIGINT;
+BEGIN
+  FOR one IN
+    SELECT table_name, column_name
+    FROM information_schema.columns
+    WHERE table_schema = current_schema() AND is_identity = 'YES'
+  LOOP
+    EXECUTE format('SELECT coalesce(max(%I), 0) FROM %I', one.column_name, one.table_name) INTO highest;
+    EXECUTE format('ALTER TABLE %I ALTER COLUMN %I RESTART WITH %s', one.table_name, one.column_name, highest + 1);
+  END LOOP;
+END $$
