@@ -112,7 +112,8 @@ async def _execute_runs(file: Any, ledger: Any, n: int) -> float:
     with timed() as watch:
         for _ in range(n):  # each reads the file, as each command does
             again = WorkflowFile(file.path, file.text)
-            await again.open(ledger, None, [], store=store, accepts=False).execute()
+            again.check(ledger, None, [])
+            await again.open(ledger, None, store=store, accepts=False).execute()
     return watch.seconds
 
 

@@ -254,7 +254,7 @@ def test_a_file_that_is_no_workflow_is_refused_with_every_fault_and_nothing_is_s
     assert not Path(".tasktrail").exists()
 
 
-def test_a_function_that_cannot_be_imported_is_told_before_a_run_is_stored(report: Path, call: Call) -> None:
+def test_a_function_that_is_not_there_is_told_before_anything_is_written(report: Path, call: Call) -> None:
     Path("my_steps.py").write_text("def parse(item, factor): pass\n", "utf-8")
 
     refused = call("run", "dag", str(report), "--run-id", "r1")
@@ -266,7 +266,7 @@ def test_a_function_that_cannot_be_imported_is_told_before_a_run_is_stored(repor
         "    24 |     call: my_steps:end\n"
         "       |           ^\n"
     )
-    assert call("list-runs", "--json").data == []
+    assert not Path(".tasktrail").exists()
 
 
 @pytest.mark.platform_only("SIGKILL")

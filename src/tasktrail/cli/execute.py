@@ -88,13 +88,10 @@ def execute(session: Session, order: Order) -> int:
     if order.run_id is not None:
         check_run_id(order.run_id)
     order.target.locate()  # before a store is made for what is not there
-    if isinstance(order.target, WorkflowFile):
-        order.target.check(session.ledger(), order.run_id, order.params)
-    elif order.params:
+    if order.params and not isinstance(order.target, WorkflowFile):
         raise BadInput("--param goes with a workflow file; a runner in Python gets its values from its own code")
-    ledger = session.ledger(create=True)
     session.log()
-    stage = _Stage(session, ledger, order, sys.stderr)
+    stage = _Stage(session, session.ledger(), order, sys.stderr)
     with captured(stage.say):
         prepared = stage.prepare()
         interrupted = stage.execute(prepared)
@@ -127,23 +124,18 @@ class _Stage:
         self._asked: set[int] = set()
 
     def prepare(self) -> Prepared:
-        """Import the code, and find or begin the run."""
-        if isinstance(self.order.target, WorkflowFile):
-            self.ledger, prepared = self.ledger, self._of_file(self.order.target)
-        else:
-            prepared = self._of_runner(self.order.target)
-            self.ledger = prepared.ledger
+        """Import the code, and find or begin the run; for a workflow file that cannot be executed no store is made."""
+        target = self.order.target
+        if isinstance(target, WorkflowFile):
+            target.check(self.ledger, self.order.run_id, self.order.params)
+        self.ledger = self.session.ledger(create=True)
+        prepared = self._of_file(target) if isinstance(target, WorkflowFile) else self._of_runner(target)
+        self.ledger = prepared.ledger
         return prepared
 
     def _of_file(self, file: WorkflowFile) -> Prepared:
         order, flag = self.order, _MAX_PARALLEL in self.session.flags
-        opened = file.open(
-            self.ledger,
-            order.run_id,
-            order.params,
-            store=self.session.config.store,
-            accepts=order.accepts,
-        )
+        opened = file.open(self.ledger, order.run_id, store=self.session.config.store, accepts=order.accepts)
         opened.max_parallel = self.session.config.run_max_parallel if flag else opened.workflow.max_parallel
         opened.max_parallel = opened.max_parallel or self.session.config.run_max_parallel
         opened.waits, opened.watch, opened.say = order.waits, self._watch, self._say_of

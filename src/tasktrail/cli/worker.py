@@ -112,7 +112,7 @@ def begin_pooled(session: Session, text: str, run_id: str | None, params: Sequen
     file.locate()
     file.check(session.ledger(), run_id, params)
     ledger = session.ledger(create=True)
-    run = file.open(ledger, run_id, params, store=session.config.store, accepts=False, pooled=True).run
+    run = file.open(ledger, run_id, store=session.config.store, accepts=False, pooled=True).run
     tell(f"run {run.name}: workers execute it (tasktrail worker)")
     if waits:
         return follow(session, ledger, run)

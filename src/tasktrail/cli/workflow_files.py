@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.model.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
+    from tasktrail.engine.steps import Step
     from tasktrail.engine.workflow_run import WorkflowRun
     from tasktrail.model.run import Run
     from tasktrail.model.workflow import Workflow
@@ -41,6 +42,8 @@ class WorkflowFile:
     text: str
     _content: str = ""
     _workflow: Workflow | None = None
+    _params: dict[str, object] = field(default_factory=dict)
+    _steps: Mapping[str, Step] | None = None
 
     def locate(self) -> None:
         """Refuse a file that is not there, or is no workflow, before anything is made for it.
@@ -65,17 +68,31 @@ class WorkflowFile:
         return self._workflow
 
     def check(self, ledger: Ledger, run_id: str | None, texts: Sequence[str]) -> None:
-        """Refuse wrong params, before anything is made for the run.
+        """Refuse wrong params, then code that is not there, before anything is made for the run.
+
+        Args:
+            texts: Params as they were typed, NAME=VALUE.
 
         Raises:
             BadInput: The details name everything that is wrong.
         """
-        from tasktrail.engine.workflows import check_given
+        from tasktrail.engine import workflows
+        from tasktrail.engine.workflow_code import code_of
+        from tasktrail.formats.workflow_yaml import refusal
+        from tasktrail.model.workflow_check import BadWorkflow
 
         workflow = self.load()
-        known = run_id is not None and ledger.store.read(lambda tx: tx.runs("runs_by_name", name=run_id, kind="dag"))
-        values, faults = _typed(workflow, texts)
-        check_given(workflow, values, begins=not known, besides=faults)
+        begins = run_id is None or workflows.find(ledger, run_id) is None
+        self._params, faults = _typed(workflow, texts)
+        workflows.check_given(workflow, self._params, begins=begins, besides=faults)
+        try:
+            self._steps = code_of(workflow, self._folder)
+        except BadWorkflow as error:
+            raise refusal(self._content, self.text, error.faults) from error.__cause__
+
+    @property
+    def _folder(self) -> Path:
+        return self.path.resolve().parent
 
     def _read(self) -> str:
         try:
@@ -89,40 +106,27 @@ class WorkflowFile:
             raise BadInput(f"{self.text}:{place}: {what}", hint="save it as UTF-8") from None
 
     def open(
-        self,
-        ledger: Ledger,
-        run_id: str | None,
-        texts: Sequence[str],
-        *,
-        store: StoreLocation,
-        accepts: bool,
-        pooled: bool = False,
+        self, ledger: Ledger, run_id: str | None, *, store: StoreLocation, accepts: bool, pooled: bool = False
     ) -> WorkflowRun:
-        """Begin a run of the file, or go on with one.
+        """Begin a run of the file as it was checked, or go on with one.
 
         Args:
-            texts: Params as they were typed, NAME=VALUE.
             accepts: Whether the run goes by the file as it is now from here on.
             pooled: Whether workers execute a run that begins.
         """
         from tasktrail.engine.workflow_run import WorkflowRun
-        from tasktrail.formats.workflow_yaml import refusal
-        from tasktrail.model.workflow_check import BadWorkflow
 
-        workflow = self.load()
-        try:
-            return WorkflowRun.open(
-                ledger,
-                workflow,
-                run_id,
-                _typed(workflow, texts)[0],
-                folder=self.path.resolve().parent,
-                target=stored(self.path.resolve(), store),
-                accepts=accepts,
-                pooled=pooled,
-            )
-        except BadWorkflow as error:
-            raise refusal(self._content, self.text, error.faults) from error.__cause__
+        return WorkflowRun.open(
+            ledger,
+            self.load(),
+            run_id,
+            self._params,
+            folder=self._folder,
+            target=stored(self.path.resolve(), store),
+            steps=self._steps,
+            accepts=accepts,
+            pooled=pooled,
+        )
 
 
 def check_same(ledger: Ledger, run: Run, target: WorkflowFile) -> None:

@@ -68,6 +68,7 @@ class WorkflowRun:
         folder: Path | None = None,
         target: str | None = None,
         functions: Functions | None = None,
+        steps: Mapping[str, Step] | None = None,
         accepts: bool = False,
         pooled: bool = False,
     ) -> WorkflowRun:
@@ -77,6 +78,8 @@ class WorkflowRun:
             name: Public id of the run; None begins a new one, called like the workflow.
             folder: Where its file lies: commands run there, and modules beside it are found.
             target: Where its file or code is found again.
+            functions: Functions by step id that need not be imported.
+            steps: The code by step id where it was found already.
             accepts: Whether a run that exists goes by `workflow` and the code of its steps from here on, where they
                 differ from what it went by.
             pooled: Whether workers execute a run that begins.
@@ -89,7 +92,7 @@ class WorkflowRun:
         run = workflows.find(ledger, name)
         workflows.check_given(workflow, params, begins=run is None)
         folder = folder or Path.cwd()
-        steps = code_of(workflow, folder, functions)
+        steps = code_of(workflow, folder, functions) if steps is None else steps
         versions = versions_of(workflow, steps)
         if run is None:
             try:
