@@ -214,7 +214,7 @@ def test_threads_that_execute_runs_at_once_are_one_worker(store: Store, monkeypa
     ledger, meeting, look = Ledger(store, actor="tester"), threading.Barrier(THREADS), execution.dead_workers
     ended: list[str] = []
 
-    def look_together(*arguments: Any) -> list[int]:
+    def look_together(*arguments: Any) -> tuple[list[int], int]:
         with contextlib.suppress(threading.BrokenBarrierError):  # they come one after another: just as well
             meeting.wait(0.5)
         return look(*arguments)

@@ -45,9 +45,23 @@ _COLORS: Final[Mapping[str, str]] = {"alive": "green", "dead": "red", "stopped":
     metavar="S",
     help="Seconds that running tasks have to finish when told to stop.",
 )
+@click.option(
+    "--lease",
+    type=click.FloatRange(1),
+    default=30.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds of silence after which others take this worker for dead, though its process is there.",
+)
 @click.option("--drain", is_flag=True, help="End once nothing of the queues is unfinished.")
 def worker_command(
-    session: Session, queues: Sequence[str], labels: Sequence[str], concurrency: int, grace: float, drain: bool
+    session: Session,
+    queues: Sequence[str],
+    labels: Sequence[str],
+    concurrency: int,
+    grace: float,
+    lease: float,
+    drain: bool,
 ) -> int:
     """Execute steps of pooled runs, beside other workers, on this machine or others.
 
@@ -70,7 +84,9 @@ def worker_command(
         [*dict.fromkeys(labels), f"host:{socket.gethostname()}"],
         concurrency,
     )
-    worker = PoolWorker(ledger, share, lambda run: _opened(session, ledger, run), drain=drain, grace_s=grace)
+    worker = PoolWorker(
+        ledger, share, lambda run: _opened(session, ledger, run), drain=drain, grace_s=grace, lease_s=lease
+    )
     tell(f"serving {', '.join(share.queues)} with up to {concurrency} tasks at the same time")
     asyncio.run(_serve(worker))
     tell("stopped")

@@ -91,6 +91,17 @@ def worker_of(
         return _register(ledger, patience_s, serves)
 
 
+def renew(ledger: Ledger, lease_s: float) -> bool:
+    """Say that this process's worker is well; return False when it was taken for dead meanwhile."""
+    worker_id, clock = worker_of(ledger).id, ledger.clock
+
+    def work(tx: Transaction) -> bool:
+        params = {"id": worker_id, "boot_now": clock.boot_us(), "lease_us": round(lease_s * 1_000_000)}
+        return tx.row("renew_worker", **params) is not None
+
+    return ledger.store.write(work)
+
+
 def retire(ledger: Ledger) -> None:
     """Say that this process's worker has stopped by itself, and end its life."""
     known = _workers.pop(ledger.store, None)
@@ -102,7 +113,7 @@ def retire(ledger: Ledger) -> None:
 def _register(ledger: Ledger, patience_s: float | None, serves: tuple[Sequence[str], Sequence[str]] | None) -> Worker:
     store = ledger.store
     life = store.begin_life()
-    dead = dead_workers(store)
+    dead, _ = dead_workers(ledger)
     row = {"name": ledger.actor, "host": socket.gethostname(), "pid": os.getpid(), "boot_id": ledger.clock.boot_id()}
     said = [json.dumps(words) for words in serves] if serves is not None else [None, None]
 
@@ -127,9 +138,13 @@ def _register(ledger: Ledger, patience_s: float | None, serves: tuple[Sequence[s
     return worker
 
 
-def dead_workers(store: Store) -> list[int]:
-    """Return the ids of workers that never stopped and live no more."""
-    return [int(str(row[0])) for row in store.read(lambda tx: tx.rows("unstopped_workers")) if not is_alive(store, row)]
+def dead_workers(ledger: Ledger) -> tuple[list[int], int]:
+    """Return the ids of workers that never stopped and live no more or let their lease run out; and how many live."""
+    clock = {"boot_now": ledger.clock.boot_us(), "boot_id": ledger.clock.boot_id()}
+    rows, expired = ledger.store.read(lambda tx: (tx.rows("unstopped_workers"), tx.rows("expired_workers", **clock)))
+    silent = {row[0] for row in expired}
+    dead = [int(str(row[0])) for row in rows if row[0] in silent or not is_alive(ledger.store, row)]
+    return dead, len(rows) - len(dead)
 
 
 def is_alive(store: Store, row: Row) -> bool:

@@ -136,19 +136,24 @@ class PoolRunner(Runner):
         return False
 
 
-def take_over(ledger: Ledger) -> list[Task]:
-    """Give back what workers that died had in progress, so that others take it up; return what that was.
+def take_over(ledger: Ledger) -> tuple[list[Task], int]:
+    """Give back what workers that died had in progress, so that others take it up; return it, and how many live.
 
     A task that must not be done twice waits for a person; one that was lost for the third time fails.
     """
-    dead = set(dead_workers(ledger.store))
-    if not dead:
-        return []
+    ids, n_living = dead_workers(ledger)
+    dead = set(ids)
 
     def held(tx: Transaction) -> list[Task]:
-        return [task for task in tx.tasks("held_by_workers") if task.worker_id in dead and task.queue is not None]
+        lost = tx.tasks("orphaned_tasks")
+        if dead:
+            lost += [task for task in tx.tasks("held_by_workers") if task.worker_id in dead and task.queue is not None]
+        return lost
 
-    once = {run_id: _once(ledger, run_id) for run_id in {task.run_id for task in ledger.store.read(held)}}
+    found = ledger.store.read(held)
+    if not dead and not found:
+        return [], n_living
+    once = {run_id: _once(ledger, run_id) for run_id in {task.run_id for task in found}}
 
     def work(tx: Transaction) -> list[Task]:
         now, lost = ledger.clock.now(), []
@@ -161,7 +166,7 @@ def take_over(ledger: Ledger) -> list[Task]:
             tx.execute("stop_worker", {"id": worker_id, "at": now})
         return lost
 
-    return ledger.commit(work)
+    return ledger.commit(work), n_living
 
 
 def _once(ledger: Ledger, run_id: int) -> Collection[str]:

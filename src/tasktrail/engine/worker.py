@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import Callable
 from typing import Final
 
-from tasktrail.engine.execution import retire, worker_of
+from tasktrail.engine.execution import renew, retire, worker_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.pooling import PoolRunner, Share, take_over
@@ -19,6 +20,8 @@ from tasktrail.store.transaction import Transaction
 
 LOOK_EVERY_S: Final = 0.5
 """How often an idle worker looks for work, and for the dead."""
+_LOOK_ALWAYS: Final = 4
+"""Up to so many workers look for the dead each time that they look for work."""
 _TRY_CODE_AGAIN_S: Final = 30.0
 """When a run whose code was not there is looked at again."""
 
@@ -35,13 +38,23 @@ class PoolWorker:
         open_run: Finds the code of a run.
         drain: Whether to end once nothing of its queues is unfinished.
         grace_s: How long what runs may go on after `stop`.
+        lease_s: How long it may be silent, stopped by a signal or swapped out, before others take it for dead.
     """
 
     def __init__(
-        self, ledger: Ledger, share: Share, open_run: Open, *, drain: bool = False, grace_s: float = 30.0
+        self,
+        ledger: Ledger,
+        share: Share,
+        open_run: Open,
+        *,
+        drain: bool = False,
+        grace_s: float = 30.0,
+        lease_s: float = 30.0,
     ) -> None:
         self._ledger, self._share, self._open_run = ledger, share, open_run
-        self._drain, self._grace_s = drain, grace_s
+        self._drain, self._grace_s, self._lease_s = drain, grace_s, lease_s
+        self._renewed_at = float("-inf")
+        self._looks_at = float("-inf")
         self._serving: dict[int, tuple[PoolRunner, asyncio.Task[Run]]] = {}
         self._strange: dict[int, float] = {}
         """Runs whose code is not here, and when to look again."""
@@ -52,18 +65,41 @@ class PoolWorker:
         """Execute tasks until `stop`, or until all is drained; then finish what runs, or give it back."""
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
-        worker_of(self._ledger, serves=(self._share.queues, self._share.labels))
+        self._register()
         try:
             while not self._share.is_closed:
+                await self._stay_alive()
                 if not self._look() and self._drain and not self._serving and self._is_drained():
                     break
                 await self._rest()
             await self._finish()
         finally:
-            for _, task in self._serving.values():
-                task.cancel()
-            await asyncio.gather(*(task for _, task in self._serving.values()), return_exceptions=True)
+            await self._drop()
             retire(self._ledger)
+
+    def _register(self) -> None:
+        worker_of(self._ledger, serves=(self._share.queues, self._share.labels))
+
+    async def _stay_alive(self) -> None:
+        """Renew the lease. Who was taken for dead leaves what it runs to others, and comes back as a new worker."""
+        if self._loop.time() - self._renewed_at < self._lease_s / 3:
+            return
+        try:
+            if not renew(self._ledger, self._lease_s):
+                _log.warning("taken for dead meanwhile: what ran here is left to others")
+                await self._drop()
+                retire(self._ledger)
+                self._register()
+                renew(self._ledger, self._lease_s)
+        except Unreachable as error:
+            _log.warning("%s; waiting for it", error)
+            return
+        self._renewed_at = self._loop.time()
+
+    async def _drop(self) -> None:
+        for _, task in self._serving.values():
+            task.cancel()
+        await asyncio.gather(*(task for _, task in self._serving.values()), return_exceptions=True)
 
     def stop(self) -> None:
         """Take nothing more; what runs may finish."""
@@ -87,15 +123,23 @@ class PoolWorker:
     def _look(self) -> bool:
         """Take over from the dead, and serve the runs that have something to do; return whether one has."""
         try:
-            lost = take_over(self._ledger)
-            for task in lost:
-                _log.warning("took over %s: its worker died", task.key)
-            if not (lost or self._has_changed()):
+            self._take_over()
+            if not self._has_changed():
                 return False
             return self._serve_runs()
         except Unreachable as error:
             _log.warning("%s; waiting for it", error)
             return True
+
+    def _take_over(self) -> None:
+        """Look for the dead. Many workers take turns, so that all of them together look as often as a few do."""
+        if self._loop.time() < self._looks_at:
+            return
+        lost, n_living = take_over(self._ledger)
+        for task in lost:
+            _log.warning("took over %s: its worker died", task.key)
+        rest_s = LOOK_EVERY_S * (n_living / _LOOK_ALWAYS - 1)
+        self._looks_at = self._loop.time() + max(0.0, rest_s) * random.uniform(0.5, 1.5)
 
     def _has_changed(self) -> bool:
         now, seen = self._ledger.clock.now(), self._ledger.store.changed_token()

@@ -24,6 +24,21 @@ SELECT value FROM json_array_elements_text(CAST(:without AS JSON)) AS each (valu
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_array_elements_text(CAST(:passed_over AS JSON)) AS each (value)
 
+-- name: renew_worker
+-- Differs because each database has its own clock for leases. It does nothing once the worker was taken for dead.
+UPDATE worker
+SET lease_until = CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) + CAST(:lease_us AS BIGINT)
+WHERE id = :id
+  AND stopped_at IS NULL
+RETURNING id
+
+-- name: expired_workers
+-- Differs because each database has its own clock for leases. Which workers have said nothing for too long.
+SELECT id
+FROM worker
+WHERE stopped_at IS NULL
+  AND lease_until < CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)
+
 -- name: has_labels
 -- Differs because each database takes JSON apart in its own way. Whether a worker offers all that a task asks for.
 (labels IS NULL OR CAST(labels AS JSONB) <@ CAST(:labels AS JSONB))

@@ -727,6 +727,15 @@ UPDATE worker
 SET stopped_at = :at
 WHERE id = :id
 
+-- name: orphaned_tasks
+-- What is in progress at a worker that has stopped, or was taken for dead and claimed it when it woke.
+SELECT {task_columns}
+FROM task
+WHERE run_id IN (SELECT id FROM run WHERE n_in_progress > 0)
+  AND status = 'in_progress'
+  AND queue IS NOT NULL
+  AND worker_id IN (SELECT id FROM worker WHERE stopped_at IS NOT NULL)
+
 -- name: worker_by_id
 SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at
 FROM worker

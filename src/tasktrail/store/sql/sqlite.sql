@@ -33,6 +33,21 @@ SELECT value FROM json_each(:without)
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:passed_over)
 
+-- name: renew_worker
+-- Differs because each database has its own clock for leases. It does nothing once the worker was taken for dead.
+UPDATE worker
+SET lease_until = :boot_now + :lease_us
+WHERE id = :id
+  AND stopped_at IS NULL
+RETURNING id
+
+-- name: expired_workers
+-- Differs because each database has its own clock for leases. Which workers have said nothing for too long.
+SELECT id
+FROM worker
+WHERE stopped_at IS NULL
+  AND (lease_until < :boot_now OR (lease_until IS NOT NULL AND boot_id <> :boot_id))
+
 -- name: has_labels
 -- Differs because each database takes JSON apart in its own way. Whether a worker offers all that a task asks for.
 (labels IS NULL OR NOT EXISTS (

@@ -12,6 +12,7 @@ CREATE TABLE worker (
   lock_name   TEXT    NOT NULL,                 -- file name of its lock, beside the store
   queues      TEXT,                             -- data: JSON list of queues it serves
   labels      TEXT,                             -- data: JSON list of labels it offers
+  lease_until INTEGER,                          -- on the machine's boot clock: dead from then on, though its process is there
   started_at  INTEGER NOT NULL,
   stopped_at  INTEGER
 ) STRICT;
