@@ -279,7 +279,7 @@ def test_completion_is_printed_for_each_shell(call: Call, shell: str):
 @pytest.mark.parametrize(
     ("words", "completions"),
     [
-        ("tasktrail li", ["list-runs"]),
+        ("tasktrail list-r", ["list-runs"]),
         ("tasktrail run dag --st", ["--status"]),
         ("tasktrail run dag --status A", ["A"]),
         ("tasktrail history A", ["A"]),

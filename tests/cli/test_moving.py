@@ -132,7 +132,16 @@ def test_the_last_step_done_by_hand_ends_the_run(ledger: Ledger, call: Call):
 
 def test_a_step_that_a_dead_process_left_is_nobodys(ledger: Ledger, call: Call):
     run = mapped_run(ledger)
-    row = {"name": "ann", "host": "desk", "pid": 2**22 + 1, "boot_id": "b", "lock_name": "gone", "at": 1}
+    row = {
+        "name": "ann",
+        "host": "desk",
+        "pid": 2**22 + 1,
+        "boot_id": "b",
+        "lock_name": "gone",
+        "at": 1,
+        "queues": None,
+        "labels": None,
+    }
     worker = ledger.store.write(lambda tx: tx.row("add_worker", **row))
     assert worker is not None
     ledger.ask(task_of(ledger, run, "parse", 0).id, Ask("start", worker_id=int(str(worker[0]))))

@@ -23,7 +23,7 @@ EXIT_CODES: Final[Mapping[str, int]] = MappingProxyType({
     "not_found": 3,
     "ambiguous": 4, "conflict": 4, "held": 4, "lease_lost": 4, "unmet_need": 4, "wrong_state": 4,
     "verification_failed": 5, "run_failed": RUN_FAILED,
-    "busy": 6, "newer_store": 6, "not_a_store": 6, "store": 6,
+    "busy": 6, "newer_store": 6, "not_a_store": 6, "store": 6, "unreachable": 6,
     "interrupted": 130,
 })  # fmt: skip  # one line per exit code
 """By the code of the error."""

@@ -84,6 +84,11 @@ class Answer:
             self._rows = transformer.load_rows(0, result.ntuples, tuple) if result.ntuples else []
             self.changed = result.command_tuples or 0
 
+    @property
+    def is_there(self) -> bool:
+        """Whether looking at it waits for nothing."""
+        return self._rows is not None
+
     def fetchone(self) -> Row | None:
         """Return the next row; None after the last."""
         rows = self._all()
