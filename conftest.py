@@ -28,6 +28,8 @@ settings.load_profile("tasktrail")
 def pytest_configure() -> None:
     """Forget what the person who runs the tests has set: settings, colours, the width of a terminal."""
     for name in list(os.environ):
+        if name == "TASKTRAIL_TEST_DSN":  # it says which server the tests use, and is no setting
+            continue
         if name.startswith("TASKTRAIL_") or name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS"):
             del os.environ[name]
 
@@ -45,12 +47,10 @@ def _own_folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A PostgreSQL server for all tests of this process."""
-    from tests.postgres import Server
+    from tests.postgres import a_server
 
-    server = Server()
-    server.start()
-    yield server
-    server.close()
+    with a_server() as server:
+        yield server
 
 
 # ------------------------------------------------------------------------------------------------------- no silent skip

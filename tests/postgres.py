@@ -18,6 +18,7 @@ from typing import Final
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 _FAST: Final = ("fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=32MB", "max_wal_size=256MB")
 """What a power loss would need does not matter to a server that lives for a test."""
@@ -142,6 +143,31 @@ class Server:
         if os.geteuid() == 0 and _may_unshare():
             return ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--", *program]
         return program
+
+
+class Given(Server):
+    """A server that somebody else started; its superuser is who the tests are.
+
+    Args:
+        folder: Where its socket lies.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+
+@contextlib.contextmanager
+def a_server() -> Iterator[Server]:
+    """Give the server of TASKTRAIL_TEST_DSN (`host=/folder/of/its/socket user=postgres`), or one of our own."""
+    if dsn := os.environ.get("TASKTRAIL_TEST_DSN"):
+        yield Given(Path(str(conninfo_to_dict(dsn)["host"])))
+        return
+    server = Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 def _may_unshare() -> bool:
