@@ -15,7 +15,7 @@ from tasktrail.engine.ledger import Ledger, event_of_late_answer
 from tasktrail.engine.output import Piece, keep
 from tasktrail.engine.values import NOTHING, Encoded
 from tasktrail.model.errors import Held
-from tasktrail.model.lifecycle import Ask, Change, Failure, decide, fresh_budget
+from tasktrail.model.lifecycle import MOST_LOSSES, Ask, Change, Failure, decide, fresh_budget
 from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import Task
 from tasktrail.store.forking import ForkLock
@@ -26,6 +26,7 @@ LEFT_OUT: Final = "left out of step_order"
 _DIED: Final = Failure("WorkerDied", "the process that executed it ended without an answer")
 MAYBE_DONE: Final = "its process died while it ran, and it must not run twice: was it done?"
 _LOST: Final = Ask("lapse", outcome="lost", failure=_DIED)
+_LOST_FOR_GOOD: Final = Ask("fail", outcome="lost", failure=_DIED)
 _ASK_FIRST: Final = Ask("block", reason=MAYBE_DONE)
 
 
@@ -189,9 +190,13 @@ def still_free(tx: Transaction, seen: Run) -> Run:
 
 
 def lapse_in(tx: Transaction, ledger: Ledger, tasks: Sequence[Task], once: Collection[str]) -> None:
-    """Take back what a dead process left in progress; of what must not be done twice a person is asked."""
+    """Take back what a dead process left in progress; of what must not be done twice a person is asked.
+
+    Whoever takes up a run of its own forgives its losses. Nobody takes up a pooled one, so there the third is the last.
+    """
     now, mark = ledger.clock.now(), Mark(ledger.actor)
-    lapses = [decide(task, _LOST, now) for task in tasks]
+    over = {task.id for task in tasks if task.queue and task.losses + 1 >= MOST_LOSSES and task.key not in once}
+    lapses = [decide(task, _LOST_FOR_GOOD if task.id in over else _LOST, now) for task in tasks]
     tx.apply([(change, mark) for change in lapses])
     asked = [change.after for change in lapses if change.task.key in once and change.status == "pending"]
     tx.apply([(decide(task, _ASK_FIRST, now), mark) for task in asked])

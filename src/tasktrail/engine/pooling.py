@@ -61,6 +61,11 @@ class Share:
         self.is_careful = self.is_careful and n_running > 0
         return 0 if self.is_closed or self.is_careful else self.concurrency - n_running
 
+    def forget(self, run_id: int) -> None:
+        """Pass nothing of a run over any more: it is looked at again, or nothing of it is executed here."""
+        own = f"{run_id}:"
+        self.passed_over = {one for one in self.passed_over if one != str(run_id) and not one.startswith(own)}
+
     def next(self, tx: Transaction, limit: int, now: int) -> list[Task]:
         """Return what may start now, the most urgent first, the oldest of those: nothing is passed over for ever."""
         words: dict[str, object] = {"labels": json.dumps(self.labels), "limit": limit, "passed_over": None}
@@ -82,23 +87,37 @@ class Share:
 
 
 class FromPool(ByNeeds):
-    """What of one pooled run is next among all that a worker may take."""
+    """What of one pooled run is next among all that a worker may take.
+
+    What it cannot take is passed over from then on: it must not hide what other runs have.
+
+    Attributes:
+        is_full: As many of its tasks are in progress, wherever, as its workflow lets run at the same time.
+    """
 
     def __init__(self, ledger: Ledger, run_id: int, plan: Plan, share: Share) -> None:
         super().__init__(ledger, run_id, plan)
         self._share = share
+        self.is_full = False
 
     def pick(self, tx: Transaction, n_running: int) -> list[Task]:
         """Return as many as there is room for."""
-        self._share.passed_over -= {f"{self._run_id}:{key}" for key in self.held}
+        self._share.forget(self._run_id)
+        self.held.clear()
         picked = super().pick(tx, n_running)
+        self.is_full = self._places(tx) <= len(picked)
+        if self.is_full:
+            self._share.passed_over.add(str(self._run_id))
         self._share.passed_over |= {f"{self._run_id}:{key}" for key in self.held}
-        self._share.is_careful = any(task.losses for task in picked)
+        self._share.is_careful |= any(task.losses for task in picked)
         return picked
 
     def _free(self, tx: Transaction, n_running: int) -> int:  # noqa: ARG002 - those of other runs count as well
-        """Of the run as many as its workflow lets run at the same time, wherever they do."""
-        return min(self._share.room, self._plan.max_parallel - tx.run(self._run_id).n_in_progress)
+        return min(self._share.room, self._places(tx))
+
+    def _places(self, tx: Transaction) -> int:
+        """How many more of the run its workflow lets run at the same time, wherever they do."""
+        return self._plan.max_parallel - tx.run(self._run_id).n_in_progress
 
     def _ready(self, tx: Transaction, limit: int) -> list[Task]:
         self._share.passed_over |= {f"{self._run_id}:{key}" for key in self.held}
@@ -126,7 +145,8 @@ class PoolRunner(Runner):
         return Joining(self._ledger, run_id, self._code_version)
 
     def _picking(self, run_id: int) -> Picker:
-        return FromPool(self._ledger, run_id, self._plan, self._share)
+        self._next = FromPool(self._ledger, run_id, self._plan, self._share)
+        return self._next
 
     def _begin(self, patience_s: float | None) -> Turn:
         assert isinstance(self._execution, Joining)
@@ -134,6 +154,10 @@ class PoolRunner(Runner):
 
     def _waits_for_time(self, run: Run) -> bool:  # noqa: ARG002 - the worker looks for what comes due
         return False
+
+    def _waits(self, run: Run) -> bool:
+        """For a place alone: what a person or time must move is in nobody's hands until it is ready."""
+        return not self._share.is_closed and run.accepts_starts and (self._next.is_full or bool(self._next.held))
 
 
 def take_over(ledger: Ledger) -> tuple[list[Task], int]:

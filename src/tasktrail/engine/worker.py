@@ -11,6 +11,7 @@ from typing import Final
 
 from tasktrail.engine.execution import renew, retire, worker_of
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.lookup import task_reference
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.pooling import PoolRunner, Share, take_over
 from tasktrail.model.errors import TasktrailError, Unreachable
@@ -22,8 +23,8 @@ LOOK_EVERY_S: Final = 0.5
 """How often an idle worker looks for work, and for the dead."""
 _LOOK_ALWAYS: Final = 4
 """Up to so many workers look for the dead each time that they look for work."""
-_TRY_CODE_AGAIN_S: Final = 30.0
-"""When a run whose code was not there is looked at again."""
+_TRY_AGAIN_S: Final = 30.0
+"""When a run that could not be executed here is looked at again: its code may have come."""
 
 Open = Callable[[Run], Plan]
 """Gives what a runner goes by in a run; a TasktrailError says that its code is not here."""
@@ -57,7 +58,7 @@ class PoolWorker:
         self._looks_at = float("-inf")
         self._serving: dict[int, tuple[PoolRunner, asyncio.Task[Run]]] = {}
         self._strange: dict[int, float] = {}
-        """Runs whose code is not here, and when to look again."""
+        """Runs that are left to others, and when to look again."""
         self._seen: object = None
         self._due: int | None = None
 
@@ -137,12 +138,14 @@ class PoolWorker:
             return
         lost, n_living = take_over(self._ledger)
         for task in lost:
-            _log.warning("took over %s: its worker died", task.key)
+            _log.warning("took over %s: its worker died", task_reference("", task)[1:])
         rest_s = LOOK_EVERY_S * (n_living / _LOOK_ALWAYS - 1)
         self._looks_at = self._loop.time() + max(0.0, rest_s) * random.uniform(0.5, 1.5)
 
     def _has_changed(self) -> bool:
-        now, seen = self._ledger.clock.now(), self._ledger.store.changed_token()
+        """Whether the store did, what is passed over, or what has come due."""
+        now = self._ledger.clock.now()
+        seen = self._ledger.store.changed_token(), frozenset(self._share.passed_over)
         changed = seen != self._seen or (self._due is not None and self._due <= now) or self._knows_again()
         self._seen = seen
         return changed
@@ -152,7 +155,7 @@ class PoolWorker:
         over = [run_id for run_id, at in self._strange.items() if at <= self._loop.time()]
         for run_id in over:
             del self._strange[run_id]
-            self._share.passed_over.discard(str(run_id))
+            self._share.forget(run_id)
         return bool(over)
 
     def _serve_runs(self) -> bool:
@@ -177,21 +180,29 @@ class PoolWorker:
         try:
             plan = self._open_run(run)
         except TasktrailError as error:
-            _log.warning("run %s is left to others: %s", run.name, error.message)
-            self._strange[run_id] = self._loop.time() + _TRY_CODE_AGAIN_S
-            self._share.passed_over.add(str(run_id))
+            self._leave(run, error.message)
             return
         runner = PoolRunner(self._ledger, run_id, plan, self._share)
         self._share.runners.append(runner)
         task = self._loop.create_task(runner.execute())
         self._serving[run_id] = (runner, task)
-        task.add_done_callback(lambda done: self._served(run_id, runner, done))
+        task.add_done_callback(lambda done: self._served(run, runner, done))
 
-    def _served(self, run_id: int, runner: PoolRunner, task: asyncio.Task[Run]) -> None:
-        self._serving.pop(run_id, None)
+    def _leave(self, run: Run, why: str) -> None:
+        """Leave a run to others for a while."""
+        _log.warning("run %s is left to others: %s", run.name, why)
+        self._strange[run.id] = self._loop.time() + _TRY_AGAIN_S
+        self._share.passed_over.add(str(run.id))
+
+    def _served(self, run: Run, runner: PoolRunner, task: asyncio.Task[Run]) -> None:
+        self._serving.pop(run.id, None)
         self._share.runners.remove(runner)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.warning("a run was left: %s", error)
+        self._share.forget(run.id)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Unreachable):
+            _log.warning("%s; waiting for it", error)
+        elif error is not None:
+            self._leave(run, f"{type(error).__name__}: {error}")
         self._seen = None
         self._woken.set()
 

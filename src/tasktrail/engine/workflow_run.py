@@ -26,6 +26,7 @@ from tasktrail.model.workflow import Workflow
 from tasktrail.store.transaction import Transaction
 
 _MOST_AT_ONCE = 8
+_ANY_NUMBER = 1_000_000
 
 
 @dataclass(slots=True)
@@ -112,7 +113,8 @@ class WorkflowRun:
             BadInput: The code of a step is not here, or cannot be.
         """
         workflow, params = workflows.stored(ledger, run)
-        return cls(ledger, run, workflow, params, code_of(workflow, folder, None), folder)
+        most = workflow.max_parallel or _ANY_NUMBER  # else the workers' own limits hold
+        return cls(ledger, run, workflow, params, code_of(workflow, folder, None), folder, most)
 
     async def execute(self) -> Run:
         """Execute the run as far as it goes.

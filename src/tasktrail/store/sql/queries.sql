@@ -388,7 +388,7 @@ FROM task
 JOIN run ON run.id = task.run_id
 WHERE task.queue = CAST(:queue AS TEXT)
   AND run.status = 'running'
-  AND task.status IN ('pending', 'in_progress')
+  AND task.status IN ('pending', 'in_progress', 'blocked')
 LIMIT 1
 
 -- name: held_by_workers

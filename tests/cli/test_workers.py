@@ -1,0 +1,339 @@
+"""Pooled runs and the workers that execute them, as processes of their own, on a file and on a server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Call
+
+pytestmark = [pytest.mark.platform_only("SIGKILL"), pytest.mark.crash]
+
+CODE = '''\
+import os, pathlib, signal, time
+
+def note(name, word):
+    with open(name, "a") as file:
+        file.write(f"{word}\\n")
+
+def until(name):
+    while not os.path.exists(name):
+        time.sleep(0.01)
+
+def done(item, index):
+    note("done", index)
+    return item
+
+def first():
+    note("began", os.getpid())
+    if not os.path.exists("go"):
+        pathlib.Path("ready").touch()
+        until("go")
+    return "by " + str(os.getpid())
+
+def poison():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def within(most):
+    """Refuse to run beside more than `most` others, in whatever process."""
+    mine = pathlib.Path(f"beside-{os.getpid()}-{time.monotonic_ns()}")
+    mine.touch()
+    until("go")
+    n = len(list(pathlib.Path().glob("beside-*")))
+    if n > most:
+        note("too-many", n)
+    time.sleep(0.02)
+    mine.unlink()
+
+def flaky():
+    note("tries", "x")
+    if len(open("tries").readlines()) < 3:
+        raise TimeoutError("not yet")
+    return "at last"
+'''
+
+
+@pytest.fixture(params=["sqlite", "postgres"], autouse=True)
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A store that settings name, and code that steps call, in the folder of the test."""
+    Path("own.py").write_text(CODE, "utf-8")
+    if request.param == "sqlite":
+        yield
+        return
+    with request.getfixturevalue("server").schema() as url:
+        monkeypatch.setenv("TASKTRAIL_STORE", url)
+        yield
+
+
+class Worker:
+    """A worker in a process of its own."""
+
+    def __init__(self, *arguments: str, folder: Path | None = None) -> None:
+        self._log = Path(f"worker-{time.monotonic_ns()}.log").resolve()
+        with self._log.open("wb") as log:
+            command = [sys.executable, "-m", "tasktrail", "worker", *arguments]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+
+    @property
+    def said(self) -> str:
+        """Return all that it said so far."""
+        return self._log.read_text("utf-8")
+
+    def stop(self) -> int:
+        """Tell it to end; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def kill(self) -> None:
+        self.process.kill()
+        assert self.process.wait(60) == -signal.SIGKILL
+
+
+@contextmanager
+def workers(number: int = 1, *arguments: str) -> Iterator[list[Worker]]:
+    """Workers that live as long as the block, at most."""
+    started = [Worker(*arguments) for _ in range(number)]
+    with ExitStack() as stack:
+        for one in started:
+            stack.callback(one.process.wait, 60)
+            stack.callback(one.process.kill)
+        yield started
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 40
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def begin(call: Call, steps: str, run: str = "r", head: str = "") -> None:
+    """Begin a pooled run of these steps."""
+    Path(f"{run}.yaml").write_text(f"name: {run}\n{head}steps:\n{steps}", "utf-8")
+    answer = call("run", "dag", f"{run}.yaml", "--pooled", "--no-wait", "--run-id", run)
+    assert (answer.code, answer.out) == (0, f"{run}\n"), answer.err
+
+
+def seen(call: Call, run: str = "r") -> dict[str, Any]:
+    found: dict[str, Any] = call("status", run, "--json").data
+    return found
+
+
+def task(call: Call, key: str, run: str = "r") -> dict[str, Any]:
+    return next(one for one in seen(call, run)["tasks"] if one["key"] == key)
+
+
+def is_over(call: Call, *runs: str) -> bool:
+    return all(seen(call, run)["status"] not in ("created", "running") for run in runs or ("r",))
+
+
+def lines(name: str) -> list[str]:
+    path = Path(name)
+    return path.read_text("utf-8").split() if path.exists() else []
+
+
+def test_two_workers_execute_a_run_together_and_each_task_once(call: Call) -> None:
+    begin(call, f"  - {{id: all, call: 'own:done', for_each: {list(range(60))}}}\n")
+
+    with workers(2, "--drain", "--concurrency", "3") as both:
+        codes = [one.process.wait(60) for one in both]
+
+    assert codes == [0, 0]
+    assert seen(call)["status"] == "completed"
+    assert Counter(lines("done")) == {str(index): 1 for index in range(60)}
+    assert task(call, "all")["result"] == list(range(60))
+    assert call("doctor", "--verify").code == 0
+
+
+def test_what_a_killed_worker_had_is_taken_over_and_recorded_as_lost(call: Call) -> None:
+    begin(call, "  - {id: one, call: 'own:first'}\n")
+
+    with workers() as (dying,):
+        until(Path("ready").exists)
+        with workers() as (other,):
+            dying.kill()
+            until(lambda: len(lines("began")) == 2)
+            Path("go").touch()
+            until(lambda: is_over(call))
+            assert other.stop() == 0
+            assert "took over one" in other.said
+
+    one = task(call, "one")
+    assert [attempt["outcome"] for attempt in one["attempt_list"]] == ["lost", "ok"]
+    assert one["attempt_list"][0]["error_type"] == "WorkerDied"
+    assert one["result"] == f"by {other.process.pid}"
+    assert "lapse" in call("history", "r:one").out
+
+
+def test_sigterm_lets_a_worker_finish_what_runs_and_take_nothing_more(call: Call) -> None:
+    begin(call, "  - {id: one, call: 'own:first'}\n  - {id: two, run: ['true'], depends_on: one}\n")
+
+    with workers() as (worker,):
+        until(Path("ready").exists)
+        worker.process.send_signal(signal.SIGTERM)
+        Path("go").touch()
+        assert worker.process.wait(60) == 0
+
+    assert [one["status"] for one in seen(call)["tasks"]] == ["completed", "pending"]
+    assert [one["state"] for one in call("list-workers", "--all", "--json").data] == ["stopped"]
+
+
+def test_without_grace_what_runs_is_given_back_and_another_does_it(call: Call) -> None:
+    begin(call, "  - {id: one, run: 'touch ready; until [ -e go ]; do sleep 0.02; done', shell: true}\n")
+
+    with workers(1, "--grace", "0") as (worker,):
+        until(Path("ready").exists)
+        assert worker.stop() == 0
+    assert task(call, "one")["status"] == "pending"
+    Path("go").touch()
+    with workers(1, "--drain") as (worker,):
+        assert worker.process.wait(60) == 0
+
+    assert [attempt["outcome"] for attempt in task(call, "one")["attempt_list"]] == ["released", "ok"]
+
+
+def test_an_idle_worker_stops_at_once_though_a_step_waits_for_a_person(call: Call) -> None:
+    begin(call, "  - {id: ask, manual: Look}\n")
+
+    with workers(1, "--grace", "600") as (worker,):
+        until(lambda: task(call, "ask")["status"] == "blocked")
+        assert worker.stop() == 0
+
+
+def test_a_task_that_kills_its_worker_fails_after_three_losses_and_harms_no_other(call: Call) -> None:
+    steps = "  - {id: poison, call: 'own:poison', retries: 9, critical: false}\n"
+    begin(call, steps + f"  - {{id: all, call: 'own:done', for_each: {list(range(20))}}}\n")
+
+    for _ in range(3):
+        with workers() as (worker,):
+            assert worker.process.wait(60) == -signal.SIGKILL
+    with workers(1, "--drain") as (worker,):
+        assert worker.process.wait(60) == 0
+
+    poison = task(call, "poison")
+    assert (poison["status"], poison["losses"]) == ("failed", 3)
+    assert [attempt["outcome"] for attempt in poison["attempt_list"]] == ["lost"] * 3
+    assert task(call, "all")["result"] == list(range(20))
+    lost = [part for part in seen(call)["tasks"] if part["key"] == "all" and part["losses"] > 1]
+    assert lost == [], "after its first loss it is executed alone"
+
+
+def test_the_more_urgent_run_goes_first_and_then_the_older(call: Call) -> None:
+    step = "  - {{id: all, run: 'echo {0} >> order', shell: true, priority: {1}, for_each: [1, 2]}}\n"
+    begin(call, step.format("late", 3), "late")
+    begin(call, step.format("later", 3), "later")
+    begin(call, step.format("urgent", 1), "urgent")
+
+    with workers(1, "--drain", "--concurrency", "1") as (worker,):
+        assert worker.process.wait(60) == 0
+
+    assert lines("order") == ["urgent"] * 2 + ["late"] * 2 + ["later"] * 2
+
+
+@pytest.mark.parametrize(
+    ("head", "words"), [("", "limits: {api: 2}"), ("max_parallel: 2\n", "priority: 3")], ids=["limits", "max_parallel"]
+)
+def test_a_limit_holds_across_workers_and_keeps_no_other_run_waiting(call: Call, head: str, words: str) -> None:
+    step = f"  - {{id: all, call: 'own:within', with: {{most: 2}}, for_each: {list(range(8))}, {words}}}\n"
+    begin(call, step, "narrow", head)
+    begin(call, "  - {id: beside, run: ['touch', 'go']}\n", "wide")
+
+    with workers(2, "--drain", "--concurrency", "4") as both:
+        assert [one.process.wait(60) for one in both] == [0, 0]
+
+    assert (seen(call, "narrow")["status"], seen(call, "wide")["status"]) == ("completed", "completed")
+    assert lines("too-many") == []
+
+
+def test_a_step_is_tried_again_when_its_time_has_come(call: Call) -> None:
+    begin(call, "  - {id: one, call: 'own:flaky', retries: {max: 5, delay: 20ms}}\n")
+
+    with workers(2) as both:
+        until(lambda: is_over(call))
+        assert [one.stop() for one in both] == [0, 0]
+
+    assert [attempt["outcome"] for attempt in task(call, "one")["attempt_list"]] == ["error", "error", "ok"]
+
+
+def test_a_pooled_run_goes_on_when_a_person_completes_a_step(call: Call) -> None:
+    begin(call, "  - {id: ask, manual: Look}\n  - {id: then, run: ['true'], depends_on: ask}\n")
+
+    with workers() as (worker,):
+        until(lambda: task(call, "ask")["status"] == "blocked")
+        assert worker.process.poll() is None
+        assert call("complete", "r:ask").code == 0
+        until(lambda: is_over(call))
+        assert worker.stop() == 0
+
+    assert seen(call)["status"] == "completed"
+
+
+def test_what_must_not_be_done_twice_is_asked_about_after_a_death(call: Call) -> None:
+    begin(call, "  - {id: pay, call: 'own:first', effect: at_most_once}\n  - {id: b, run: ['true'], depends_on: pay}\n")
+
+    with workers(2, "--concurrency", "1") as both:
+        until(Path("ready").exists)
+        by_pid = {str(one.process.pid): one for one in both}
+        by_pid[lines("began")[0]].kill()
+        until(lambda: task(call, "pay")["status"] == "blocked")
+        assert "was it done?" in call("explain", "r").out
+        assert call("complete", "r:pay").code == 0
+        until(lambda: is_over(call))
+
+    assert (seen(call)["status"], len(lines("began"))) == ("completed", 1)
+
+
+def test_a_worker_without_the_code_of_a_run_leaves_it_to_others_and_says_so(call: Call, tmp_path: Path) -> None:
+    begin(call, "  - {id: one, call: 'own:flaky', retries: {max: 5, delay: 1ms}}\n")
+    begin(call, "  - {id: one, run: ['true']}\n", "other")
+    Path("own.py").rename("hidden")
+
+    with workers() as (strange,):
+        until(lambda: is_over(call, "other"))
+        until(lambda: "run r is left to others" in strange.said)
+        assert seen(call)["status"] == "created"
+        Path("hidden").rename("own.py")
+        with workers() as (able,):
+            until(lambda: is_over(call))
+            assert able.stop() == 0
+        assert strange.stop() == 0
+
+    assert task(call, "one")["result"] == "at last"
+
+
+def test_workers_are_listed_with_what_they_serve_and_hold(call: Call) -> None:
+    begin(call, "  - {id: one, call: 'own:first'}\n")
+
+    with workers(1, "--queue", "default", "--queue", "slow", "--label", "gpu") as (worker,):
+        until(Path("ready").exists)
+        (alive,) = call("list-workers", "--json").data
+        assert (alive["state"], alive["tasks"], alive["queues"]) == ("alive", 1, ["default", "slow"])
+        assert (alive["pid"], alive["labels"][0]) == (worker.process.pid, "gpu")
+        worker.kill()
+        (dead,) = call("list-workers", "--json").data
+        assert (dead["state"], dead["tasks"]) == ("dead", 1)
+        assert "dead" in call("list-workers").out
+
+    assert "no workers" not in call("list-workers").err
+
+
+def test_a_queue_that_nobody_serves_is_left_alone(call: Call) -> None:
+    begin(call, "  - {id: one, run: ['true'], queue: slow}\n  - {id: two, run: ['true']}\n")
+
+    with workers(1, "--drain") as (worker,):
+        assert worker.process.wait(60) == 0
+    assert [one["status"] for one in seen(call)["tasks"]] == ["pending", "completed"]
+    with workers(1, "--drain", "--queue", "slow") as (worker,):
+        assert worker.process.wait(60) == 0
+
+    assert seen(call)["status"] == "completed"
