@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -125,11 +126,35 @@ def test_a_write_gives_up_when_the_server_stays_away(remote: PostgresStore, prox
         remote.write(lambda tx: tx.rows("run_ids"), patience_s=0.2)
 
 
+@pytest.mark.parametrize("fate", ["lose the request", "lose the answer"])
+def test_a_commit_that_is_lost_with_its_server_is_done_exactly_once(fate: Fate) -> None:
+    """The server that starts again may give the transaction's number to another one."""
+    with own_server() as server, tempfile.TemporaryDirectory(prefix="px-", dir="/tmp") as folder:
+        proxy = Proxy(Path(folder), server.folder)
+        store = PostgresStore(server.url().replace(str(server.folder), folder), busy_s=60)
+        ledger = fill(store)
+        run = store.read(lambda tx: tx.runs("runs_by_name", name="r", kind="dag"))[0]
+        task = task_of(store, run, "a")
+        store.close()
+        proxy.fate = fate
+        with ThreadPoolExecutor(1) as other:
+            noting = other.submit(ledger.note, task, "once")
+            spin(lambda: proxy.fate == "pass")
+            proxy.cut()
+            server.crash()
+            server.start()
+            proxy.mend()
+            noting.result(60)
+
+        notes = [row[8] for row in store.read(lambda tx: tx.rows("events_of_run", run_id=run.id, after=0, limit=99))]
+        assert notes.count("once") == 1
+        store.close()
+        proxy.close()
+
+
 def test_a_server_that_crashes_and_starts_again_loses_nothing_acknowledged() -> None:
     """Four threads write through a crash; each run that was acknowledged is there, and none twice."""
-    server = Server()
-    server.start()
-    try:
+    with own_server() as server:
         store = PostgresStore(server.url(), busy_s=60)
         ledger = fill(store)
         with ThreadPoolExecutor(4) as threads:
@@ -142,6 +167,15 @@ def test_a_server_that_crashes_and_starts_again_loses_nothing_acknowledged() -> 
         assert sorted(names_in(store)) == sorted([*made, "r"])
         assert verify(store) == []
         store.close()
+
+
+@contextlib.contextmanager
+def own_server() -> Iterator[Server]:
+    """Give a server that the test may kill."""
+    server = Server()
+    try:
+        server.start()
+        yield server
     finally:
         server.close()
 

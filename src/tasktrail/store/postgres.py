@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from tasktrail.model.errors import Busy, StoreError, Unreachable
 from tasktrail.store import migrate
@@ -290,7 +290,7 @@ class PostgresStore:
 
         An interruption (KeyboardInterrupt) leaves the part marked as done if it was committed, else nothing of it.
         """
-        xid: str | None = None
+        mark: _Mark | None = None
         try:
             for ticket in part.tickets:
                 ticket.batch = part
@@ -299,32 +299,35 @@ class PostgresStore:
             if patience_s != self.busy_s:
                 wire.ask(f"SET LOCAL lock_timeout = {max(1, round(patience_s * 1000))}")
             number = wire.ask("SELECT CAST(pg_current_xact_id() AS TEXT)")
-            put_off = self._run(wire, part.tickets)
+            put_off, event = self._run(wire, part.tickets)
+            for ticket in put_off:
+                ticket.batch = None
             if not number.is_there:  # whoever looked at a result has it already
                 wire.settle()
-            xid = str((number.fetchone() or ("",))[0])
+            mark = _Mark(str((number.fetchone() or ("",))[0]), wire.began_at, event)
             wire.ask("COMMIT")
             wire.settle()
             part.done = True
         except ServerError as error:
-            return self._after(error, part, xid, end)
+            return self._after(error, part, mark, end)
         except Exception:
             self._roll_back()
             raise
         except BaseException:
-            self._give_up()
-            part.done = xid is not None and self._was_committed(xid, time.monotonic() + _LAST_LOOK_S)
+            if self._writer is not None:
+                self._writer.close()
+            part.done = mark is not None and self._was_committed(mark, time.monotonic() + _LAST_LOOK_S)
             raise
         return put_off
 
-    def _after(self, error: ServerError, part: Batch, xid: str | None, end: float) -> Sequence[Ticket]:
+    def _after(self, error: ServerError, part: Batch, mark: _Mark | None, end: float) -> Sequence[Ticket]:
         """Return what is to be done after an error; it is raised again where nothing helps."""
         self._roll_back()
         if error.sqlstate in _AGAIN and time.monotonic() < end:
             return part.tickets
         if not is_lost(error):
             raise error
-        if xid is not None and self._was_committed(xid, end):
+        if mark is not None and self._was_committed(mark, end):
             part.done = True
             return ()
         if time.monotonic() >= end:
@@ -332,18 +335,20 @@ class PostgresStore:
         time.sleep(_NAP_S)
         return part.tickets
 
-    def _run(self, wire: Wire, tickets: Sequence[Ticket]) -> list[Ticket]:
+    def _run(self, wire: Wire, tickets: Sequence[Ticket]) -> tuple[list[Ticket], Params | None]:
+        """Return the tickets that must go alone, and the last event of the others."""
         if len(tickets) == 1:
-            self._run_one(wire, tickets[0])
-            return []
+            return [], self._run_one(wire, tickets[0])
         put_off: list[Ticket] = []
+        event: Params | None = None
         for number, ticket in enumerate(tickets):
             if number == 1:
                 wire.ask(f"SET LOCAL lock_timeout = {_PUT_OFF_MS}")
             wire.ask("SAVEPOINT ticket")
             try:
-                self._run_one(wire, ticket)
+                appended = self._run_one(wire, ticket)
                 wire.settle()
+                event = appended or event
             except Exception as error:
                 if wire.is_broken:
                     raise
@@ -355,18 +360,20 @@ class PostgresStore:
                     wire.settle()
                 wire.ask("ROLLBACK TO ticket")
             wire.ask("RELEASE ticket")
-        return put_off
+        return put_off, event
 
-    def _run_one(self, wire: Wire, ticket: Ticket) -> None:
+    def _run_one(self, wire: Wire, ticket: Ticket) -> Params | None:
+        """Return the last event that the ticket appended."""
         transaction = Transaction(_Connected(wire, self._queries))
         ticket.result = ticket.work(transaction)
         transaction.settle()
+        return transaction.last_event
 
-    def _was_committed(self, xid: str, end: float) -> bool:
+    def _was_committed(self, mark: _Mark, end: float) -> bool:
         """Find out what became of a commit whose answer was lost: the server keeps it."""
         while True:
             try:
-                status = one(self._connected(), "SELECT pg_xact_status(CAST(:xid AS xid8))", {"xid": xid})
+                status = self._status_of(mark)
             except ServerError as error:
                 if not is_lost(error) or time.monotonic() > end:
                     raise
@@ -375,13 +382,20 @@ class PostgresStore:
                 return status == "committed"
             time.sleep(_NAP_S)
 
+    def _status_of(self, mark: _Mark) -> object:
+        """A server that crashed meanwhile may have given the number to another transaction, or not yet again.
+
+        Then our own event tells. Work without one is done again: output, progress, files; twice is once there.
+        """
+        wire = self._connected()
+        if wire.began_at == mark.began_at:
+            return one(wire, "SELECT pg_xact_status(CAST(:xid AS xid8))", {"xid": mark.xid})
+        there = mark.event is not None and one(wire, self._queries["same_event"], mark.event)
+        return "committed" if there else "aborted"
+
     def _roll_back(self) -> None:
         if self._writer is not None:
             self._writer.roll_back()
-
-    def _give_up(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
 
     # errors
 
@@ -410,6 +424,14 @@ _EXPLAINED: Final = (
     ("53", "cannot serve us now", "free disk, memory or connections of the server"),
 )
 """By how the SQLSTATE begins."""
+
+
+class _Mark(NamedTuple):
+    """By which a transaction is known again: its number, since when the server runs, the last event it appended."""
+
+    xid: str
+    began_at: str
+    event: Params | None
 
 
 class _Connected:
@@ -467,7 +489,7 @@ def _connection(conninfo: str, schema: str, busy_s: float) -> Wire:
     wire.ask(f"SET lock_timeout = {round(busy_s * 1000)}")
     wire.ask(f"SET statement_timeout = {round(busy_s * 1000) + 30_000}")
     wire.ask("SET idle_in_transaction_session_timeout = 60000")
-    wire.settle()
+    wire.began_at = str(one(wire, "SELECT CAST(pg_postmaster_start_time() AS TEXT)"))
     return wire
 
 

@@ -85,6 +85,8 @@ class Transaction:
         self._set: set[int] = set()
         self._moved_at: dict[int, int] = {}
         self._settled: dict[int, Run] = {}
+        self.last_event: Params | None = None
+        """By which it is known again that this transaction was committed."""
 
     # reading
 
@@ -179,7 +181,11 @@ class Transaction:
         params = {"at": at, "actor": actor, "run_id": run_id, "task_id": None, "verb": verb, "from_status": None}
         params.update(to_status=None, attempt=None, changes=None, note=None)
         params.update(details)
-        self.execute("add_event", params)
+        self._append(params)
+
+    def _append(self, event: Params) -> None:
+        self.last_event = event
+        self.execute("add_event", event)
 
     def apply(self, changes: Sequence[tuple[Change, Mark]]) -> list[Change]:
         """Write changes: task, attempt, event, needs of others, counters of the run. Returns those whose guard held."""
@@ -202,8 +208,7 @@ class Transaction:
         """Append the event of a change."""
         task = change.task
         attempt = change.values.get("open_attempt") or task.open_attempt
-        self.execute(
-            "add_event",
+        self._append(
             {
                 "at": change.at,
                 "actor": mark.actor,

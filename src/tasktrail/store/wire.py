@@ -144,6 +144,9 @@ class Wire:
         longest_s: A result that takes longer counts as a lost connection.
 
     Attributes:
+        began_at: Since when the server runs; it differs once the server was started again.
+
+    Attributes:
         cursors: Names of those that are open. Few names, since each is a prepared statement.
     """
 
@@ -157,6 +160,7 @@ class Wire:
         self._poll = select.poll()
         self.cursors: set[str] = set()
         self.is_broken = False
+        self.began_at = ""
         pg.nonblocking = 1
         pg.enter_pipeline_mode()
 

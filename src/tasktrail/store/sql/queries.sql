@@ -621,6 +621,17 @@ WHERE +event.run_id = :run_id
 ORDER BY event.seq
 LIMIT :limit
 
+-- name: same_event
+-- Whether an event is there: its moment tells it from others of the same task.
+SELECT 1
+FROM event
+WHERE run_id = :run_id
+  AND (task_id = :task_id OR (task_id IS NULL AND CAST(:task_id AS BIGINT) IS NULL))
+  AND at = :at
+  AND verb = :verb
+  AND actor = :actor
+LIMIT 1
+
 -- name: fold_events
 -- The history in order, for the proof that it folds to the rows.
 SELECT seq, run_id, task_id, verb, from_status, to_status, attempt, changes
