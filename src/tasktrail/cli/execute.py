@@ -23,12 +23,13 @@ from tasktrail.cli.workflow_files import WorkflowFile
 from tasktrail.dag.interface import IDAGRunner
 from tasktrail.dag.runner import Binding, ParallelStatefulDAGRunner, StatefulDAGRunner, bound
 from tasktrail.engine.capture import captured
-from tasktrail.engine.execution import MAYBE_DONE
+from tasktrail.engine.execution import MAYBE_DONE, is_pooled
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, find_run
 from tasktrail.engine.loops import run_to_end
 from tasktrail.engine.reading import OutputReader
 from tasktrail.engine.values import decode
+from tasktrail.engine.workflows import find
 from tasktrail.model.errors import BadInput, TasktrailError
 from tasktrail.model.reference import check_run_id, format_task
 from tasktrail.model.run import OVER, Run
@@ -91,6 +92,10 @@ def execute(session: Session, order: Order) -> int:
     if order.params and not isinstance(order.target, WorkflowFile):
         raise BadInput("--param goes with a workflow file; a runner in Python gets its values from its own code")
     session.log()
+    if isinstance(order.target, WorkflowFile) and (run := _pooled(session, order.run_id)):
+        from tasktrail.cli.worker import go_on_pooled
+
+        return go_on_pooled(session, order, order.target, run)
     stage = _Stage(session, session.ledger(), order, sys.stderr)
     with captured(stage.say):
         prepared = stage.prepare()
@@ -100,6 +105,13 @@ def execute(session: Session, order: Order) -> int:
     run = status.show(session, prepared.ledger, find_run(prepared.ledger, prepared.run.name, "dag"))
     tell_what_waits(prepared.ledger, run)
     return errors.INTERRUPTED if interrupted else _exit_code(run)
+
+
+def _pooled(session: Session, name: str | None) -> Run | None:
+    """Return the run of this name where workers execute it."""
+    ledger = session.ledger()
+    run = find(ledger, name) if name is not None else None
+    return run if run is not None and is_pooled(ledger.store, run) else None
 
 
 def _exit_code(run: Run) -> int:

@@ -21,6 +21,7 @@ from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
 from tasktrail.cli.text import columns, counted, plain
 from tasktrail.config import SETTINGS
+from tasktrail.engine.execution import is_pooled
 from tasktrail.engine.lookup import find_run, owners, task_reference
 from tasktrail.engine.retrying import Failures, all_failures, failures_of_run, retry_tasks
 from tasktrail.model.errors import BadInput, WrongState
@@ -111,7 +112,7 @@ def _retry_one(
 ) -> int:
     ledger = session.ledger()
     run = find_run(ledger, reference)
-    if run.kind in STOPPING_KINDS and run.id not in owners(ledger, [run]):
+    if run.kind in STOPPING_KINDS and (run.id not in owners(ledger, [run]) or is_pooled(ledger.store, run)):
         return steering.retry(session, f"{run.kind}/{run.name}", output_dir, only, waits=waits, accepts=accepts)
     failures = failures_of_run(ledger, run, only)
     if not failures.tasks:

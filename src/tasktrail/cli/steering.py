@@ -13,6 +13,7 @@ from tasktrail.cli.documents import emit, run_record
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
 from tasktrail.cli.text import counted
+from tasktrail.engine.execution import is_pooled
 from tasktrail.engine.lookup import check_step, find_run, owners
 from tasktrail.engine.retrying import failures_of_run
 from tasktrail.model.errors import NotFound, TasktrailError, WrongState
@@ -48,7 +49,8 @@ def resume_command(
         tell(f"run {run.name} is completed; nothing is left to do")
         status.show(session, ledger, run)
         return 0
-    if run.paused and (run.id in owners(ledger, [run]) or not _has_code(run)):
+    lifts_alone = (run.id in owners(ledger, [run]) and not is_pooled(ledger.store, run)) or not _has_code(run)
+    if run.paused and lifts_alone:
         _lift_pause(session, run)
         return 0
     return execute_again(session, run, output_dir, waits=not no_wait, accepts=accept_changes, params=params)

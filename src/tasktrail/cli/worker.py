@@ -19,6 +19,8 @@ from tasktrail.cli.text import columns, local, plain, utc
 from tasktrail.model.errors import BadInput
 
 if TYPE_CHECKING:
+    from tasktrail.cli.execute import Order
+    from tasktrail.cli.workflow_files import WorkflowFile
     from tasktrail.engine.ledger import Ledger
     from tasktrail.engine.plan import Plan
     from tasktrail.engine.worker import PoolWorker
@@ -95,8 +97,13 @@ def worker_command(
 
 async def _serve(worker: PoolWorker) -> None:
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        worker.stop()
+        tell("stopping: nothing more is taken, what runs may finish")
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, worker.stop)
+        loop.add_signal_handler(number, stop)
     await worker.serve()
 
 
@@ -118,17 +125,50 @@ def _opened(session: Session, ledger: Ledger, run: Run) -> Plan:
 
 def begin_pooled(session: Session, text: str, run_id: str | None, params: Sequence[str], *, waits: bool) -> int:
     """Begin a run that workers execute; follow it to its end, or return at once."""
+    from tasktrail.cli.execute import Order
     from tasktrail.cli.targets import parse
-    from tasktrail.cli.watch import follow
     from tasktrail.cli.workflow_files import WorkflowFile
+    from tasktrail.engine import workflows
+    from tasktrail.engine.execution import is_pooled
 
     file = parse(text, Path.cwd())
     if not isinstance(file, WorkflowFile):
         raise BadInput("--pooled goes with a workflow file: workers find the code of its steps by name")
     file.locate()
+    known = workflows.find(session.ledger(), run_id) if run_id is not None else None
+    if known is not None:
+        if not is_pooled(session.ledger().store, known):
+            words = f"run {known.name} is not pooled: it was begun to be executed by one process"
+            raise BadInput(words, hint=f"tasktrail resume {known.name}; or begin one with another --run-id")
+        return go_on_pooled(session, Order(file, run_id, params=params, waits=waits), file, known)
     file.check(session.ledger(), run_id, params)
     ledger = session.ledger(create=True)
     run = file.open(ledger, run_id, store=session.config.store, accepts=False, pooled=True).run
+    return _left_to_workers(session, ledger, run, waits=waits)
+
+
+def go_on_pooled(session: Session, order: Order, file: WorkflowFile, run: Run) -> int:
+    """Let a pooled run go on as an order says; workers execute it, and nothing is taken from them."""
+    from tasktrail.engine.execution import take_up_pooled
+    from tasktrail.engine.retrying import failures_of_run, retry_tasks
+
+    if order.output_dir is not None:
+        raise BadInput(f"--output-dir goes with a run that the command executes; workers execute run {run.name}")
+    ledger = session.ledger()
+    file.check(ledger, run.name, order.params)
+    opened = file.open(ledger, run.name, store=session.config.store, accepts=order.accepts)
+    if order.from_step is not None:
+        opened.take_back(order.from_step)
+    if order.only:
+        run = retry_tasks(ledger, failures_of_run(ledger, opened.run, order.only))
+    else:
+        run = take_up_pooled(ledger, opened.run)
+    return _left_to_workers(session, ledger, run, waits=order.waits)
+
+
+def _left_to_workers(session: Session, ledger: Ledger, run: Run, *, waits: bool) -> int:
+    from tasktrail.cli.watch import follow
+
     tell(f"run {run.name}: workers execute it (tasktrail worker)")
     if waits:
         return follow(session, ledger, run)

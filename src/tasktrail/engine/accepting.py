@@ -17,7 +17,7 @@ from tasktrail.engine.execution import check_free, still_free
 from tasktrail.engine.expansion import SURPLUS
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.values import json_text
-from tasktrail.engine.workflows import draft_of, keep
+from tasktrail.engine.workflows import draft_of, keep, pooled_draft_of
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import Need
@@ -98,7 +98,8 @@ class _Acceptance:
             spec = self._new.get(task.key)
             self._set_needs(task.id, [need for need in had[task.id] if spec and need in spec.needs])
         known = {task.key for task in tasks}
-        if added := [draft_of(spec, self._versions.get(key)) for key, spec in self._new.items() if key not in known]:
+        draft = pooled_draft_of if any(task.queue for task in tasks) else draft_of
+        if added := [draft(spec, self._versions.get(key)) for key, spec in self._new.items() if key not in known]:
             self._ledger.add_in(self._tx, self._run.id, added, self._at)
         for task in tasks:
             if spec := self._new.get(task.key):

@@ -177,6 +177,22 @@ def check_free(store: Store, run: Run) -> None:
         raise Held(f"run {run.name} is being executed by {owner}", hint=f"wait for it, or: tasktrail cancel {run.name}")
 
 
+def is_pooled(store: Store, run: Run) -> bool:
+    """Whether workers execute a run."""
+    return store.read(lambda tx: tx.row("pooled_task_of_run", run_id=run.id)) is not None
+
+
+def check_not_pooled(store: Store, run: Run) -> None:
+    """Refuse a run that workers execute: owning it would take from the living what they execute.
+
+    Raises:
+        Held: It is one.
+    """
+    if is_pooled(store, run):
+        hint = f"to go on: tasktrail resume {run.name}; to execute it: tasktrail worker"
+        raise Held(f"run {run.name} is pooled: workers execute it", hint=hint)
+
+
 def still_free(tx: Transaction, seen: Run) -> Run:
     """Return a run as it stands now; `check_free` found it free when it was seen.
 
@@ -326,10 +342,11 @@ class Execution(Claiming):
             once: Keys of tasks that must not be done twice: what a dead owner left running of them is blocked.
 
         Raises:
-            Held: A living process executes it.
+            Held: A living process executes it, or workers do.
         """
         worker = worker_of(self.ledger, patience_s)
         seen = self._store.read(lambda tx: tx.run(self.run_id))
+        check_not_pooled(self._store, seen)
         check_free(self._store, seen)
 
         def work(tx: Transaction) -> Turn:
@@ -340,7 +357,7 @@ class Execution(Claiming):
                 save_in(tx, self.ledger, edit, self.ledger.clock.now())
                 run = tx.run(self.run_id)
             self._lapse(tx, once)
-            self._take_up(tx, run, named, only=only, reopen=reopen, retry=retry)
+            _take_up(tx, self.ledger, run, set(named), only=only, reopen=reopen, retry=retry)
             self._own(tx, run, worker.id)
             return self._turn(tx, pick, (), self.ledger.clock.now())
 
@@ -352,41 +369,11 @@ class Execution(Claiming):
         return turn
 
     def _own(self, tx: Transaction, run: Run, worker_id: int) -> None:
-        now = self.ledger.clock.now()
-        again = run.started_at is not None
-        if again:
-            tx.record_run(run.id, "resume", now, self.ledger.actor)
-        tx.set_run(
-            run.id,
-            worker_id=worker_id,
-            owner_token=self._token,
-            cancelled_at=None,
-            declared_status=None,
-            declared_at=None,
-            declared_error=None,
-            resumes=run.resumes + again,
-            resumed_at=now if again else run.resumed_at,
-            updated_at=now,
-        )
+        _went_on(tx, self.ledger, run, worker_id=worker_id, owner_token=self._token)
 
     def _lapse(self, tx: Transaction, once: Collection[str]) -> None:
         """What a dead owner left running goes back to pending, or waits for a person. Losses are forgiven later."""
         lapse_in(tx, self.ledger, tx.tasks("active_of_run", run_id=self.run_id), once)
-
-    def _take_up(
-        self, tx: Transaction, run: Run, named: Collection[str], *, only: bool, reopen: bool, retry: bool
-    ) -> None:
-        now, mark = self.ledger.clock.now(), Mark(self.ledger.actor)
-        if run.started_at is None and not only:
-            return
-        asked = {"failed": retry, "cancelled": run.cancelled_at is not None, "skipped": reopen, "pending": only}
-        statuses = [status for status, wanted in asked.items() if wanted]
-        tasks = tx.tasks("tasks_of_run_in", run_id=run.id, statuses=json.dumps(statuses))
-        if not only:
-            tasks += tx.tasks("used_budgets_of_run", run_id=run.id)
-        wanted = set(named)
-        taken = (_taken_up(task, run, now, named=task.key in wanted, only=only, reopen=reopen) for task in tasks)
-        tx.apply([(change, mark) for change in taken if change])
 
     def end(self) -> None:
         """Give the run back, unless its last answer did; what still runs stays in progress until it is taken up."""
@@ -422,6 +409,56 @@ class Joining(Claiming):
         """Claim what comes first."""
         self._worker_id = worker_of(self.ledger, patience_s).id
         return self.advance((), pick, patience_s=patience_s)
+
+
+def take_up_pooled(ledger: Ledger, run: Run) -> Run:
+    """Let a pooled run go on: what failed can start again with a fresh budget, what was cancelled with it too.
+
+    Nothing is taken from the workers that execute it.
+    """
+
+    def work(tx: Transaction) -> Run:
+        current = tx.run(run.id)
+        _take_up(tx, ledger, current, None, only=False, reopen=False, retry=True)
+        _went_on(tx, ledger, current)
+        tx.settle()
+        return tx.settled(run.id)
+
+    return ledger.commit(work)
+
+
+def _went_on(tx: Transaction, ledger: Ledger, run: Run, **values: object) -> None:
+    """Record that a run was taken up: no longer cancelled, nor what was declared of it."""
+    now, again = ledger.clock.now(), run.started_at is not None
+    if again:
+        tx.record_run(run.id, "resume", now, ledger.actor)
+    lifted = {"cancelled_at": None, "declared_status": None, "declared_at": None, "declared_error": None}
+    resumed_at = now if again else run.resumed_at
+    tx.set_run(run.id, **lifted, **values, resumes=run.resumes + again, resumed_at=resumed_at, updated_at=now)
+
+
+def _take_up(
+    tx: Transaction,
+    ledger: Ledger,
+    run: Run,
+    named: Collection[str] | None,
+    *,
+    only: bool,
+    reopen: bool,
+    retry: bool,
+) -> None:
+    """Let what is named start again; None names all."""
+    now, mark = ledger.clock.now(), Mark(ledger.actor)
+    if run.started_at is None and not only:
+        return
+    asked = {"failed": retry, "cancelled": run.cancelled_at is not None, "skipped": reopen, "pending": only}
+    statuses = [status for status, wanted in asked.items() if wanted]
+    tasks = tx.tasks("tasks_of_run_in", run_id=run.id, statuses=json.dumps(statuses))
+    if not only:
+        tasks += tx.tasks("used_budgets_of_run", run_id=run.id)
+    pairs = ((task, named is None or task.key in named) for task in tasks)
+    taken = (_taken_up(task, run, now, named=is_named, only=only, reopen=reopen) for task, is_named in pairs)
+    tx.apply([(change, mark) for change in taken if change])
 
 
 def _taken_up(task: Task, run: Run, now: int, *, named: bool, only: bool, reopen: bool) -> Change | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Final, Literal
 
 from tasktrail.engine.limits import FullLimit
 from tasktrail.engine.situation import Situation
+from tasktrail.engine.workers import WorkerView
 from tasktrail.model.run import OVER
 from tasktrail.model.task import Task
 
@@ -65,7 +67,7 @@ def explain_task(seen: Situation, task: Task) -> list[Reason]:
         return [*held, *_of_roots(seen, task, dead=False)]
     if seen.waits_for_time(task):
         return [*held, _retry(seen, task), *_of_owner(seen)]
-    return [*held, *_of_owner(seen), *_limited(seen, [task])] or [_free(seen, [task])]
+    return [*held, *_unexecuted(seen, [task]), *_limited(seen, [task])] or [_free(seen, [task])]
 
 
 # the run
@@ -102,8 +104,15 @@ def _of_the_run(seen: Situation) -> Iterator[Reason]:
 
 
 def _of_owner(seen: Situation) -> Iterator[Reason]:
+    yield from _unexecuted(seen, seen.tasks)
+
+
+def _unexecuted(seen: Situation, tasks: Sequence[Task]) -> Iterator[Reason]:
     """Whether somebody is missing who executes what could be executed."""
     run = seen.run
+    if seen.workers is not None:
+        yield from _unserved(seen, tasks)
+        return
     if seen.owner or run.kind not in _EXECUTED or not _may_start(seen):
         return
     if run.started_at is None:
@@ -112,6 +121,20 @@ def _of_owner(seen: Situation) -> Iterator[Reason]:
     if not any(task.status == "in_progress" or (task.status == "pending" and not task.unmet) for task in seen.tasks):
         return
     yield Reason("unowned", f"nobody executes run {seen.reference}", _resume(seen), since=run.updated_at)
+
+
+def _unserved(seen: Situation, tasks: Sequence[Task]) -> Iterator[Reason]:
+    """A reason for each kind of worker that ready tasks of a pooled run wait for, where none of the kind lives."""
+    asked: dict[tuple[str, Sequence[str]], list[Task]] = {}
+    for task in tasks if _may_start(seen) else ():
+        if seen.is_due(task) and not seen.is_served(task):
+            asked.setdefault((str(task.queue), tuple(json.loads(task.labels or "[]"))), []).append(task)
+    for (queue, labels), waiting in asked.items():
+        offers = f" and offers {', '.join(labels)}" if labels else ""
+        worker = f"a worker that serves queue {queue}{offers}; none is alive"
+        options = ["--queue", queue, *chain.from_iterable(("--label", label) for label in labels)]
+        many = _many(seen, "unowned", waiting, f"waits for {worker}", f"wait for {worker}")
+        yield replace(many, command=shlex.join(["tasktrail", "worker", *options]))
 
 
 def _of_blocked(seen: Situation) -> Iterator[Reason]:
@@ -136,7 +159,8 @@ def _of_limits(seen: Situation) -> Iterator[Reason]:
 
 
 def _of_ready(seen: Situation) -> Iterator[Reason]:
-    ready = [task for task in seen.tasks if seen.is_due(task) and not seen.limits.full_for(task)]
+    due = (task for task in seen.tasks if seen.is_due(task) and seen.is_served(task))
+    ready = [task for task in due if not seen.limits.full_for(task)]
     if ready and _may_start(seen) and (seen.owner or seen.run.kind not in _EXECUTED):
         yield _free(seen, ready)
 
@@ -193,11 +217,22 @@ def _why_stale(seen: Situation, task: Task) -> str:
 def _running(seen: Situation, task: Task) -> Reason:
     since, actor = seen.began.get(task.id, (task.started_at, "somebody"))
     name, about = seen.name(task), (seen.refer(task),)
+    if seen.workers is not None and task.worker_id is not None:
+        return _at_a_worker(seen, task, since, seen.workers)
     if seen.run.kind in _EXECUTED and task.worker_id is not None and seen.owner is None:
         words = f"{name} was in progress when its process ended; it starts again with the run"
         return Reason("unowned", words, _resume(seen), about, since)
     by = seen.owner if task.worker_id is not None and task.worker_id == seen.run.worker_id else actor
     return Reason("in_progress", f"{name} is in progress, by {by}", None, about, since)
+
+
+def _at_a_worker(seen: Situation, task: Task, since: int | None, workers: Sequence[WorkerView]) -> Reason:
+    name, about = seen.name(task), (seen.refer(task),)
+    words = next((worker.words for worker in workers if worker.id == task.worker_id), None)
+    if words is not None:
+        return Reason("in_progress", f"{name} is in progress, by {words}", None, about, since)
+    taken_over = f"{name} was in progress when its worker died; the next worker takes it over"
+    return Reason("unowned", taken_over, None if workers else "tasktrail worker", about, since)
 
 
 def _stop(seen: Situation, task: Task) -> Reason:

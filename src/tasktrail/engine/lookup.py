@@ -440,13 +440,19 @@ def _event_number(cursor: str) -> int:
 
 def owners(ledger: Ledger, runs: Iterable[Run]) -> dict[int, str]:
     """Return who executes each of these runs now, in words, by row id; runs that nobody executes are not in it."""
-    owned = [run for run in runs if run.worker_id is not None]
-    if not owned:
+    owned, free = [], []
+    for run in runs:
+        if run.worker_id is not None:
+            owned.append(run)
+        elif run.status not in OVER and run.definition_id is not None:
+            free.append(run)
+    if not (owned or free):
         return {}
     from tasktrail.engine.execution import owner_of
+    from tasktrail.engine.workers import pools
 
-    words = ((run.id, owner_of(ledger.store, run)) for run in owned)
-    return {row_id: owner for row_id, owner in words if owner}
+    words = {run.id: owner_of(ledger.store, run) for run in owned} | (pools(ledger, free) if free else {})
+    return {row_id: owner for row_id, owner in words.items() if owner}
 
 
 def lasted_us(run: Run, owner: str | None, now: int) -> int | None:

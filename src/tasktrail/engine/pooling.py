@@ -93,18 +93,20 @@ class FromPool(ByNeeds):
 
     Attributes:
         is_full: As many of its tasks are in progress, wherever, as its workflow lets run at the same time.
+        is_outdated: The run goes by another workflow now, so that another runner goes on with it.
     """
 
-    def __init__(self, ledger: Ledger, run_id: int, plan: Plan, share: Share) -> None:
-        super().__init__(ledger, run_id, plan)
-        self._share = share
-        self.is_full = False
+    def __init__(self, ledger: Ledger, run: Run, plan: Plan, share: Share) -> None:
+        super().__init__(ledger, run.id, plan)
+        self._share, self._definition_id = share, run.definition_id
+        self.is_full = self.is_outdated = False
 
     def pick(self, tx: Transaction, n_running: int) -> list[Task]:
         """Return as many as there is room for."""
         self._share.forget(self._run_id)
         self.held.clear()
-        picked = super().pick(tx, n_running)
+        self.is_outdated = tx.run(self._run_id).definition_id != self._definition_id
+        picked = [] if self.is_outdated else super().pick(tx, n_running)
         self.is_full = self._places(tx) <= len(picked)
         if self.is_full:
             self._share.passed_over.add(str(self._run_id))
@@ -128,9 +130,9 @@ class FromPool(ByNeeds):
 class PoolRunner(Runner):
     """Executes of one pooled run what its worker may take, for as long as there is something."""
 
-    def __init__(self, ledger: Ledger, run_id: int, plan: Plan, share: Share) -> None:
-        self._share = share
-        super().__init__(ledger, run_id, plan)
+    def __init__(self, ledger: Ledger, run: Run, plan: Plan, share: Share) -> None:
+        self._share, self._run = share, run
+        super().__init__(ledger, run.id, plan)
 
     @property
     def n_running(self) -> int:
@@ -144,8 +146,8 @@ class PoolRunner(Runner):
     def _claiming(self, run_id: int) -> Claiming:
         return Joining(self._ledger, run_id, self._code_version)
 
-    def _picking(self, run_id: int) -> Picker:
-        self._next = FromPool(self._ledger, run_id, self._plan, self._share)
+    def _picking(self, _: int) -> Picker:
+        self._next = FromPool(self._ledger, self._run, self._plan, self._share)
         return self._next
 
     def _begin(self, patience_s: float | None) -> Turn:
@@ -157,7 +159,9 @@ class PoolRunner(Runner):
 
     def _waits(self, run: Run) -> bool:
         """For a place alone: what a person or time must move is in nobody's hands until it is ready."""
-        return not self._share.is_closed and run.accepts_starts and (self._next.is_full or bool(self._next.held))
+        if self._share.is_closed or self._next.is_outdated:
+            return False
+        return run.accepts_starts and (self._next.is_full or bool(self._next.held))
 
 
 def take_over(ledger: Ledger) -> tuple[list[Task], int]:

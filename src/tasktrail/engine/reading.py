@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
-from tasktrail.engine.execution import owner_of
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import Found
+from tasktrail.engine.lookup import Found, owners
 from tasktrail.model.errors import NotFound
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run
@@ -129,7 +128,7 @@ class Following:
                 return True
         if run.status in OVER:
             return True
-        if run.started_at is not None and owner_of(self._ledger.store, run) is None:
+        if run.started_at is not None and run.id not in owners(self._ledger, [run]):
             self.words = f"nobody executes run {run.name} now"
         return self.words is not None
 

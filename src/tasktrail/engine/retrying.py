@@ -11,7 +11,7 @@ from tasktrail.engine.execution import check_free, still_free
 from tasktrail.engine.expansion import SURPLUS
 from tasktrail.engine.ledger import Ledger, check_lease
 from tasktrail.engine.lookup import check_step, task_reference
-from tasktrail.model.errors import NotFound, WrongState
+from tasktrail.model.errors import Held, NotFound, WrongState
 from tasktrail.model.graph import Need, downstream
 from tasktrail.model.lifecycle import Ask, Verb, decide
 from tasktrail.model.run import STOPPING_KINDS, Run
@@ -56,6 +56,9 @@ def take_back(ledger: Ledger, run_id: int, key: str, *, in_order: bool, asked: C
         for task in tasks:
             if task.lease_token is not None:
                 check_lease(task, Ask("release"), None)
+            if task.queue is not None and task.status == "in_progress":
+                reference = task_reference(seen.name, task)
+                raise Held(f"a worker executes {reference}", hint=f"wait for it, or: tasktrail cancel {reference}")
         again = {key, *asked}
         taken = [task for task in tasks if task.status in _TAKES_BACK]
         taken = [task for task in taken if task.status != "blocked" or task.key in again]

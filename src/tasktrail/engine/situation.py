@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from tasktrail.engine.execution import is_pooled
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.limits import Limits, limited_steps, limits_now
 from tasktrail.engine.lookup import owners, run_reference, shared_names, stale_of, task_reference
+from tasktrail.engine.workers import WorkerView, living
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL, Status, Task
 from tasktrail.store.transaction import Transaction, met_by
@@ -35,6 +37,7 @@ class Situation:
         now: Microseconds UTC.
         stale: Row ids of completed tasks that need what is not done, or was done after them.
         limits: What its steps ask for, and who has it.
+        workers: Those that live and serve queues; None where the run is not pooled.
     """
 
     run: Run
@@ -46,6 +49,7 @@ class Situation:
     now: int = 0
     stale: Collection[int] = ()
     limits: Limits = field(default_factory=Limits)
+    workers: Sequence[WorkerView] | None = None
 
     @cached_property
     def by_id(self) -> dict[int, Task]:
@@ -69,6 +73,10 @@ class Situation:
         """Whether nothing of the task's own keeps it from starting."""
         return task.status == "pending" and not task.unmet and (task.not_before or 0) <= self.now
 
+    def is_served(self, task: Task) -> bool:
+        """Whether a living worker may take a task; one that is not pooled needs none."""
+        return self.workers is None or any(worker.takes(task) for worker in self.workers)
+
     def waits_for_time(self, task: Task) -> bool:
         """Whether only its time has to come."""
         return task.status == "pending" and not task.unmet and (task.not_before or 0) > self.now
@@ -87,6 +95,7 @@ def situation(ledger: Ledger, run: Run) -> Situation:
     """Read where a run stands now."""
     owner = owners(ledger, [run]).get(run.id)
     limits = limits_now(ledger, limited_steps(ledger, run))
+    workers = living(ledger) if is_pooled(ledger.store, run) else None
 
     def work(tx: Transaction) -> Situation:
         current = tx.run(run.id)
@@ -100,7 +109,7 @@ def situation(ledger: Ledger, run: Run) -> Situation:
         last = {task.id: tx.attempts("attempts_of_task", task_id=task.id)[-1] for task in active if task.open_attempt}
         began = {task_id: (attempt.started_at, attempt.actor or "somebody") for task_id, attempt in last.items()}
         return Situation(
-            current, reference, tasks, needs, owner, began, ledger.clock.now(), stale_of(tx, current), limits
+            current, reference, tasks, needs, owner, began, ledger.clock.now(), stale_of(tx, current), limits, workers
         )
 
     return ledger.store.read(work)

@@ -182,7 +182,7 @@ class PoolWorker:
         except TasktrailError as error:
             self._leave(run, error.message)
             return
-        runner = PoolRunner(self._ledger, run_id, plan, self._share)
+        runner = PoolRunner(self._ledger, run, plan, self._share)
         self._share.runners.append(runner)
         task = self._loop.create_task(runner.execute())
         self._serving[run_id] = (runner, task)

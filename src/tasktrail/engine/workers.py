@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from tasktrail.engine.execution import is_alive
 from tasktrail.engine.ledger import Ledger
+from tasktrail.model.run import Run
+from tasktrail.model.task import Task
 from tasktrail.store.transaction import Row, Transaction
 
 WorkerState = Literal["alive", "dead", "stopped"]
@@ -34,6 +37,15 @@ class WorkerView:
     started_at: int
     stopped_at: int | None
 
+    @property
+    def words(self) -> str:
+        """Which process it is, in words."""
+        return f"process {self.pid} on {self.host} ({self.name})"
+
+    def takes(self, task: Task) -> bool:
+        """Whether it serves the queue of a task and offers what that asks for."""
+        return task.queue in self.queues and set(_words(task.labels)) <= set(self.labels)
+
 
 def list_workers(ledger: Ledger, limit: int) -> list[WorkerView]:
     """Return the newest workers, the newest first."""
@@ -44,6 +56,30 @@ def list_workers(ledger: Ledger, limit: int) -> list[WorkerView]:
 
     rows, held = ledger.store.read(work)
     return [_view(ledger, row, held) for row in rows]
+
+
+def living(ledger: Ledger) -> list[WorkerView]:
+    """Return the workers that serve queues and live."""
+    rows = ledger.store.read(lambda tx: tx.rows("unstopped_workers"))
+    views = (_view(ledger, row, Counter()) for row in rows if row[8] is not None)
+    return [view for view in views if view.state == "alive"]
+
+
+def pools(ledger: Ledger, runs: Iterable[Run]) -> dict[int, str]:
+    """Return who executes each of these runs from its queues, in words, by row id; nobody: it is left out."""
+    workers = living(ledger)
+    if not workers:
+        return {}
+
+    def work(tx: Transaction) -> dict[int, set[object]]:
+        return {run.id: {row[0] for row in tx.rows("queues_of_run", run_id=run.id)} for run in runs}
+
+    found = {}
+    for run_id, queues in ledger.store.read(work).items():
+        serving = [one for one in workers if queues.intersection(one.queues)]
+        if serving:
+            found[run_id] = serving[0].words if len(serving) == 1 else f"a pool of {len(serving):,} workers"
+    return found
 
 
 def _view(ledger: Ledger, row: Row, held: Counter[int | None]) -> WorkerView:

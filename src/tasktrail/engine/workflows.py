@@ -46,9 +46,8 @@ def begin(
         BadInput: A param is missing, unknown or of another type; the details name all of them.
         Conflict: The run exists.
     """
-    tasks = tuple(draft_of(spec, versions.get(spec.id)) for spec in workflow.steps)
-    if pooled:
-        tasks = tuple(replace(task, queue=queue_of(spec)) for task, spec in zip(tasks, workflow.steps, strict=True))
+    draft = pooled_draft_of if pooled else draft_of
+    tasks = tuple(draft(spec, versions.get(spec.id)) for spec in workflow.steps)
     check_run_id(name)
     check_tasks(tasks)
     metadata = json_text({"params": given(workflow, params)}, "the params of the run")
@@ -56,8 +55,8 @@ def begin(
     def work(tx: Transaction) -> Run:
         now = ledger.clock.now()
         definition_id = keep(tx, workflow, now)
-        draft = RunDraft("dag", name, workflow.name, tasks, target, definition_id, metadata=metadata)
-        return ledger.create_in(tx, draft, now)
+        run = RunDraft("dag", name, workflow.name, tasks, target, definition_id, metadata=metadata)
+        return ledger.create_in(tx, run, now)
 
     return ledger.commit(work)
 
@@ -139,11 +138,6 @@ def _missing(name: str, workflow: Workflow) -> str:
 DEFAULT_QUEUE: Final = "default"
 
 
-def queue_of(spec: StepSpec) -> str:
-    """Return the queue of a step of a pooled run."""
-    return spec.queue or DEFAULT_QUEUE
-
-
 def draft_of(spec: StepSpec, code_version: str | None = None) -> TaskDraft:
     """Return the task that is to be stored for a step."""
     return TaskDraft(
@@ -157,6 +151,12 @@ def draft_of(spec: StepSpec, code_version: str | None = None) -> TaskDraft:
         timeout_ms=spec.timeout_ms,
         code_version=code_version,
     )
+
+
+def pooled_draft_of(spec: StepSpec, code_version: str | None = None) -> TaskDraft:
+    """Return the same of a step that workers execute: it is in a queue, and asks for labels."""
+    labels = json.dumps(spec.labels, ensure_ascii=False) if spec.labels else None
+    return replace(draft_of(spec, code_version), queue=spec.queue or DEFAULT_QUEUE, labels=labels)
 
 
 def check_accepted(run: Run, changes: Changes) -> None:

@@ -242,7 +242,12 @@ def _execution() -> dict[str, Schema]:
                                          "`{max, delay, backoff, max_delay, jitter, on}`; 0 when not said."),
         "timeout": _reference("duration", "How long one attempt may take; no limit when not said."),
         "critical": {"type": "boolean", "description": "Whether its failure stops the run; see `on_failure`."},
-        "queue": _text("Which workers may take it.", maxLength=200),
+        "queue": _text("In which queue it is where the run is pooled; `default` when not said.", maxLength=200),
+        "labels": {
+            "type": "array",
+            "items": {"type": _SCALAR, "maxLength": 200},
+            "description": "What a worker must offer to take it, where the run is pooled.",
+        },
         "limits": {
             "type": "object",
             "additionalProperties": _whole("How many tasks with this limit run at the same time."),

@@ -179,6 +179,14 @@ class Reading:
                 self.fault(node.keys[name], f"expected a variable's name, A-Z a-z 0-9 _, got: {shown(name)}")
         return found
 
+    def labels(self, node: Node, key: str) -> tuple[str, ...] | None:
+        """A list of names; one that is said twice is one."""
+        if node.items is None:
+            self.unlike(node, key, "a list of names")
+            return None
+        found = [self.name(one, f"a name in {key}") for one in node.items]
+        return tuple(dict.fromkeys(name for name in found if name is not None))
+
     def limits(self, node: Node, key: str) -> dict[str, int] | None:
         """Limits by name."""
         return self._mapping(node, key, self.whole)

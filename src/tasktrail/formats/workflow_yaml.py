@@ -39,7 +39,8 @@ _STEP: Final[Mapping[str, tuple[str, _Read]]] = MappingProxyType({
     "depends_on": ("needs", Reading.needs), "for_each": ("for_each", Reading.for_each), "when": ("when", Reading.text),
     "retries": ("retry", Reading.retries), "timeout": ("timeout_ms", Reading.duration_ms),
     "critical": ("critical", Reading.flag), "priority": ("priority", Reading.priority),
-    "queue": ("queue", Reading.name), "limits": ("limits", Reading.limits), "env": ("env", Reading.env),
+    "queue": ("queue", Reading.name), "labels": ("labels", Reading.labels), "limits": ("limits", Reading.limits),
+    "env": ("env", Reading.env),
     "executor": ("executor", Reading.word), "effect": ("effect", Reading.effect),
     "cache": ("cache_s", Reading.duration_s), "deadline": ("deadline_ms", Reading.duration_ms),
 })  # fmt: skip

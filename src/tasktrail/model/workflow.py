@@ -77,6 +77,7 @@ class StepSpec:
     critical: bool = True
     priority: int = 3
     queue: str | None = None
+    labels: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     executor: str | None = None

@@ -206,7 +206,8 @@ _STEP: Final = {
     "arguments": _mapping_of(lambda value: True), "title": _TEXT,
     "needs": _Kind(_is_list, _write_needs, _read_needs), "for_each": _list_or_text(lambda value: True), "when": _TEXT,
     "retry": _Kind(_is_mapping, _write_retry, _read_retry), "timeout_ms": _WHOLE, "critical": _FLAG,
-    "priority": _WHOLE, "queue": _TEXT, "limits": _mapping_of(_is_whole), "env": _mapping_of(_is_text),
+    "priority": _WHOLE, "queue": _TEXT, "labels": _list_or_text(_is_text), "limits": _mapping_of(_is_whole),
+    "env": _mapping_of(_is_text),
     "executor": _TEXT, "effect": _choice(EFFECTS), "cache_s": _WHOLE, "deadline_ms": _WHOLE,
 }  # fmt: skip
 _WORKFLOW: Final = {

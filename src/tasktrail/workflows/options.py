@@ -101,6 +101,12 @@ def _seconds(value: object, name: str) -> int | None:
     return None if ms is None else ms // 1_000
 
 
+def _labels(value: object, name: str) -> tuple[str, ...]:
+    if isinstance(value, list | tuple) and all(isinstance(one, str) and one.strip() for one in value):
+        return tuple(dict.fromkeys(value))
+    raise BadInput(f"expected {name} to be a list of texts, got: {value!r:.80}")
+
+
 def _limits(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(key, str) and _is_whole(one, 1) for key, one in value.items())
 
@@ -113,6 +119,8 @@ OF_STEP: Final[Table] = {
     "id": ("id", _WORDS), "title": ("title", _NONE_OR_WORDS), "when": ("when", _NONE_OR_WORDS),
     "critical": ("critical", _fits("True or False", lambda value: isinstance(value, bool))),
     "priority": ("priority", _priority),
+    "queue": ("queue", _NONE_OR_WORDS),
+    "labels": ("labels", _labels),
     "limits": ("limits", _fits("whole numbers from 1 by name", _limits)), "executor": ("executor", _NONE_OR_WORDS),
     "effect": ("effect", _one_of(EFFECTS)), "retries": ("retry", _retries), "timeout": ("timeout_ms", _milliseconds),
     "deadline": ("deadline_ms", _milliseconds), "cache": ("cache_s", _seconds),

@@ -374,12 +374,18 @@ WHERE queue = CAST(:queue AS TEXT)
   AND not_before IS NOT NULL
 
 -- name: pooled_task_of_run
--- Whether workers execute a run: all of its tasks are in a queue then.
+-- Whether workers execute a run: all of its tasks are in a queue then, or none is.
 SELECT 1
+FROM (SELECT queue FROM task WHERE run_id = :run_id LIMIT 1) AS any_of_them
+WHERE queue IS NOT NULL
+
+-- name: queues_of_run
+-- The queues of what is not finished of a run.
+SELECT DISTINCT queue
 FROM task
 WHERE run_id = :run_id
   AND queue IS NOT NULL
-LIMIT 1
+  AND status IN ('pending', 'in_progress', 'blocked')
 
 -- name: unfinished_pooled
 -- Whether anything of a queue is still to come: something that runs, waits for its time or for others to end.
@@ -753,7 +759,7 @@ FROM worker
 WHERE id = :id
 
 -- name: unstopped_workers
-SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at
+SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at, queues, labels
 FROM worker
 WHERE stopped_at IS NULL
 ORDER BY id
