@@ -157,7 +157,7 @@ def test_the_bar_never_goes_back_when_a_step_is_expanded(ledger: Ledger):
     board.look(ledger, run)
     progress.append(board.progress)
     halfway = picture(board, ledger, run)[0]
-    seen = ledger.store.read(lambda tx: tx.rows("last_ids"))[0][2]
+    seen = ledger.store.read(lambda tx: tx.rows("last_event"))[0][0]
     do(ledger, run, "parse", 2)
     do(ledger, run, "parse", 3)
     do(ledger, run, "parse")
