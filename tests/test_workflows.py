@@ -205,6 +205,7 @@ def test_what_cannot_be_known_yet_is_told_while_the_workflow_is_drawn(body: Any,
     [
         ({"retrys": 3}, "a step has no option 'retrys'; did you mean retries?"),
         ({"retries": "3"}, "expected retries to be a whole number from 0 or a Retry, got: '3'"),
+        ({"labels": "gpu"}, "expected labels to be a list of texts, got: 'gpu'"),
         ({"limits": {"api": 0}}, "expected limits to be whole numbers from 1 by name, got: {'api': 0}"),
         ({"critical": "no"}, "expected critical to be True or False, got: 'no'"),
         ({"priority": "URGENT"}, "expected priority to be a whole number or one of CRITICAL, HIGH, MEDIUM, LOW, got"),

@@ -56,6 +56,7 @@ def test_every_key_of_a_file_is_read() -> None:
                 critical=True,
                 priority=2,
                 queue="net",
+                labels=("gpu", "host:a"),
                 limits={"api": 2},
                 env={"RUN": "{run.id}"},
                 effect="at_most_once",

@@ -25,6 +25,7 @@ steps:
     critical: true
     priority: HIGH
     queue: net
+    labels: [gpu, "host:a", gpu]
     limits: {api: 2}
     env: {RUN: "{run.id}"}
     effect: at_most_once

@@ -165,6 +165,7 @@ STEPS = st.builds(
     critical=st.booleans(),
     priority=st.integers(-9, 9),
     queue=st.none() | NAMES,
+    labels=st.lists(NAMES, max_size=3).map(tuple),
     limits=st.dictionaries(NAMES, st.integers(1, 9), max_size=2),
     env=st.dictionaries(NAMES, st.text(max_size=5), max_size=2),
     executor=st.none() | NAMES,

@@ -66,7 +66,7 @@ def living(ledger: Ledger) -> list[WorkerView]:
 
 
 def pools(ledger: Ledger, runs: Iterable[Run]) -> dict[int, str]:
-    """Return who executes each of these runs from its queues, in words, by row id; nobody: it is left out."""
+    """Return who executes each of these runs from its queues, in words, by row id; runs that nobody serves are out."""
     workers = living(ledger)
     if not workers:
         return {}
