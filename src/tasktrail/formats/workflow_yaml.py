@@ -40,7 +40,8 @@ _STEP: Final[Mapping[str, tuple[str, _Read]]] = MappingProxyType({
     "retries": ("retry", Reading.retries), "timeout": ("timeout_ms", Reading.duration_ms),
     "critical": ("critical", Reading.flag), "priority": ("priority", Reading.priority),
     "queue": ("queue", Reading.name), "limits": ("limits", Reading.limits), "env": ("env", Reading.env),
-    "executor": ("executor", Reading.word), "effect": ("effect", Reading.effect),
+    "executor": ("executor", Reading.word), "resources": ("resources", Reading.resources),
+    "effect": ("effect", Reading.effect),
     "cache": ("cache_s", Reading.duration_s), "deadline": ("deadline_ms", Reading.duration_ms),
 })  # fmt: skip
 """By key: the field of a step, and how its value is read; `run` and `shell` are read together."""
