@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import logging
 import os
 import sys
 import threading
@@ -34,6 +35,9 @@ _LOST: Final = (
 )  # fmt: skip
 """Errors of Ray after which nobody knows whether the function would have failed. Cancelled: by others than us."""
 
+_CONNECTS_WITHIN_S: Final = 30
+"""Ray itself tries for minutes."""
+
 _threads: Final = Threads("ray")
 _connecting: Final = threading.Lock()
 
@@ -50,7 +54,11 @@ class OnRay:
             StepFailed: The function raised, or gave what is no JSON.
             StepLost: The process or the machine that executed it is gone.
         """
-        await _on_thread(_connect)
+        try:
+            await asyncio.wait_for(_on_thread(_connect), _CONNECTS_WITHIN_S)
+        except TimeoutError:
+            what = f"no Ray cluster answers within {_CONNECTS_WITHIN_S} s"
+            raise ConnectionError(f"{what}; RAY_ADDRESS says where it is") from None
         placement = _far_side().options(name=call.context.reference, **call.resources).remote(call.document)
         hearing = asyncio.ensure_future(_answer(placement, call.write))
         try:
@@ -90,6 +98,7 @@ def _connect() -> None:
     """Be known to the cluster, once per process. Ray starts none of its own: `auto` is one that is there."""
     with _connecting:
         if not _ray().is_initialized():
+            logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of the thread that it is called on
             _ray().init(address="auto", log_to_driver=False, configure_logging=False)
 
 

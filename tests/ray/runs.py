@@ -43,9 +43,13 @@ def flow(*steps: dict[str, Any]) -> str:
 
 
 def tasktrail(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return typed(cluster.environment, *arguments)
+
+
+def typed(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tasktrail", *arguments], env=os.environ | cluster.environment, text=True,
-        capture_output=True, timeout=120,
+        [sys.executable, "-m", "tasktrail", *arguments], env=os.environ | environment, text=True, capture_output=True,
+        timeout=120,
     )  # fmt: skip
 
 
