@@ -57,7 +57,8 @@ class Cluster:
     def processes(self) -> list[int]:
         """All that knows the cluster's folder: its nodes, their workers, those who are connected."""
         mark = f"RAY_TMPDIR={self.folder}".encode()
-        return [pid for pid in (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()) if mark in environ_of(pid)]
+        there = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
+        return [pid for pid in there if mark in environ_of(pid)]
 
     def close(self) -> None:
         """End it, and fail if anything of it is left."""
