@@ -104,12 +104,16 @@ def test_a_cancel_ends_what_runs_on_the_cluster_and_what_waits_there(cluster: Cl
 
 
 def test_a_time_out_ends_what_runs_on_the_cluster(cluster: Cluster) -> None:
-    flow({"id": "a", "timeout": "3s"})
-    with running(cluster, *BEGIN) as runner:
-        assert runner.wait(SOON_S) == 5
+    """While the run goes on: with its process Ray would end everything anyway."""
+    flow({"id": "a", "timeout": "3s", "critical": False}, {"id": "b"})
+    with running(cluster, *BEGIN, begun=2) as runner:
+        until(lambda: attempts(cluster) == ["timeout"])
+        until(lambda: sum(map(is_running, pids())) == 1)
+        assert runner.poll() is None
+        Path("calm-b").touch()
+        runner.wait(SOON_S)
 
-    assert attempts(cluster) == ["timeout"]
-    assert not any(map(is_running, pids()))
+    assert attempts(cluster, "b") == ["ok"]
 
 
 def test_output_is_there_while_the_function_still_runs(cluster: Cluster) -> None:
