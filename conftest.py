@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 MarksByTest = dict[str, list[str]]
 MARKS = pytest.StashKey[MarksByTest]()
+HAS_RAY = find_spec("ray") is not None
+collect_ignore = [] if HAS_RAY else ["tests/ray"]  # it is too large to be installed for everybody who runs the tests
 
 # The same examples each time, so that a red run can be repeated; `--hypothesis-profile=default` looks further.
 settings.register_profile("tasktrail", deadline=None, derandomize=True, database=None)
@@ -54,6 +57,11 @@ def server() -> Iterator[Server]:
 
 
 # ------------------------------------------------------------------------------------------------------- no silent skip
+
+
+def pytest_report_header() -> str:
+    """Say whether the tests with Ray are there."""
+    return f"tests/ray: {'collected' if HAS_RAY else 'not collected, since Ray is not installed'}"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -55,8 +55,9 @@ async def odd(call):
     return {1, 2}
 
 class Cluster:
+    takes = {"slots"}
     async def __call__(self, call):
-        return "of a cluster"
+        return dict(call.resources) or "of a cluster"
 
 cluster = Cluster()
 number = 7
@@ -209,6 +210,43 @@ def test_a_command_has_no_executor(tasktrail: Call) -> None:
         2,
         True,
     )
+
+
+def test_an_executor_is_told_what_the_step_asks_for(tasktrail: Call) -> None:
+    assert executed(tasktrail, flow("cluster", resources={"slots": 0.5})).code == 0
+    assert '"slots": 0.5' in tasktrail("run", "dag", "--status", "r1", "--json").out
+
+
+@pytest.mark.parametrize(
+    ("executor", "resources", "words"),
+    [
+        ("cluster", {"slot": 1}, "flow.yaml:9:13: executor cluster takes no slot (slots); did you mean slots?"),
+        ("far", {"slots": 1}, "flow.yaml:9:14: executor far takes no slots (nothing)"),
+        ("process", {"slots": 1}, "flow.yaml:9:14: executor process takes no slots (nothing)"),
+        ("cluster", {"slots": -1}, "flow.yaml:9:14: expected resources.slots to be a number from 0, got: -1"),
+        (None, {"slots": 1}, "flow.yaml:8:17: expected resources only with an executor that takes them"),
+    ],
+)
+def test_what_an_executor_does_not_take_is_refused_with_its_place(
+    tasktrail: Call, executor: Any, resources: dict[str, float], words: str
+) -> None:
+    refused = executed(tasktrail, flow(executor, "slow", resources=resources))
+
+    assert refused.code == 2
+    assert words in refused.err, refused.err
+    assert not Path(".tasktrail").exists()
+
+
+def test_ray_is_imported_when_a_workflow_names_it_and_missed_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = (
+        "import sys, tasktrail.executors, tasktrail.engine.workflow_code, tasktrail.ray; print('ray' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ModuleNotFoundError, match=r"to fix: pip install 'tasktrail\[ray\]'"):
+        from tasktrail.ray import execute  # noqa: F401
 
 
 def test_nothing_that_is_installed_is_looked_at_until_a_workflow_names_it(tasktrail: Call) -> None:

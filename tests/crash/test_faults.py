@@ -253,6 +253,7 @@ def test_work_that_fails_after_it_has_written_leaves_nothing_in_the_commit_it_sh
     def create(name: str) -> None:
         def work(tx: Transaction) -> None:
             params = {"name": name, "host": "here", "pid": 1, "boot_id": "b", "lock_name": "l", "at": 1}
+            params |= {"queues": None, "labels": None}
             tx.execute("add_worker", params).fetchall()
             if name in "bd":
                 raise ValueError("changed my mind")

@@ -45,6 +45,7 @@ class Call:
         wants_context: Whether the function has a parameter `ctx`; else the context has no results.
         folder: Of the workflow file: modules beside it are looked for there, on the machine that runs the workflow.
         write: Takes what the function prints, while it runs.
+        resources: What the step asks the executor's place for, by name; no other names than those in its `takes`.
     """
 
     target: str
@@ -54,9 +55,11 @@ class Call:
     wants_context: bool
     folder: str | None
     write: Write
+    resources: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def document(self) -> dict[str, object]:
         """The call as JSON values, for `perform` in another place."""
-        told = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("context", "write")}
+        near = ("context", "write", "resources")
+        told = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in near}
         return {**told, "context": {one.name: getattr(self.context, one.name) for one in fields(self.context)}}

@@ -351,8 +351,6 @@ class Execution(Claiming):
 
         def work(tx: Transaction) -> Turn:
             run = still_free(tx, seen)
-            if tx.row("pooled_task_of_run", run_id=run.id):
-                raise Held(f"run {run.name} is pooled: workers execute it", hint="tasktrail worker")
             if edit is not None:
                 save_in(tx, self.ledger, edit, self.ledger.clock.now())
                 run = tx.run(self.run_id)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from tasktrail.engine import isolation
@@ -63,7 +64,18 @@ def find(name: str) -> Executor:
     return ending(found)
 
 
-def placed(step: Step, executor: Executor, target: str, folder: Path | None = None) -> Step:
+def takes(name: str) -> Collection[str]:
+    """Return by which names a step may ask an executor for resources: those in its attribute `takes`."""
+    return () if name in _BUILT_IN else getattr(_looked_up(name), "takes", ())
+
+
+def placed(
+    step: Step,
+    executor: Executor,
+    target: str,
+    folder: Path | None = None,
+    resources: Mapping[str, float] = MappingProxyType({}),
+) -> Step:
     """Return a step such that an executor executes its function.
 
     Args:
@@ -71,12 +83,14 @@ def placed(step: Step, executor: Executor, target: str, folder: Path | None = No
         executor: It surely ends soon once it is cancelled.
         target: The function, `module:function`.
         folder: That of the workflow file.
+        resources: What the step asks the executor's place for.
     """
     place = None if folder is None else str(folder)
 
     async def work(*first: object, ctx: StepContext, **named: object) -> object:
         context = plain(ctx, ctx.results if step.wants_context else {})
-        return await executor(Call(target, context, first, named, step.wants_context, place, output_of_attempt()))
+        write = output_of_attempt()
+        return await executor(Call(target, context, first, named, step.wants_context, place, write, resources))
 
     return replace(step, function=work, asynchronous=True, wants_context=True, ends_when_told=True)
 

@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from tasktrail.engine.commands import Command, check, execute, output_of_attempt
 from tasktrail.engine.context import StepContext, plain
-from tasktrail.engine.executors import INLINE, find, placed
+from tasktrail.engine.executors import INLINE, find, placed, takes
 from tasktrail.engine.isolation import target_of
 from tasktrail.engine.steps import Step, step
 from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import upstream
-from tasktrail.model.path import Template
+from tasktrail.model.path import Template, shown
 from tasktrail.model.scrub import scrub_text
 from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.workflow import StepSpec, Workflow
@@ -115,7 +115,16 @@ class _Code:
                 what = f"{spec.call} has no parameter {name} to be given{self._suggest(name, one.wants)}"
                 raise _Unfit(("with", name), what)
         with _at("executor"):
-            return _placed(one, spec, function, self._folder)
+            one = _placed(one, spec, function, self._folder)
+        self._check_resources(spec)
+        return one
+
+    def _check_resources(self, spec: StepSpec) -> None:
+        known = () if spec.executor is None else takes(spec.executor)
+        for name in spec.resources:
+            if name not in known:
+                what = f"executor {spec.executor} takes no {shown(name)} ({', '.join(sorted(known)) or 'nothing'})"
+                raise _Unfit(("resources", name), f"{what}{self._suggest(name, known)}")
 
     def _function(self, call: str) -> Callable[..., Any]:
         """Return the function that `module:function` names."""
@@ -162,7 +171,7 @@ def _placed(one: Step, spec: StepSpec, function: Callable[..., Any], folder: Pat
         BadInput: There is no such executor, or it cannot execute this function.
     """
     if spec.executor is not None and spec.executor not in INLINE:
-        return placed(one, find(spec.executor), target_of(function), folder)
+        return placed(one, find(spec.executor), target_of(function), folder, spec.resources)
     if spec.executor == ("thread" if one.asynchronous else "async"):
         kind = "a coroutine function" if one.asynchronous else "no coroutine function"
         raise BadInput(f"executor {spec.executor} cannot execute {spec.call}, which is {kind}")

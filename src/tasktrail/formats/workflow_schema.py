@@ -163,9 +163,11 @@ def _step() -> dict[str, object]:
     none = {"type": "null"}
     by_hand = {
         "retries": {"enum": [0, None]}, "timeout": none, "cache": none, "executor": none,
+        "resources": {"maxProperties": 0},
         "effect": {"enum": ["at_least_once", None]}, "env": {"maxProperties": 0}, "limits": {"maxProperties": 0},
     }  # fmt: skip
     said = {"properties": {"shell": {"const": True}}, "required": ["shell"]}
+    asking = {"properties": {"resources": {"type": "object", "minProperties": 1}}, "required": ["resources"]}
     line = {"properties": {"run": {"type": _SCALAR}}, "required": ["run"]}
     return {
         "type": "object",
@@ -178,6 +180,7 @@ def _step() -> dict[str, object]:
             {"if": {"required": ["manual"]}, "then": {"properties": by_hand}},
             {"if": {"required": ["call"]}, "then": {"properties": {"env": {"maxProperties": 0}}}},
             {"if": {"required": ["run"]}, "then": {"properties": {"executor": none}}},
+            {"if": asking, "then": {"properties": {"executor": {"type": _SCALAR}}, "required": ["executor"]}},
             {"not": {"required": ["name", "title"]}},
         ],
         "additionalProperties": False,
@@ -256,6 +259,11 @@ def _execution() -> dict[str, Schema]:
         "env": _env("Environment variables for its command; values may hold `{paths}`."),
         "executor": _text("Where a function runs: `thread`, `process`, `async`, or one that is installed.",
                           pattern="^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"),
+        "resources": {
+            "type": "object",
+            "additionalProperties": {"type": "number", "minimum": 0, "maximum": _LARGEST},
+            "description": "By name, what its executor is asked for; `ray` takes `num_cpus` and `num_gpus`.",
+        },
         "effect": _words(EFFECTS, "What happens to it when its process dies: it is done again (`at_least_once`), "
                                   "or blocked until a person decides (`at_most_once`)."),
         "cache": _reference("duration", "How long a result for the same inputs is used again; never when not said."),

@@ -107,6 +107,14 @@ class Reading:
         self.unlike(node, key, f"a whole number from {least}")
         return None
 
+    def amount(self, node: Node, key: str) -> float | None:
+        """A number of which there cannot be less than none."""
+        value = node.value
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LARGEST:
+            return value
+        self.unlike(node, key, "a number from 0")
+        return None
+
     def priority(self, node: Node, key: str) -> int | None:
         """A whole number, smaller is more urgent, or one of four words."""
         word = node.text.upper() if node.is_scalar else ""
@@ -190,6 +198,10 @@ class Reading:
     def limits(self, node: Node, key: str) -> dict[str, int] | None:
         """Limits by name."""
         return self._mapping(node, key, self.whole)
+
+    def resources(self, node: Node, key: str) -> dict[str, float] | None:
+        """Amounts by name."""
+        return self._mapping(node, key, self.amount)
 
     def _mapping(self, node: Node, key: str, read: Callable[[Node, str], T | None]) -> dict[str, T] | None:
         if node.members is None:

@@ -41,7 +41,8 @@ _STEP: Final[Mapping[str, tuple[str, _Read]]] = MappingProxyType({
     "critical": ("critical", Reading.flag), "priority": ("priority", Reading.priority),
     "queue": ("queue", Reading.name), "labels": ("labels", Reading.labels), "limits": ("limits", Reading.limits),
     "env": ("env", Reading.env),
-    "executor": ("executor", Reading.word), "effect": ("effect", Reading.effect),
+    "executor": ("executor", Reading.word), "resources": ("resources", Reading.resources),
+    "effect": ("effect", Reading.effect),
     "cache": ("cache_s", Reading.duration_s), "deadline": ("deadline_ms", Reading.duration_ms),
 })  # fmt: skip
 """By key: the field of a step, and how its value is read; `run` and `shell` are read together."""

@@ -58,6 +58,7 @@ class StepSpec:
         limits: By the name of a limit, how many tasks that name it may run at the same time.
         env: Environment variables for a command; the values may hold `{paths}`.
         executor: `thread`, `process`, `async` or one that is installed; None lets the function decide.
+        resources: By name, how much of the executor's place it takes: `{"num_cpus": 2}`; what may be named, it says.
         effect: What a step that was running when its process died is: done again, or blocked until a person says.
         cache_s: Seconds for which a result of the same inputs is used again; None never.
         deadline_ms: After the start of the run; a step that has not started by then fails.
@@ -81,6 +82,7 @@ class StepSpec:
     limits: Mapping[str, int] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     executor: str | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
     effect: Effect = "at_least_once"
     cache_s: int | None = None
     deadline_ms: int | None = None

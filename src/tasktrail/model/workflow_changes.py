@@ -62,8 +62,8 @@ def _step(old: StepSpec, new: StepSpec) -> Iterator[str]:
         before, after = getattr(old, field.name), getattr(new, field.name)
         if field.name == "env":
             yield from _keys("env", before, after, _hidden)
-        elif field.name == "limits":
-            yield from _keys("limits", before, after, _plain)
+        elif field.name in ("limits", "resources"):
+            yield from _keys(field.name, before, after, _plain)
         else:
             key, text = _SHOWN.get(field.name, (field.name, _plain))
             yield from _change(key, before, after, text)

@@ -172,6 +172,8 @@ def _step(step: StepSpec) -> Iterator[Fault]:
         yield Fault(("env",), "expected env only where a command is run; a function gets values by its parameters")
     if step.executor is not None and step.run is not None:
         yield Fault(("executor",), "expected executor only where a function is called; a command is its own process")
+    if step.resources and step.executor is None:
+        yield Fault(("resources",), "expected resources only with an executor that takes them, got: no executor")
     if step.arguments and step.call is None:
         yield Fault(("with",), "expected with only where a function is called; a command has its arguments in run")
     if said == ["manual"]:

@@ -105,6 +105,10 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
 
@@ -208,7 +212,8 @@ _STEP: Final = {
     "retry": _Kind(_is_mapping, _write_retry, _read_retry), "timeout_ms": _WHOLE, "critical": _FLAG,
     "priority": _WHOLE, "queue": _TEXT, "labels": _list_or_text(_is_text), "limits": _mapping_of(_is_whole),
     "env": _mapping_of(_is_text),
-    "executor": _TEXT, "effect": _choice(EFFECTS), "cache_s": _WHOLE, "deadline_ms": _WHOLE,
+    "executor": _TEXT, "resources": _mapping_of(_is_number), "effect": _choice(EFFECTS),
+    "cache_s": _WHOLE, "deadline_ms": _WHOLE,
 }  # fmt: skip
 _WORKFLOW: Final = {
     "name": _TEXT, "steps": _Kind(_is_list, _write_steps, _read_steps), "version": _TEXT, "description": _TEXT,

@@ -437,6 +437,8 @@ class _Mark(NamedTuple):
 class _Connected:
     """Runs named queries on a connection."""
 
+    is_far = True
+
     __slots__ = ("_last", "_queries", "_wire")
 
     def __init__(self, wire: Wire, named: Mapping[str, str]) -> None:

@@ -379,6 +379,8 @@ class _Patience:
 class _Connected:
     """Runs named queries on a connection."""
 
+    is_far = False
+
     __slots__ = ("_connection", "_execute", "_queries", "changed")
 
     def __init__(self, connection: apsw.Connection, named: Mapping[str, str]) -> None:

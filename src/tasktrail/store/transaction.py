@@ -43,6 +43,8 @@ class Database(Protocol):
     `stream` gives rows one after the other, however many there are: they are never all in memory.
     """
 
+    @property
+    def is_far(self) -> bool: ...  # it answers when somebody looks, so that what is asked before travels together
     def execute(self, name: str, params: Params) -> Rows: ...
     def execute_many(self, name: str, params: Iterable[Params]) -> None: ...
     def stream(self, name: str, params: Params) -> Iterator[Row]: ...
@@ -81,6 +83,7 @@ class Transaction:
         self._changed = database.changed
         self._read: dict[int, Run] = {}
         self._asked: dict[int, Rows] = {}
+        self._is_far = database.is_far
         self._deltas: dict[int, dict[str, int]] = {}
         self._set: set[int] = set()
         self._moved_at: dict[int, int] = {}
@@ -130,7 +133,7 @@ class Transaction:
         known = self._read.get(run_id)
         if known is None:
             self._hold((run_id,))
-            row = self._asked.pop(run_id).fetchone()
+            row = next(iter(self._asked.pop(run_id).fetchall()), None)
             if row is None:
                 raise NotFound("the run does not exist any more", hint="tasktrail list-runs")
             known = self._read[run_id] = Run._make(row)
@@ -189,13 +192,14 @@ class Transaction:
 
     def apply(self, changes: Sequence[tuple[Change, Mark]]) -> list[Change]:
         """Write changes: task, attempt, event, needs of others, counters of the run. Returns those whose guard held."""
-        self._hold(change.task.run_id for change, _ in changes)
-        # All are asked for before one is looked at: a server then answers them in one trip.
-        moves = [self._move(change, mark) for change, mark in changes]
+        moves: Iterable[Rows] = (self._move(change, mark) for change, mark in changes)
+        if self._is_far:  # all are asked for before one is looked at, so a server answers them in one trip
+            self._hold(change.task.run_id for change, _ in changes)
+            moves = list(moves)
         done = []
         for (change, mark), rows in zip(changes, moves, strict=True):
-            found = rows.fetchone()
-            if found is not None:
+            # All of it: an error that is raised below would keep a half read answer, and with it a lock, alive.
+            for found in rows.fetchall():
                 dead_needs, critical = cast(tuple[int, int], found)
                 done.append((change, dead_needs))
                 self._record_attempt(change, mark)

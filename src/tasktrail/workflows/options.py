@@ -111,6 +111,14 @@ def _limits(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(key, str) and _is_whole(one, 1) for key, one in value.items())
 
 
+def _resources(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(key, str) and _is_amount(one) for key, one in value.items())
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**31
+
+
 _PRIORITY: Final = _fits(f"a whole number or one of {', '.join(PRIORITIES)}", lambda value: _is_whole(value, -(2**31)))
 _WORDS: Final = _fits("a text", lambda value: isinstance(value, str) and bool(value.strip()))
 _NONE_OR_WORDS: Final = _fits("a text", lambda value: value is None or (isinstance(value, str) and bool(value.strip())))
@@ -122,6 +130,7 @@ OF_STEP: Final[Table] = {
     "queue": ("queue", _NONE_OR_WORDS),
     "labels": ("labels", _labels),
     "limits": ("limits", _fits("whole numbers from 1 by name", _limits)), "executor": ("executor", _NONE_OR_WORDS),
+    "resources": ("resources", _fits("numbers from 0 by name", _resources)),
     "effect": ("effect", _one_of(EFFECTS)), "retries": ("retry", _retries), "timeout": ("timeout_ms", _milliseconds),
     "deadline": ("deadline_ms", _milliseconds), "cache": ("cache_s", _seconds),
 }  # fmt: skip

@@ -178,8 +178,8 @@ def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
 
     Args:
         options: `id`, `retries` (a number or `Retry`), `timeout` (seconds, or a text such as `90s`), `critical`,
-            `priority`, `limits`, `executor`, `effect`, `cache`, `deadline`, `when`, `title`, `queue`, `labels`: as in
-            workflow files.
+            `priority`, `limits`, `executor`, `resources`, `effect`, `cache`, `deadline`, `when`, `title`, `queue`,
+            `labels`: as in workflow files.
 
     Raises:
         BadInput: An option is unknown or cannot be.
