@@ -180,8 +180,8 @@ def test_an_executor_that_does_what_it_should_not_fails_its_step_alone(tasktrail
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("fra", "there is no executor fra (built in: thread, async, process; installed: blocking, "),
-        ("fra", "); did you mean far?"),
+        ("farr", "there is no executor fra (built in: thread, async, process; installed: blocking, "),
+        ("farr", "); did you mean far?"),
         ("missing", "executor missing (far_executors:missing) cannot be imported: AttributeError: "),
         ("broken", "executor broken (no_such_package:execute) cannot be imported: ModuleNotFoundError: "),
         ("number", "expected executor number (far_executors:number) to be async def execute(call), got: int"),

@@ -599,7 +599,7 @@ async def test_a_function_runs_where_its_executor_says(engine: Engine, tmp_path:
     ("executor", "words"),
     [
         ("async", "executor async cannot execute steps:a, which is no coroutine function"),
-        ("ray", "there is no executor"),
+        ("dask", "there is no executor"),
     ],
 )
 def test_an_executor_that_cannot_is_told_before_a_run_is_stored(engine: Engine, executor: str, words: str) -> None:
