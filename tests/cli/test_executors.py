@@ -180,7 +180,7 @@ def test_an_executor_that_does_what_it_should_not_fails_its_step_alone(tasktrail
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("farr", "there is no executor fra (built in: thread, async, process; installed: blocking, "),
+        ("farr", "there is no executor farr (built in: thread, async, process; installed: blocking, "),
         ("farr", "); did you mean far?"),
         ("missing", "executor missing (far_executors:missing) cannot be imported: AttributeError: "),
         ("broken", "executor broken (no_such_package:execute) cannot be imported: ModuleNotFoundError: "),
