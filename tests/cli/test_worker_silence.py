@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from tests import processes
 from tests.cli.conftest import Call
 from tests.postgres import Server
 
@@ -67,12 +69,38 @@ def test_a_silent_worker_is_taken_for_dead_and_its_answer_changes_nothing(store:
     assert (history.count("lapse"), history.count("complete  ")) == (1, 1)
 
 
+HOLD = """
+import apsw, sys
+connection = apsw.Connection(sys.argv[1])
+connection.execute("BEGIN IMMEDIATE")
+print("held")
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.crash
+def test_a_worker_outlives_somebody_who_writes_for_longer_than_it_waits(call: Call) -> None:
+    Path("flow.yaml").write_text('name: flow\nsteps:\n  - {id: a, run: ["true"]}\n', "utf-8")
+    assert call("run", "dag", "flow.yaml", "--pooled", "--no-wait", "--run-id", "first").code == 0
+    with Path("log").open("wb") as log, Worker("w", "--busy-timeout", "0.1", stderr=log) as one:
+        until(lambda: call("status", "first", "--json").data["status"] == "completed")
+        with processes.started(HOLD, Path(".tasktrail/tasktrail.db").resolve()) as holder:
+            assert processes.hear(holder) == "held"
+            until(lambda: "was locked for 0.1 s" in Path("log").read_text("utf-8") or one.poll() is not None)
+            processes.say(holder)
+            holder.wait(LONGEST_S)
+        assert one.poll() is None
+        assert call("run", "dag", "flow.yaml", "--pooled", "--run-id", "second").code == 0
+    assert one.returncode == 0
+
+
 class Worker:
     """A worker with a lease of one second, ended by SIGTERM."""
 
-    def __init__(self, name: str) -> None:
-        command = [sys.executable, "-m", "tasktrail", "--as", name, "worker", "--lease", "1", "--grace", "5"]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    def __init__(self, name: str, *options: str, stderr: IO[bytes] | int = subprocess.DEVNULL) -> None:
+        command = [sys.executable, "-m", "tasktrail", "--as", name, *options]
+        command += ["worker", "--lease", "1", "--grace", "5"]
+        self._process = subprocess.Popen(command, stderr=stderr)
 
     def __enter__(self) -> subprocess.Popen[bytes]:
         return self._process

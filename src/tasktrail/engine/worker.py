@@ -14,7 +14,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import task_reference
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.pooling import PoolRunner, Share, take_over
-from tasktrail.model.errors import TasktrailError, Unreachable
+from tasktrail.model.errors import Busy, TasktrailError, Unreachable
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.store.transaction import Transaction
@@ -92,7 +92,7 @@ class PoolWorker:
                 retire(self._ledger)
                 self._register()
                 renew(self._ledger, self._lease_s)
-        except Unreachable as error:
+        except (Busy, Unreachable) as error:
             _log.warning("%s; waiting for it", error)
             return
         self._renewed_at = self._loop.time()
@@ -128,7 +128,7 @@ class PoolWorker:
             if not self._has_changed():
                 return False
             return self._serve_runs()
-        except Unreachable as error:
+        except (Busy, Unreachable) as error:
             _log.warning("%s; waiting for it", error)
             return True
 
@@ -199,7 +199,7 @@ class PoolWorker:
         self._share.runners.remove(runner)
         self._share.forget(run.id)
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, Unreachable):
+        if isinstance(error, (Busy, Unreachable)):
             _log.warning("%s; waiting for it", error)
         elif error is not None:
             self._leave(run, f"{type(error).__name__}: {error}")
