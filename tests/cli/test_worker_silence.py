@@ -86,7 +86,7 @@ def test_a_worker_outlives_somebody_who_writes_for_longer_than_it_waits(call: Ca
         until(lambda: call("status", "first", "--json").data["status"] == "completed")
         with processes.started(HOLD, Path(".tasktrail/tasktrail.db").resolve()) as holder:
             assert processes.hear(holder) == "held"
-            until(lambda: "was locked for 0.1 s" in Path("log").read_text("utf-8") or one.poll() is not None)
+            until(lambda: "waiting for it" in Path("log").read_text("utf-8") or one.poll() is not None)
             processes.say(holder)
             holder.wait(LONGEST_S)
         assert one.poll() is None
