@@ -30,7 +30,7 @@ async def no_op() -> None:
     return None
 
 
-async def long_at_first(folder: str) -> None:
+def long_at_first(folder: str) -> None:
     """Say who executes it; the first is busy until it dies."""
     said = Path(folder, "who")
     if not said.exists():

@@ -34,7 +34,8 @@ RETURNING id
 """
 _OPEN = """
 INSERT INTO attempt (task_id, n, fence, worker_id, actor, trace_id, span_id, started_at)
-SELECT id, 1, 1, %(worker)s, 'user@host', %(trace)s, lpad(to_hex(id), 16, '0'), %(now)s FROM unnest(%(ids)s::bigint[]) AS id
+SELECT id, 1, 1, %(worker)s, 'user@host', %(trace)s, lpad(to_hex(id), 16, '0'), %(now)s
+FROM unnest(%(ids)s::bigint[]) AS id
 """
 _FINISH = """
 UPDATE task SET status = 'completed', version = version + 1, output = 'null', open_attempt = NULL, worker_id = NULL,

@@ -68,8 +68,8 @@ def _fill(connection: Any, n: int) -> None:
     connection.execute("SET search_path = tasktrail")
     (one,) = connection.execute("SELECT id FROM task WHERE status = 'pending' AND unmet = 0").fetchone()
     connection.execute(
-        f"INSERT INTO task ({made}, map_index) SELECT {made}, map_index + i FROM task, generate_series(1, {n}) AS i"
-        f" WHERE id = {one}"
+        f"INSERT INTO task (id, {made}, map_index) SELECT id + i, {made}, map_index + i"
+        f" FROM task, generate_series(1, {n}) AS i WHERE id = {one}"
     )
     connection.execute(f"UPDATE run SET n_pending = n_pending + {n}")
     connection.execute("ANALYZE")  # as the server does by itself within a minute
