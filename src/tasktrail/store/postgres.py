@@ -20,7 +20,7 @@ from tasktrail.store.queries import queries
 from tasktrail.store.seam import Store
 from tasktrail.store.session import Life, is_lost, key_of, one
 from tasktrail.store.transaction import Params, Row, Rows, Transaction
-from tasktrail.store.wire import Answer, ServerError, Wire, connected
+from tasktrail.store.wire import Answer, ServerError, Wire, as_json, connected
 
 _POSTGRES: Final = "postgres"
 _OLDEST_SERVER: Final = 130000
@@ -300,7 +300,7 @@ class PostgresStore:
                 wire.ask(f"SET LOCAL lock_timeout = {max(1, round(patience_s * 1000))}")
             number = wire.ask("SELECT CAST(pg_current_xact_id() AS TEXT)")
             put_off = self._run(wire, part.tickets)
-            wire.settle()
+            # What is still on its way goes with the commit: where it is refused, so is the commit.
             xid = str((number.fetchone() or ("",))[0])
             wire.ask("COMMIT")
             wire.settle()
@@ -426,9 +426,13 @@ class _Connected:
         return self._last
 
     def execute_many(self, name: str, params: Iterable[Params]) -> None:
-        text = self._queries[name]
-        for given in params:
-            self._wire.ask(text, given)
+        """In one statement, where there is one for many; it gets them as JSON."""
+        given, many = list(params), self._queries.get(f"many_{name}")
+        if many is not None and len(given) > 1:
+            self._wire.ask(many, {"many": as_json(given)})
+            return
+        for one_of_them in given:
+            self._wire.ask(self._queries[name], one_of_them)
 
     def stream(self, name: str, params: Params) -> Iterator[Row]:
         """The server keeps the rows; a thousand at a time are here."""
