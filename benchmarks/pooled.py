@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from shapes import BATCH
+
 QUEUE: Final = "default"
 RUN_ID: Final = "pooled-1"
 MOST_AT_ONCE: Final = 1_000
@@ -119,7 +121,7 @@ def working(n: int, folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Start workers, all of which serve the queue when the block begins; they end with it."""
     from tasktrail.engine.workers import list_workers
 
-    command = [sys.executable, "-m", "tasktrail", "worker"]
+    command = [sys.executable, "-m", "tasktrail", "worker", "--concurrency", str(BATCH)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [_HERE, os.environ.get("PYTHONPATH")]))}
     with (folder / "workers.log").open("wb") as log:
         processes = [subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) for _ in range(n)]

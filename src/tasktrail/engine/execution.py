@@ -129,7 +129,13 @@ def _register(ledger: Ledger, patience_s: float | None, serves: tuple[Sequence[s
 
 def dead_workers(store: Store) -> list[int]:
     """Return the ids of workers that never stopped and live no more."""
-    return [int(str(row[0])) for row in store.read(lambda tx: tx.rows("unstopped_workers")) if not is_alive(store, row)]
+    return dead_among(store, store.read(lambda tx: tx.rows("unstopped_workers")))
+
+
+def dead_among(store: Store, rows: Sequence[Row]) -> list[int]:
+    """Return the ids of those among unstopped workers that live no more."""
+    held = store.held([str(row[5]) for row in rows])
+    return [int(str(row[0])) for row in rows if str(row[5]) not in held]
 
 
 def is_alive(store: Store, row: Row) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tasktrail.engine.execution import Claiming, Joining, Turn, dead_workers, lapse_in
+from tasktrail.engine.execution import Claiming, Joining, Turn, lapse_in
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.picking import ByNeeds, Picker
 from tasktrail.engine.plan import Plan
@@ -136,12 +136,11 @@ class PoolRunner(Runner):
         return False
 
 
-def take_over(ledger: Ledger) -> list[Task]:
+def take_over(ledger: Ledger, dead: Collection[int]) -> list[Task]:
     """Give back what workers that died had in progress, so that others take it up; return what that was.
 
     A task that must not be done twice waits for a person; one that was lost for the third time fails.
     """
-    dead = set(dead_workers(ledger.store))
     if not dead:
         return []
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import Callable
 from typing import Final
 
-from tasktrail.engine.execution import retire, worker_of
+from tasktrail.engine.execution import dead_among, retire, worker_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.pooling import PoolRunner, Share, take_over
@@ -19,6 +20,8 @@ from tasktrail.store.transaction import Transaction
 
 LOOK_EVERY_S: Final = 0.5
 """How often an idle worker looks for work, and for the dead."""
+_ALL_LOOK: Final = 8
+"""Of more workers than these not each looks for the dead every time."""
 _TRY_CODE_AGAIN_S: Final = 30.0
 """When a run whose code was not there is looked at again."""
 
@@ -47,6 +50,7 @@ class PoolWorker:
         """Runs whose code is not here, and when to look again."""
         self._seen: object = None
         self._due: int | None = None
+        self._look_for_dead_at = 0.0
 
     async def serve(self) -> None:
         """Execute tasks until `stop`, or until all is drained; then finish what runs, or give it back."""
@@ -87,7 +91,7 @@ class PoolWorker:
     def _look(self) -> bool:
         """Take over from the dead, and serve the runs that have something to do; return whether one has."""
         try:
-            lost = take_over(self._ledger)
+            lost = self._take_over()
             for task in lost:
                 _log.warning("took over %s: its worker died", task.key)
             if not (lost or self._has_changed()):
@@ -96,6 +100,16 @@ class PoolWorker:
         except Unreachable as error:
             _log.warning("%s; waiting for it", error)
             return True
+
+    def _take_over(self) -> list[Task]:
+        """Look for the dead; the more workers there are the less often, so that all together do not do it more often."""
+        if self._loop.time() < self._look_for_dead_at:
+            return []
+        store = self._ledger.store
+        workers = store.read(lambda tx: tx.rows("unstopped_workers"))
+        crowd = max(0.0, len(workers) / _ALL_LOOK - 1)
+        self._look_for_dead_at = self._loop.time() + LOOK_EVERY_S * crowd * (0.5 + random.random())
+        return take_over(self._ledger, dead_among(store, workers))
 
     def _has_changed(self) -> bool:
         now, seen = self._ledger.clock.now(), self._ledger.store.changed_token()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -170,9 +171,14 @@ class PostgresStore:
 
     def is_held(self, name: str) -> bool:
         """Whether the process whose life has this name lives: the server ends it with its session."""
-        # Who gets the lock, if only for this statement, proves that nobody has it.
-        query, params = "SELECT pg_try_advisory_xact_lock_shared(:key)", {"key": key_of(name)}
-        return not self._asking(lambda wire: one(wire, query, params))
+        return name in self.held([name])
+
+    def held(self, names: Sequence[str]) -> set[str]:
+        """Return those of the names whose process lives; one trip to the server for all of them."""
+        by_key = {key_of(name): name for name in names}
+        ids = {"ids": json.dumps(list(by_key))}
+        rows = self._asking(lambda wire: wire.ask(self._queries["held_lives"], ids).fetchall())
+        return {by_key[int(str(row[0]))] for row in rows}
 
     # keeping
 

@@ -144,3 +144,10 @@ FROM json_to_recordset(CAST(:many AS JSON)) AS one (
 WHERE attempt.task_id = one.task_id
   AND attempt.n = one.n
   AND attempt.ended_at IS NULL
+
+-- name: held_lives
+-- Differs because only a server knows who is connected. Who gets a lock, if only for this statement, proves that nobody
+-- has it.
+SELECT one.id
+FROM ({each_id}) AS one (id)
+WHERE NOT pg_try_advisory_xact_lock_shared(one.id)
