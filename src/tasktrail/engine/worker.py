@@ -102,7 +102,7 @@ class PoolWorker:
             return True
 
     def _take_over(self) -> list[Task]:
-        """Look for the dead; the more workers there are the less often, so that all together do not do it more often."""
+        """Look for the dead; the more workers there are the less often, so that together they look no more often."""
         if self._loop.time() < self._look_for_dead_at:
             return []
         store = self._ledger.store

@@ -306,7 +306,7 @@ class PostgresStore:
                 wire.ask(f"SET LOCAL lock_timeout = {max(1, round(patience_s * 1000))}")
             number = wire.ask("SELECT CAST(pg_current_xact_id() AS TEXT)")
             put_off = self._run(wire, part.tickets)
-            # What is still on its way goes with the commit: where it is refused, so is the commit.
+            wire.settle()
             xid = str((number.fetchone() or ("",))[0])
             wire.ask("COMMIT")
             wire.settle()
@@ -432,7 +432,10 @@ class _Connected:
         return self._last
 
     def execute_many(self, name: str, params: Iterable[Params]) -> None:
-        """In one statement, where there is one for many; it gets them as JSON."""
+        """In one statement, where there is one for many; it gets them as JSON.
+
+        Only what inserts has one: an UPDATE from many is planned while the table is small, and then reads all of it.
+        """
         given, many = list(params), self._queries.get(f"many_{name}")
         if many is not None and len(given) > 1:
             self._wire.ask(many, {"many": as_json(given)})

@@ -128,23 +128,6 @@ FROM json_to_recordset(CAST(:many AS JSON)) AS one (
   task_id BIGINT, n BIGINT, fence BIGINT, worker_id BIGINT, actor TEXT, trace_id TEXT, span_id TEXT, at BIGINT,
   code_version TEXT)
 
--- name: many_close_attempt
--- Differs because a server has a way to go for each statement: those of `close_attempt` in one.
-UPDATE attempt
-SET ended_at = one.at,
-    duration_us = CASE WHEN one.outcome = 'lost' THEN NULL ELSE coalesce(one.duration_us, CASE WHEN one.at > started_at THEN one.at - started_at ELSE 0 END) END,
-    outcome = one.outcome,
-    error_type = one.error_type,
-    error = one.error,
-    stack = one.stack,
-    output = one.output
-FROM json_to_recordset(CAST(:many AS JSON)) AS one (
-  task_id BIGINT, n BIGINT, at BIGINT, duration_us BIGINT, outcome TEXT, error_type TEXT, error TEXT, stack TEXT,
-  output TEXT)
-WHERE attempt.task_id = one.task_id
-  AND attempt.n = one.n
-  AND attempt.ended_at IS NULL
-
 -- name: held_lives
 -- Differs because only a server knows who is connected. Who gets a lock, if only for this statement, proves that nobody
 -- has it.
