@@ -145,10 +145,13 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
     "watch": (Subject("workflow-watch", 5_000, 50),),
     "run-files": (Subject("tasktrail-run-file", 20, 20), Subject("tasktrail-run-file-large", 1_000, 50)),
     "server-chain": _each(1_000, 20, "postgres-chain", "byhand-chain", "dbosserver-chain", "procrastinate-chain"),
-    "server-batches": _each(4_000, 60, "postgres-batches", "postgres-workers", "byhand-batches"),
+    "server-batches": (
+        *_each(4_000, 60, "postgres-batches", "byhand-batches"),
+        Subject("postgres-workers", 10_000, 60),  # workers notice a run within half a second
+    ),
     "server-waiting": (Subject("postgres-waiting", 1_000_000, 100, once=True),),
     "server-idle": (Subject("postgres-idle", 64, 2, once=True),),
-    "workers": (Subject("workers-sqlite", 4_000, 60), Subject("workers-take-over", 1, 1)),
+    "workers": (Subject("workers-sqlite", 10_000, 60), Subject("workers-take-over", 1, 1)),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }
 
