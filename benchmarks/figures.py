@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from measuring import Reading
 
-Measure = Literal["rate", "step time", "seconds", "share", "peak MB"]
+Measure = Literal["rate", "step time", "per second", "seconds", "share", "peak MB"]
 LANGGRAPH_CHAIN: Final = ("langgraph-chain", "langgraph-chain-async")
 LANGGRAPH_FAN: Final = ("langgraph-fan", "langgraph-fan-async")
 
@@ -20,7 +20,7 @@ class Figure:
     Args:
         measure: `rate` is per second, `step time` its inverse, both as a ratio to `against`; the others are absolute,
             `share` is of a core.
-        asked: At least this for a rate, at most this for everything else; None is shown but not asked.
+        asked: At least this for a rate and per second, at most this for everything else; None is shown but not asked.
         against: What it is compared with; of several the fastest.
     """
 
@@ -75,6 +75,15 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure("resume with 1,000 finished", "tasktrail-resume", "seconds", 0.2),
     Figure("run file of 20 steps: one write", "tasktrail-run-file", "seconds", 0.010),
     Figure("run file of 1,000 steps: one write", "tasktrail-run-file-large", "seconds", None),
+    Figure("on PostgreSQL, chain ÷ by hand", "postgres-chain", "rate", 0.6, ("byhand-chain",)),
+    Figure("on PostgreSQL, chain ÷ DBOS", "postgres-chain", "rate", 4, ("dbosserver-chain",)),
+    Figure("on PostgreSQL, chain ÷ Procrastinate", "postgres-chain", "rate", 3, ("procrastinate-chain",)),
+    Figure("on PostgreSQL, 4 connections ÷ by hand", "postgres-batches", "rate", 0.5, ("byhand-batches",)),
+    Figure("on PostgreSQL, 8 workers ÷ by hand", "postgres-workers", "rate", 0.4, ("byhand-batches",)),
+    Figure("on PostgreSQL, claim where 1,000,000 wait", "postgres-waiting", "seconds", 0.020),
+    Figure("on PostgreSQL, 64 idle workers: share of a core", "postgres-idle", "share", 0.02),
+    Figure("on SQLite, 4 workers", "workers-sqlite", "per second", 2_500),
+    Figure("on SQLite, a dead worker's step taken up", "workers-take-over", "seconds", 1.0),
     Figure("import tasktrail", "tasktrail-import", "seconds", 0.060),
     Figure("list-runs on 10,000 runs", "tasktrail-list-runs", "seconds", 0.150),
 )
@@ -97,6 +106,11 @@ def judge(figure: Figure, readings: Mapping[str, Reading], missing: Mapping[str,
     return Judged(figure, value, _verdict(figure, value))
 
 
+def is_at_least(measure: Measure) -> bool:
+    """Whether more of it is better."""
+    return measure in ("rate", "per second")
+
+
 def _in_short(reason: str) -> str:
     """The first table says how a subject failed; here it is enough that it did.
 
@@ -112,6 +126,8 @@ def _value(figure: Figure, reading: Reading, rivals: list[Reading]) -> float:
             return reading.per_second / max(rival.per_second for rival in rivals)
         case "step time":
             return max(rival.per_second for rival in rivals) / reading.per_second
+        case "per second":
+            return reading.per_second
         case "seconds" | "share":
             return reading.seconds
         case "peak MB":
@@ -121,5 +137,5 @@ def _value(figure: Figure, reading: Reading, rivals: list[Reading]) -> float:
 def _verdict(figure: Figure, value: float) -> str:
     if figure.asked is None:
         return "-"
-    reached = value >= figure.asked if figure.measure == "rate" else value <= figure.asked
+    reached = value >= figure.asked if is_at_least(figure.measure) else value <= figure.asked
     return "ok" if reached else "short"

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Final
 
+import server
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -16,18 +18,22 @@ class Family:
     Args:
         module: What must be importable.
         distributions: What must be installed; their versions are printed.
+        on_server: Whether its subjects start a PostgreSQL server.
     """
 
     name: str
     module: str
     distributions: tuple[str, ...]
+    on_server: bool = False
 
     def missing(self) -> str | None:
         """Return why the family cannot run here, or None when it can."""
         if find_spec(self.module) is None:
             return f"{self.module} not installed"
         absent = [name for name in self.distributions if _version(name) is None]
-        return f"{', '.join(absent)} not installed" if absent else None
+        if absent:
+            return f"{', '.join(absent)} not installed"
+        return server.missing() if self.on_server else None
 
     def versions(self) -> str:
         """Return the installed versions, as `dbos 3.4.0`."""
@@ -68,6 +74,11 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("yaml", "tasktrail", ()),
         Family("decorators", "tasktrail", ()),
         Family("workflow", "tasktrail", ()),
+        Family("workers", "tasktrail", ()),
+        Family("postgres", "tasktrail", ("psycopg",), on_server=True),
+        Family("byhand", "psycopg", ("psycopg",), on_server=True),
+        Family("dbosserver", "dbos", ("dbos",), on_server=True),
+        Family("procrastinate", "procrastinate", ("procrastinate",), on_server=True),
         Family("dbos", "dbos", ("dbos",)),
         Family("langgraph", "langgraph", ("langgraph", "langgraph-checkpoint-sqlite")),
         Family("burr", "burr", ("burr",)),
@@ -133,6 +144,14 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
     "for-each": (Subject("workflow-expansion", 10_000, 50),),
     "watch": (Subject("workflow-watch", 5_000, 50),),
     "run-files": (Subject("tasktrail-run-file", 20, 20), Subject("tasktrail-run-file-large", 1_000, 50)),
+    "server-chain": _each(1_000, 20, "postgres-chain", "byhand-chain", "dbosserver-chain", "procrastinate-chain"),
+    "server-batches": (
+        *_each(4_000, 60, "postgres-batches", "byhand-batches"),
+        Subject("postgres-workers", 10_000, 60),  # workers notice a run within half a second
+    ),
+    "server-waiting": (Subject("postgres-waiting", 1_000_000, 100, once=True),),
+    "server-idle": (Subject("postgres-idle", 64, 2, once=True),),
+    "workers": (Subject("workers-sqlite", 10_000, 60), Subject("workers-take-over", 1, 1)),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from figures import FIGURES, Figure, Judged, judge
+from figures import FIGURES, Figure, Judged, is_at_least, judge
 from plan import FAMILIES
 from processes import Results
 
@@ -75,13 +75,15 @@ def _figure_rows(found: Iterable[Judged]) -> list[Sequence[str]]:
 def _asked(figure: Figure) -> str:
     if figure.asked is None:
         return ""
-    return f"{'≥' if figure.measure == 'rate' else '≤'} {_in_units(figure, figure.asked)}"
+    return f"{'≥' if is_at_least(figure.measure) else '≤'} {_in_units(figure, figure.asked)}"
 
 
 def _in_units(figure: Figure, value: float) -> str:
     match figure.measure:
         case "rate" | "step time":
             return f"{value:.2f} ×"
+        case "per second":
+            return f"{value:,.0f}/s"
         case "seconds":
             return f"{value * 1000:,.{0 if value >= 0.01 else 1}f} ms"
         case "share":

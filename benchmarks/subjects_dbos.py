@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from dbos import DBOS, DBOSConfig
@@ -60,11 +60,15 @@ def runs(n: int, folder: Path) -> Reading:
     return _reading(n, watch.seconds, folder)
 
 
+def _launched(folder: Path) -> AbstractContextManager[None]:
+    return launched_on(f"sqlite:///{_file(folder)}")
+
+
 @contextmanager
-def _launched(folder: Path) -> Iterator[None]:
+def launched_on(url: str) -> Iterator[None]:
     config: DBOSConfig = {
         "name": "bench",
-        "system_database_url": f"sqlite:///{_file(folder)}",
+        "system_database_url": url,
         "log_level": "ERROR",
     }
     DBOS(config=config)

@@ -74,13 +74,18 @@ def first_new_step(n: int, folder: Path) -> None:
 
 def chain(step: Callable[[], Any], n: int, folder: Path) -> Reading:
     use_store(folder)
+    return Reading(n, executed_chain(step, n), peak_rss_mb(), SETTINGS)
+
+
+def executed_chain(step: Callable[[], Any], n: int) -> float:
+    """Execute a chain in the store that was chosen; return the seconds."""
     from tasktrail.dag import StatefulDAGRunner
 
     runner = StatefulDAGRunner("chain", dag_run_id=RUN_ID)
     _register_chain(runner, n, step)
     seconds = asyncio.run(_execute(runner))
     must_have_run(n)
-    return Reading(n, seconds, peak_rss_mb(), SETTINGS)
+    return seconds
 
 
 def fan(step: Callable[[], Any], n: int, folder: Path) -> Reading:

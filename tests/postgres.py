@@ -46,27 +46,32 @@ class Server:
     """A server of our own.
 
     Args:
-        options: `name=value`, beside those that make it fast.
+        options: `name=value`, beside those that make it fast; the same name wins over them.
+        data: Its data folder, which is not there yet; None lets it go with the server.
 
     Attributes:
         folder: Where its socket lies, which is short: its path has at most 107 characters.
     """
 
-    def __init__(self, options: Sequence[str] = ()) -> None:
+    def __init__(self, options: Sequence[str] = (), data: Path | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self.data = data or self.folder / "data"
         self._options = [*_FAST, *options]
         self._programs = binaries()
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0 and not _may_unshare():
+            self.data.mkdir(mode=0o700)
             os.chown(self.folder, _NOBODY, _NOBODY)
+            os.chown(self.data, _NOBODY, _NOBODY)
         self._run(
             "initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
         )
 
     @property
-    def data(self) -> Path:
-        """Its data folder."""
-        return self.folder / "data"
+    def pid(self) -> int:
+        """Its first process, the parent of all others."""
+        assert self._process is not None
+        return self._process.pid
 
     def url(self, database: str = "postgres", **more: str) -> str:
         """Return the URL of one of its databases."""

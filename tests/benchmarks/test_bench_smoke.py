@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
@@ -18,11 +19,20 @@ PEERS = {
     "langgraph": ("langgraph", "langgraph-checkpoint-sqlite"),
     "burr": ("burr",),
     "luigi": ("luigi",),
+    "dbosserver": ("dbos",),
+    "procrastinate": ("procrastinate",),
 }
 OURS = [
+    "byhand-batches",
+    "byhand-chain",
     "decorators-chain",
     "decorators-fan",
     "decorators-runs",
+    "postgres-batches",
+    "postgres-chain",
+    "postgres-idle",
+    "postgres-waiting",
+    "postgres-workers",
     "raw-chain",
     "tasktrail-chain-inline",
     "tasktrail-chain-threads",
@@ -37,6 +47,8 @@ OURS = [
     "tasktrail-run-file",
     "tasktrail-run-file-large",
     "tasktrail-runs",
+    "workers-sqlite",
+    "workers-take-over",
     "workflow-command",
     "workflow-expansion",
     "workflow-watch",
@@ -54,12 +66,18 @@ RATIOS = {
     "fan-out: decorators ÷ runner": ("decorators-fan", "tasktrail-fan-inline", 0.9),
     "runs of 5: file ÷ runner": ("yaml-runs", "tasktrail-runs", 0.9),
     "runs of 5: decorators ÷ runner": ("decorators-runs", "tasktrail-runs", 0.9),
+    "on PostgreSQL, chain ÷ by hand": ("postgres-chain", "byhand-chain", 0.6),
+    "on PostgreSQL, 4 connections ÷ by hand": ("postgres-batches", "byhand-batches", 0.5),
+    "on PostgreSQL, 8 workers ÷ by hand": ("postgres-workers", "byhand-batches", 0.4),
 }
 AT_MOST = {
     "command step, above a bare start": ("workflow-command", "seconds", 0.003),
     "for_each of 10,000: to expand": ("workflow-expansion", "seconds", 0.5),
     "for_each of 10,000: memory": ("workflow-expansion", "peak_rss_mb", 20),
     "watch of 5,000 steps: share of a core": ("workflow-watch", "seconds", 0.05),
+    "on PostgreSQL, claim where 1,000,000 wait": ("postgres-waiting", "seconds", 0.020),
+    "on PostgreSQL, 64 idle workers: share of a core": ("postgres-idle", "seconds", 0.02),
+    "on SQLite, a dead worker's step taken up": ("workers-take-over", "seconds", 1.0),
 }
 
 
@@ -67,7 +85,7 @@ AT_MOST = {
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What one quick run of the raw limit and Tasktrail wrote."""
     folder = tmp_path_factory.mktemp("bench")
-    families = ("raw", "tasktrail", "yaml", "decorators", "workflow")
+    families = ("raw", "tasktrail", "yaml", "decorators", "workflow", "workers", "postgres", "byhand")
     done = bench(folder, *(word for family in families for word in ("--only", family)))
     assert done.returncode == 0, done.stderr
     return written(folder)
@@ -95,6 +113,24 @@ def test_the_write_of_a_run_file_is_judged(report: dict[str, Any]) -> None:
 def test_raw_limit_is_synchronous_full(report: dict[str, Any]) -> None:
     (reading,) = report["readings"]["raw-chain"]
     assert reading["settings"] == "wal, synchronous=full"
+
+
+def test_server_of_the_benchmark_is_durable(report: dict[str, Any]) -> None:
+    settings = [one["settings"] for name in ("postgres-chain", "byhand-batches") for one in report["readings"][name]]
+    assert all("fsync=on, synchronous_commit=on" in one for one in settings)
+
+
+def test_rate_of_workers_is_judged(report: dict[str, Any]) -> None:
+    figure = figures(report)["on SQLite, 4 workers"]
+    assert figure["value"] == report["readings"]["workers-sqlite"][0]["per_second"]
+    assert figure["verdict"] == ("ok" if figure["value"] >= 2_500 else "short")
+
+
+def test_where_no_server_is_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.setattr("tests.postgres.binaries", without_server)
+    family = importlib.import_module("plan").FAMILIES["byhand"]
+    assert family.missing() == "no PostgreSQL server: apt-get install postgresql"
 
 
 @pytest.mark.parametrize("says", RATIOS)
@@ -171,6 +207,10 @@ def test_unknown_name_is_refused_with_those_there_are(tmp_path: Path) -> None:
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(BENCHMARKS / "run.py"), "--quick", "--folder", str(folder / "scratch")]
     return subprocess.run([*command, "--json", str(folder / "report.json"), *arguments], capture_output=True, text=True)
+
+
+def without_server() -> Path:
+    raise FileNotFoundError("these tests need a PostgreSQL server: apt-get install postgresql")
 
 
 def written(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -323,3 +324,28 @@ def test_eight_stores_that_open_a_new_schema_at_once_make_it_once(server: Server
         assert stores[3].read(lambda tx: tx.rows("run_ids")) == []
         for store in stores:
             store.close()
+
+
+def test_events_of_many_changes_are_kept_as_one_by_one(server: Server) -> None:
+    with server.schema() as url, closing(PostgresStore(url)) as store:
+        wanted = [(f"note\0 {number} \\u0000 é", number) for number in range(3)]
+
+        def work(tx: Transaction) -> None:
+            tx.execute_many("add_event", (event(note=note, at=at) for note, at in wanted))
+
+        store.write(work)
+        rows = store.read(lambda tx: tx.rows("events_of_run", run_id=1, after=0, limit=9))
+    assert [(row[8], row[1]) for row in rows] == [(note.replace("\0", "␀"), at) for note, at in wanted]
+
+
+def event(**values: object) -> dict[str, object]:
+    names = ("at", "actor", "run_id", "task_id", "verb", "from_status", "to_status", "attempt", "changes", "note")
+    return {**dict.fromkeys(names), "actor": "tester", "run_id": 1, "verb": "note", **values}
+
+
+def test_all_lives_are_asked_for_at_once(server: Server) -> None:
+    with server.schema() as url, closing(PostgresStore(url)) as one, closing(PostgresStore(url)) as two:
+        lives = [one.begin_life(), two.begin_life()]
+        assert one.held([*(life.name for life in lives), "nobody"]) == {life.name for life in lives}
+        for life in lives:
+            life.free()

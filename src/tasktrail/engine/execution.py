@@ -143,8 +143,8 @@ def dead_workers(ledger: Ledger) -> tuple[list[int], int]:
     """Return the ids of workers that never stopped and live no more or let their lease run out; and how many live."""
     clock = {"boot_now": ledger.clock.boot_us(), "boot_id": ledger.clock.boot_id()}
     rows, expired = ledger.store.read(lambda tx: (tx.rows("unstopped_workers"), tx.rows("expired_workers", **clock)))
-    silent = {row[0] for row in expired}
-    dead = [int(str(row[0])) for row in rows if row[0] in silent or not is_alive(ledger.store, row)]
+    alive, silent = ledger.store.held([str(row[5]) for row in rows]), {row[0] for row in expired}
+    dead = [int(str(row[0])) for row in rows if row[0] in silent or str(row[5]) not in alive]
     return dead, len(rows) - len(dead)
 
 

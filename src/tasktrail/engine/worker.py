@@ -21,7 +21,7 @@ from tasktrail.store.transaction import Transaction
 
 LOOK_EVERY_S: Final = 0.5
 """How often an idle worker looks for work, and for the dead."""
-_LOOK_ALWAYS: Final = 4
+_LOOK_ALWAYS: Final = 8
 """Up to so many workers look for the dead each time that they look for work."""
 _TRY_AGAIN_S: Final = 30.0
 """When a run that could not be executed here is looked at again: its code may have come."""

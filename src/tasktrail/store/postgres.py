@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -20,7 +21,7 @@ from tasktrail.store.queries import queries
 from tasktrail.store.seam import Store
 from tasktrail.store.session import Life, is_lost, key_of, one
 from tasktrail.store.transaction import Params, Row, Rows, Transaction
-from tasktrail.store.wire import Answer, ServerError, Wire, connected
+from tasktrail.store.wire import Answer, ServerError, Wire, as_json, connected
 
 _POSTGRES: Final = "postgres"
 _OLDEST_SERVER: Final = 130000
@@ -170,9 +171,14 @@ class PostgresStore:
 
     def is_held(self, name: str) -> bool:
         """Whether the process whose life has this name lives: the server ends it with its session."""
-        # Who gets the lock, if only for this statement, proves that nobody has it.
-        query, params = "SELECT pg_try_advisory_xact_lock_shared(:key)", {"key": key_of(name)}
-        return not self._asking(lambda wire: one(wire, query, params))
+        return name in self.held([name])
+
+    def held(self, names: Sequence[str]) -> set[str]:
+        """Return those of the names whose process lives; one trip to the server for all of them."""
+        by_key = {key_of(name): name for name in names}
+        ids = {"ids": json.dumps(list(by_key))}
+        rows = self._asking(lambda wire: wire.ask(self._queries["held_lives"], ids).fetchall())
+        return {by_key[int(str(row[0]))] for row in rows}
 
     # keeping
 
@@ -451,9 +457,16 @@ class _Connected:
         return self._last
 
     def execute_many(self, name: str, params: Iterable[Params]) -> None:
-        text = self._queries[name]
-        for given in params:
-            self._wire.ask(text, given)
+        """In one statement, where there is one for many; it gets them as JSON.
+
+        Only what inserts has one: an UPDATE from many is planned while the table is small, and then reads all of it.
+        """
+        given, many = list(params), self._queries.get(f"many_{name}")
+        if many is not None and len(given) > 1:
+            self._wire.ask(many, {"many": as_json(given)})
+            return
+        for one_of_them in given:
+            self._wire.ask(self._queries[name], one_of_them)
 
     def stream(self, name: str, params: Params) -> Iterator[Row]:
         """The server keeps the rows; a thousand at a time are here."""

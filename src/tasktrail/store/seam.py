@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -52,6 +52,9 @@ class Store(Protocol):
 
     def is_held(self, name: str) -> bool:
         """Whether the process whose life has this name lives."""
+
+    def held(self, names: Sequence[str]) -> set[str]:
+        """Return those of the names whose process lives."""
 
     def is_same(self, other: Store) -> bool:
         """Whether both are one and the same."""

@@ -141,6 +141,10 @@ class SqliteStore:
         liveness.clear(self._lives, name)
         return False
 
+    def held(self, names: Sequence[str]) -> set[str]:
+        """Return those of the names whose process lives."""
+        return {name for name in names if self.is_held(name)}
+
     # keeping
 
     def is_same(self, other: Store) -> bool:

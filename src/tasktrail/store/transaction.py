@@ -197,35 +197,42 @@ class Transaction:
             self._hold(change.task.run_id for change, _ in changes)
             moves = list(moves)
         done = []
+        records: dict[str, list[Params]] = {"close_attempt": [], "open_attempt": [], "add_event": []}
         for (change, mark), rows in zip(changes, moves, strict=True):
             # All of it: an error that is raised below would keep a half read answer, and with it a lock, alive.
             for found in rows.fetchall():
                 dead_needs, critical = cast(tuple[int, int], found)
                 done.append((change, dead_needs))
-                self._record_attempt(change, mark)
-                self.record(change, mark)
+                self._record(change, mark, records)
                 self._count(change, dead_needs, critical)
+        for name, many in records.items():
+            if many:
+                self.execute_many(name, many)
+        if done:
+            self.last_event = records["add_event"][-1]
         self._propagate(done)
         return [change for change, _ in done]
 
-    def record(self, change: Change, mark: Mark) -> None:
-        """Append the event of a change."""
-        task = change.task
-        attempt = change.values.get("open_attempt") or task.open_attempt
-        self._append(
-            {
-                "at": change.at,
-                "actor": mark.actor,
-                "run_id": task.run_id,
-                "task_id": task.id,
-                "verb": change.verb,
-                "from_status": task.status,
-                "to_status": change.status,
-                "attempt": attempt,
-                "changes": _changes_text(task, change.values),
-                "note": mark.note,
-            },
-        )
+    def _record(self, change: Change, mark: Mark, records: Mapping[str, list[Params]]) -> None:
+        """Add what a change does to attempts, and its event, to what is written of all changes together."""
+        if change.closes:
+            records["close_attempt"].append(_closing(change, mark))
+        if change.opens:
+            records["open_attempt"].append(self._opening(change, mark))
+        records["add_event"].append(_event(change, mark))
+
+    def _opening(self, change: Change, mark: Mark) -> Params:
+        return {
+            "task_id": change.task.id,
+            "n": change.values["attempts"],
+            "fence": change.values["fence"],
+            "worker_id": change.values["worker_id"],
+            "actor": mark.actor,
+            "trace_id": self._known(change.task.run_id).trace_id,
+            "span_id": mark.span_id,
+            "at": change.at,
+            "code_version": mark.code_version,
+        }
 
     def _move(self, change: Change, mark: Mark) -> Rows:
         """Give what may have changed since a claim: how many needs are dead, and whether it is critical.
@@ -243,40 +250,6 @@ class Transaction:
             held=mark.held,
         )
         return self.execute("move_task", params)
-
-    def _record_attempt(self, change: Change, mark: Mark) -> None:
-        task = change.task
-        if change.closes:
-            failure = change.ask.failure if change.ask else None
-            self.execute(
-                "close_attempt",
-                {
-                    "task_id": task.id,
-                    "n": task.open_attempt,
-                    "at": change.at,
-                    "duration_us": mark.duration_us,
-                    "outcome": change.closes,
-                    "error_type": failure.type if failure else None,
-                    "error": failure.message if failure else None,
-                    "stack": failure.stack if failure else None,
-                    "output": change.values.get("output") if change.status == "completed" else None,
-                },
-            )
-        if change.opens:
-            self.execute(
-                "open_attempt",
-                {
-                    "task_id": task.id,
-                    "n": change.values["attempts"],
-                    "fence": change.values["fence"],
-                    "worker_id": change.values["worker_id"],
-                    "actor": mark.actor,
-                    "trace_id": self._known(task.run_id).trace_id,
-                    "span_id": mark.span_id,
-                    "at": change.at,
-                    "code_version": mark.code_version,
-                },
-            )
 
     def _count(self, change: Change, dead_needs: int, critical: int) -> None:
         task, status = change.task, change.status
@@ -404,6 +377,37 @@ class Transaction:
         at = run.updated_at
         self.record_run(run.id, "roll_up", at, "tasktrail", from_status=run.status, to_status=status)
         return run.having({"status": status, "finished_at": at if status in OVER else None})
+
+
+def _event(change: Change, mark: Mark) -> Params:
+    task = change.task
+    return {
+        "at": change.at,
+        "actor": mark.actor,
+        "run_id": task.run_id,
+        "task_id": task.id,
+        "verb": change.verb,
+        "from_status": task.status,
+        "to_status": change.status,
+        "attempt": change.values.get("open_attempt") or task.open_attempt,
+        "changes": _changes_text(task, change.values),
+        "note": mark.note,
+    }
+
+
+def _closing(change: Change, mark: Mark) -> Params:
+    failure = change.ask.failure if change.ask else None
+    return {
+        "task_id": change.task.id,
+        "n": change.task.open_attempt,
+        "at": change.at,
+        "duration_us": mark.duration_us,
+        "outcome": change.closes,
+        "error_type": failure.type if failure else None,
+        "error": failure.message if failure else None,
+        "stack": failure.stack if failure else None,
+        "output": change.values.get("output") if change.status == "completed" else None,
+    }
 
 
 def _changes_text(task: Task, values: Mapping[str, Value]) -> str | None:

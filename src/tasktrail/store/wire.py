@@ -9,11 +9,12 @@ twelve statements in six trips), hence its documented lower level, `psycopg.pq`.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import count
 from typing import Any, Final, NamedTuple
@@ -281,6 +282,15 @@ def _refusal(result: pq.abc.PGresult) -> ServerError:
 
 def _first_line(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else "no reason given"
+
+
+def as_json(many: Iterable[Params]) -> str:
+    """Return the parameters of many statements as one."""
+    return json.dumps([{name: _text(value) for name, value in one.items()} for one in many], ensure_ascii=False)
+
+
+def _text(value: object) -> object:
+    return value.replace("\0", _NO_NUL) if isinstance(value, str) and "\0" in value else value
 
 
 def _encoded_text(value: str) -> bytes:
