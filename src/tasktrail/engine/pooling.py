@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
-from tasktrail.engine.execution import Claiming, Joining, Turn, dead_workers, lapse_in
+from tasktrail.engine.execution import Claiming, Joining, Turn, dead_workers, lapse_in, worker_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.picking import ByNeeds, Picker
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.runner import Runner
 from tasktrail.engine.workflows import stored
+from tasktrail.model.errors import Busy as StoreBusy
+from tasktrail.model.errors import Unreachable
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.store.transaction import Transaction
+
+_AGAIN_S: Final = 0.2
+
+_log = logging.getLogger("tasktrail.worker")
 
 
 class Busy(Protocol):
@@ -122,6 +130,19 @@ class PoolRunner(Runner):
         """Look whether there is more to do."""
         self._woken.set()
 
+    async def _commit(self, call: Callable[[float | None], Turn]) -> Turn:
+        """A worker outlives its server: what it has to hand in waits until somebody takes it."""
+        while True:
+            try:
+                return await super()._commit(call)
+            except (StoreBusy, Unreachable) as error:
+                if self._share.is_closed:
+                    raise
+                _log.warning("%s; it is tried again", error)
+                assert isinstance(self._execution, Joining)
+                self._execution.known = {*self._running, *(answer.claim.task.id for answer in self._answers)}
+                await asyncio.sleep(_AGAIN_S)
+
     def _claiming(self, run_id: int) -> Claiming:
         return Joining(self._ledger, run_id, self._code_version)
 
@@ -136,17 +157,23 @@ class PoolRunner(Runner):
         return False
 
 
-def take_over(ledger: Ledger) -> list[Task]:
+def take_over(ledger: Ledger, left: Collection[int] = ()) -> list[Task]:
     """Give back what workers that died had in progress, so that others take it up; return what that was.
 
     A task that must not be done twice waits for a person; one that was lost for the third time fails.
+
+    Args:
+        left: Runs that this process could not go on with; what it had of them in progress is given back too.
     """
-    dead = set(dead_workers(ledger.store))
-    if not dead:
+    dead, own = set(dead_workers(ledger.store)), worker_of(ledger).id
+    if not (dead or left):
         return []
 
+    def is_lost(task: Task) -> bool:
+        return task.queue is not None and (task.worker_id in dead or (task.worker_id == own and task.run_id in left))
+
     def held(tx: Transaction) -> list[Task]:
-        return [task for task in tx.tasks("held_by_workers") if task.worker_id in dead and task.queue is not None]
+        return [task for task in tx.tasks("held_by_workers") if is_lost(task)]
 
     once = {run_id: _once(ledger, run_id) for run_id in {task.run_id for task in ledger.store.read(held)}}
 

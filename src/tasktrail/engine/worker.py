@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from tasktrail.engine.execution import retire, worker_of
+from tasktrail.engine.execution import come_back, retire, worker_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.pooling import PoolRunner, Share, take_over
@@ -45,6 +45,8 @@ class PoolWorker:
         self._serving: dict[int, tuple[PoolRunner, asyncio.Task[Run]]] = {}
         self._strange: dict[int, float] = {}
         """Runs whose code is not here, and when to look again."""
+        self._left: set[int] = set()
+        """Runs that ended with an error here; what of them is still in progress, nobody executes."""
         self._seen: object = None
         self._due: int | None = None
 
@@ -87,7 +89,8 @@ class PoolWorker:
     def _look(self) -> bool:
         """Take over from the dead, and serve the runs that have something to do; return whether one has."""
         try:
-            lost = take_over(self._ledger)
+            lost = take_over(self._ledger, self._left)
+            self._left.clear()
             for task in lost:
                 _log.warning("took over %s: its worker died", task.key)
             if not (lost or self._has_changed()):
@@ -112,6 +115,7 @@ class PoolWorker:
         return bool(over)
 
     def _serve_runs(self) -> bool:
+        come_back(self._ledger)
         if self._share.room <= 0:
             return True
         tasks = self._ledger.store.read(self._next)
@@ -148,6 +152,7 @@ class PoolWorker:
         self._share.runners.remove(runner)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("a run was left: %s", error)
+            self._left.add(run_id)
         self._seen = None
         self._woken.set()
 

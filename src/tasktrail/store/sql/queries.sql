@@ -727,15 +727,28 @@ UPDATE worker
 SET stopped_at = :at
 WHERE id = :id
 
+-- name: revive_worker
+UPDATE worker
+SET stopped_at = NULL
+WHERE id = :id
+  AND stopped_at IS NOT NULL
+
 -- name: worker_by_id
 SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at
 FROM worker
 WHERE id = :id
 
 -- name: unstopped_workers
+-- One that was taken for dead and came back counts as long as it holds something.
 SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at
 FROM worker
 WHERE stopped_at IS NULL
+   OR id IN (
+     SELECT worker_id
+     FROM task
+     WHERE run_id IN (SELECT id FROM run WHERE n_in_progress > 0)
+       AND status = 'in_progress'
+   )
 ORDER BY id
 
 -- name: workers_page
