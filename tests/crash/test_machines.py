@@ -198,6 +198,20 @@ def test_a_worker_outlives_its_server(site: Site, how: str) -> None:
     site.check()
 
 
+def test_workers_do_not_take_each_other_for_dead_when_their_server_ended(site: Site) -> None:
+    site.begin("r")
+    workers = [site.worker("a"), site.worker("b")]
+    until(lambda: len(executed()) > 100, "half is done")
+    site.server.stop()
+    site.start_server()
+    until(lambda: min(site.sessions("a"), site.sessions("b")) > 1, "both are back")
+    Path("gate").touch()
+    until(lambda: site.completed() == N_TASKS, "all is done")
+    assert [stopped(worker) for worker in workers] == [0, 0]
+    assert set(site.attempts().values()) == {"ok"}
+    site.check()
+
+
 def test_a_link_that_is_cut_for_longer_than_a_write_waits_loses_nothing(site: Site) -> None:
     site.begin("r")
     worker = site.worker("a", busy_s=0.5)

@@ -32,6 +32,12 @@ _CONNECT_S: Final = 10.0
 _LAST_LOOK_S: Final = 2.0
 """How long an interrupted thread tries to find out what became of its commit."""
 _NAP_S: Final = 0.05
+_IS_DEAD: Final = (
+    "SELECT pg_try_advisory_xact_lock_shared(:key) "
+    "AND clock_timestamp() - pg_postmaster_start_time() > INTERVAL '3 seconds'"
+)
+"""Who gets the lock, if only for this statement, proves that nobody has it. That is no death while the server is new:
+those who live are still coming back, and the first of them must not take the others for dead."""
 _LOCK_CLASS: Final = 7234297
 _FETCHED: Final = 1000
 _AGAIN: Final = frozenset({"40001", "40P01"})
@@ -170,9 +176,8 @@ class PostgresStore:
 
     def is_held(self, name: str) -> bool:
         """Whether the process whose life has this name lives: the server ends it with its session."""
-        # Who gets the lock, if only for this statement, proves that nobody has it.
-        query, params = "SELECT pg_try_advisory_xact_lock_shared(:key)", {"key": key_of(name)}
-        return not self._asking(lambda wire: one(wire, query, params))
+        params = {"key": key_of(name)}
+        return not self._asking(lambda wire: one(wire, _IS_DEAD, params))
 
     # keeping
 
