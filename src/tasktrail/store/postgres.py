@@ -328,7 +328,8 @@ class PostgresStore:
             return part.tickets
         if not is_lost(error):
             raise error
-        if xid is not None and self._was_committed(xid, end):
+        # Not only as long as the caller would wait: told to try again, it would do twice what may well be done.
+        if xid is not None and self._was_committed(xid, max(end, time.monotonic() + self.busy_s)):
             part.done = True
             return ()
         if time.monotonic() >= end:
