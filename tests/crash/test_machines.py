@@ -199,8 +199,9 @@ def test_a_worker_outlives_its_server(site: Site, how: str) -> None:
 
 
 def test_workers_do_not_take_each_other_for_dead_when_their_server_ended(site: Site) -> None:
-    site.begin("r")
     workers = [site.worker("a"), site.worker("b")]
+    until(lambda: min(site.sessions("a"), site.sessions("b")) > 1, "both are there")
+    site.begin("r")
     until(lambda: len(executed()) > 100, "half is done")
     site.server.stop()
     site.start_server()
