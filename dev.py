@@ -39,6 +39,7 @@ SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 COVERS = {"run": ("run",), "dev": ("dev", "run"), "bench": ("bench",)}
 LOCK_CONTENTS = {
     "run": ("--group", "build"),
+    "postgres": ("--group", "build", "--extra", "postgres"),
     "dev": ("--group", "dev", "--extra", "postgres"),
     "bench": ("--extra", "bench", "--group", "build"),
 }

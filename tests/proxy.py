@@ -18,12 +18,14 @@ class Proxy:
     Attributes:
         fate: What becomes of the next statement that holds `word`; once it happened it is `pass` again.
         word: Bytes that tell the statement.
+        refused: How many connections it did not take.
     """
 
     def __init__(self, folder: Path, target: Path, word: bytes = b"COMMIT") -> None:
         self.folder, self._target = folder, target
         self.word, self.fate = word, "pass"
         self._is_down = False
+        self.refused = 0
         self._open: list[socket.socket] = []
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(folder / ".s.PGSQL.5432"))
@@ -35,6 +37,10 @@ class Proxy:
         self._is_down = True
         for end in self._open:
             _shut(end)
+
+    def refuse(self) -> None:
+        """Take no new connections until `mend`; those that are there go on."""
+        self._is_down = True
 
     def mend(self) -> None:
         """Take connections again."""
@@ -51,6 +57,7 @@ class Proxy:
             while True:
                 client, _ = self._listening.accept()
                 if self._is_down:
+                    self.refused += 1
                     client.close()
                     continue
                 server = socket.socket(socket.AF_UNIX)

@@ -101,6 +101,24 @@ def test_a_write_whose_commit_is_lost_is_done_exactly_once(remote: PostgresStore
     assert verify(remote) == []
 
 
+def test_what_became_of_a_commit_is_found_out_even_by_who_has_no_patience(remote: PostgresStore, proxy: Proxy) -> None:
+    """A caller that was told to try again would do it twice."""
+    fill(remote)
+    remote.close()
+    proxy.fate = "lose the answer"
+
+    def work(tx: Transaction) -> int:
+        tx.execute("stop_worker", {"id": 0, "at": 0})
+        proxy.refuse()
+        return 7
+
+    with ThreadPoolExecutor(1) as other:
+        writing = other.submit(remote.write, work, patience_s=0.001)
+        spin(lambda: proxy.refused > 3 or writing.done())
+        proxy.mend()
+        assert writing.result(30) == 7
+
+
 def test_writes_and_reads_go_on_when_the_link_is_back(remote: PostgresStore, proxy: Proxy) -> None:
     """Both wait for the server; who only polls is told that it is away."""
     ledger = fill(remote)

@@ -140,18 +140,24 @@ def _register(ledger: Ledger, patience_s: float | None, serves: tuple[Sequence[s
 
 
 def dead_workers(ledger: Ledger) -> tuple[list[int], int]:
-    """Return the ids of workers that never stopped and live no more or let their lease run out; and how many live."""
-    clock = {"boot_now": ledger.clock.boot_us(), "boot_id": ledger.clock.boot_id()}
+    """Return the ids of workers that never stopped and live no more or let their lease run out; and how many live.
+
+    This process lives, although a server that was away may not know it yet.
+    """
+    own, clock = _workers.get(ledger.store), {"boot_now": ledger.clock.boot_us(), "boot_id": ledger.clock.boot_id()}
     rows, expired = ledger.store.read(lambda tx: (tx.rows("unstopped_workers"), tx.rows("expired_workers", **clock)))
-    alive, silent = ledger.store.held([str(row[5]) for row in rows]), {row[0] for row in expired}
-    dead = [int(str(row[0])) for row in rows if row[0] in silent or str(row[5]) not in alive]
+    others = [row for row in rows if own is None or row[0] != own.id]
+    alive, silent = ledger.store.held([str(row[5]) for row in others]), {row[0] for row in expired}
+    dead = [int(str(row[0])) for row in others if row[0] in silent or str(row[5]) not in alive]
     return dead, len(rows) - len(dead)
 
 
 def is_alive(store: Store, row: Row) -> bool:
-    """Whether the process of a worker row lives. Its lock decides: host names change, and containers share one."""
-    lock_name, stopped_at = row[5], row[7]
-    return stopped_at is None and store.is_held(str(lock_name))
+    """Whether the process of a worker row lives. Its lock decides: host names change, and containers share one.
+
+    Whether the row says stopped does not: so it is said of one that a server took for dead when a link was cut.
+    """
+    return store.is_held(str(row[5]))
 
 
 def owner_of(store: Store, run: Run) -> str | None:
@@ -403,10 +409,31 @@ class Execution(Claiming):
 class Joining(Claiming):
     """Executes tasks of a pooled run, which nobody owns, beside other workers."""
 
+    known: Collection[int] | None = None
+    """Ids of the tasks that its runner knows to have, after a commit of which nobody knows whether it came through."""
+
     def begin(self, pick: Pick, *, patience_s: float | None = None) -> Turn:
         """Claim what comes first."""
         self._worker_id = worker_of(self.ledger, patience_s).id
         return self.advance((), pick, patience_s=patience_s)
+
+    def advance(self, answers: Sequence[Answer], pick: Pick, *, patience_s: float | None = None) -> Turn:
+        """Hand in answers and claim what comes next; what was claimed and is not known is given back before."""
+        known = self.known
+
+        def picking(tx: Transaction) -> Sequence[Task]:
+            if known is not None:
+                self._give_back(tx, known)
+                self.known = None
+            return pick(tx)
+
+        return super().advance(answers, picking, patience_s=patience_s)
+
+    def _give_back(self, tx: Transaction, known: Collection[int]) -> None:
+        now, mark = self.ledger.clock.now(), Mark(self.ledger.actor, held=True)
+        tasks = tx.tasks("active_of_run", run_id=self.run_id)
+        strays = [task for task in tasks if task.worker_id == self._worker_id and task.id not in known]
+        tx.apply([(decide(task, Ask("release"), now), mark) for task in strays])
 
 
 def take_up_pooled(ledger: Ledger, run: Run) -> Run:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
-from tasktrail.engine.execution import Claiming, Joining, Turn, dead_workers, lapse_in
+from tasktrail.engine.execution import Claiming, Joining, Turn, dead_workers, lapse_in, worker_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.picking import ByNeeds, Picker
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.runner import Runner
 from tasktrail.engine.workflows import stored
+from tasktrail.model.errors import Busy, Unreachable
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.store.transaction import Transaction
 
+_AGAIN_S: Final = 0.2
 
-class Busy(Protocol):
+_log = logging.getLogger("tasktrail.worker")
+
+
+class Executing(Protocol):
     """Something of which attempts run."""
 
     @property
@@ -45,7 +52,7 @@ class Share:
     labels: Sequence[str] = ()
     concurrency: int = 8
     passed_over: set[str] = field(default_factory=set)
-    runners: list[Busy] = field(default_factory=list)
+    runners: list[Executing] = field(default_factory=list)
     is_closed: bool = False
     is_careful: bool = False
 
@@ -143,6 +150,19 @@ class PoolRunner(Runner):
         """Look whether there is more to do."""
         self._woken.set()
 
+    async def _commit(self, call: Callable[[float | None], Turn]) -> Turn:
+        """A worker outlives its server: what it has to hand in waits until somebody takes it."""
+        while True:
+            try:
+                return await super()._commit(call)
+            except (Busy, Unreachable) as error:
+                if self._share.is_closed:
+                    raise
+                _log.warning("%s; it is tried again", error)
+                assert isinstance(self._execution, Joining)
+                self._execution.known = {*self._running, *(answer.claim.task.id for answer in self._answers)}
+                await asyncio.sleep(_AGAIN_S)
+
     def _claiming(self, run_id: int) -> Claiming:
         return Joining(self._ledger, run_id, self._code_version)
 
@@ -164,18 +184,24 @@ class PoolRunner(Runner):
         return run.accepts_starts and (self._next.is_full or bool(self._next.held))
 
 
-def take_over(ledger: Ledger) -> tuple[list[Task], int]:
+def take_over(ledger: Ledger, left: Collection[int] = ()) -> tuple[list[Task], int]:
     """Give back what workers that died had in progress, so that others take it up; return it, and how many live.
 
     A task that must not be done twice waits for a person; one that was lost for the third time fails.
+
+    Args:
+        left: Runs that this process could not go on with; what it had of them in progress is given back too.
     """
-    ids, n_living = dead_workers(ledger)
+    (ids, n_living), own = dead_workers(ledger), worker_of(ledger).id
     dead = set(ids)
+
+    def is_lost(task: Task) -> bool:
+        return task.queue is not None and (task.worker_id in dead or (task.worker_id == own and task.run_id in left))
 
     def held(tx: Transaction) -> list[Task]:
         lost = tx.tasks("orphaned_tasks")
-        if dead:
-            lost += [task for task in tx.tasks("held_by_workers") if task.worker_id in dead and task.queue is not None]
+        if dead or left:
+            lost += [task for task in tx.tasks("held_by_workers") if is_lost(task)]
         return lost
 
     found = ledger.store.read(held)

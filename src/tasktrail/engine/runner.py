@@ -152,10 +152,15 @@ class Runner:
         )
 
     async def _advance(self) -> Turn:
-        answers, self._answers = self._answers, []
-        turn = await self._commit(
-            lambda patience_s: self._execution.advance(answers, self._pick, patience_s=patience_s)
-        )
+        answers = list(self._answers)
+
+        def hand_in(patience_s: float | None) -> Turn:
+            """They are kept until they are stored: an interruption hands in what is left."""
+            turn = self._execution.advance(answers, self._pick, patience_s=patience_s)
+            del self._answers[: len(answers)]
+            return turn
+
+        turn = await self._commit(hand_in)
         for answer in answers:
             if answer.ask.not_before is not None:
                 self._set_alarm(answer.ask.not_before)

@@ -59,6 +59,8 @@ class PoolWorker:
         self._serving: dict[int, tuple[PoolRunner, asyncio.Task[Run]]] = {}
         self._strange: dict[int, float] = {}
         """Runs that are left to others, and when to look again."""
+        self._left: set[int] = set()
+        """Runs that ended with an error here; what of them is still in progress, nobody executes."""
         self._seen: object = None
         self._due: int | None = None
 
@@ -130,13 +132,15 @@ class PoolWorker:
             return self._serve_runs()
         except (Busy, Unreachable) as error:
             _log.warning("%s; waiting for it", error)
+            self._renewed_at = float("-inf")  # it may have been taken for dead meanwhile
             return True
 
     def _take_over(self) -> None:
         """Look for the dead. Many workers take turns, so that all of them together look as often as a few do."""
-        if self._loop.time() < self._looks_at:
+        if self._loop.time() < self._looks_at and not self._left:
             return
-        lost, n_living = take_over(self._ledger)
+        lost, n_living = take_over(self._ledger, self._left)
+        self._left.clear()
         for task in lost:
             _log.warning("took over %s: its worker died", task_reference("", task)[1:])
         rest_s = LOOK_EVERY_S * (n_living / _LOOK_ALWAYS - 1)
@@ -199,6 +203,8 @@ class PoolWorker:
         self._share.runners.remove(runner)
         self._share.forget(run.id)
         error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._left.add(run.id)
         if isinstance(error, (Busy, Unreachable)):
             _log.warning("%s; waiting for it", error)
         elif error is not None:
