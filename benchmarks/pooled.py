@@ -78,7 +78,7 @@ class Claimer:
 
         ledger, run = _ledger(), _run()
         plan = WorkflowRun.pooled(ledger, run, folder).plan()
-        picker = FromPool(ledger, run.id, plan, Share([QUEUE], (), batch))
+        picker = FromPool(ledger, run, plan, Share([QUEUE], (), batch))
         self._joining = Joining(ledger, run.id)
         self._pick: Callable[[Any], Any] = lambda tx: picker.pick(tx, 0)
         self._claims: list[Any] | None = None
