@@ -92,6 +92,11 @@ class Server:
             assert time.monotonic() < end, "the server does not start"
             time.sleep(0.02)
 
+    def await_age(self) -> None:
+        """Wait until it is so old that whoever does not live counts as dead."""
+        with psycopg.connect(self.url()) as connection:
+            connection.execute("SELECT pg_sleep_until(pg_postmaster_start_time() + INTERVAL '3.1 seconds')")
+
     def stop(self, how: int = signal.SIGINT) -> None:
         """End it: SIGINT closes sessions and writes all down, SIGQUIT does neither."""
         if self._process is not None:
@@ -170,6 +175,7 @@ def a_server() -> Iterator[Server]:
     server = Server()
     try:
         server.start()
+        server.await_age()
         yield server
     finally:
         server.close()

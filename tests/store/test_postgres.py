@@ -9,19 +9,25 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tasktrail.engine.execution import Answer, Execution
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.picking import InOrder
+from tasktrail.engine.plan import Plan
 from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import NewerStore, StoreError, Unreachable
+from tasktrail.model.lifecycle import Ask
 from tasktrail.store.postgres import PostgresStore
 from tasktrail.store.seam import Store
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Transaction
+from tasktrail.store.wire import Wire
 from tasktrail.testing import StoreContract
 from tasktrail.testing.stored import task_of
 from tests.postgres import Server
@@ -63,6 +69,25 @@ def test_both_databases_have_the_same_tables_and_columns(server: Server) -> None
             ).fetchall()
 
     assert set(found) == {(str(row[0]), str(row[1])) for row in SqliteStore(None)._connection().execute(of_sqlite)}
+
+
+def test_a_step_of_a_run_that_is_owned_takes_two_trips(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One says all, one commits. Nothing waits for what nobody else changes."""
+    with server.schema() as url, closing(PostgresStore(url)) as store:
+        ledger = Ledger(store, actor="tester")
+        run = ledger.create_run(RunDraft("dag", "r", "r", tuple(TaskDraft(key) for key in "abc")))
+        execution, picker = Execution(ledger, run.id), InOrder(ledger, run.id, Plan({}, order=("a", "b", "c")))
+        (claim,) = execution.begin(["a", "b", "c"], lambda tx: picker.pick(tx, 0)).claims
+        trips, collect = count(), Wire._collect
+        monkeypatch.setattr(Wire, "_collect", lambda wire: collect(wire) if next(trips) >= 0 else None)
+
+        answer = Answer(claim, Ask("complete"))
+        picker.ended(answer)
+        turn = execution.advance([answer], lambda tx: picker.pick(tx, 0))
+
+        assert [claim.task.key for claim in turn.claims] == ["b"]
+        assert next(trips) == 2
+        execution.end()
 
 
 # ------------------------------------------------------------------------------------------------- connections get lost

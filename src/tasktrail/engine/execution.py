@@ -240,6 +240,8 @@ class Claiming:
         self._code_version = code_version
         self._worker_id: int | None = None
         self._documents: tuple[int, ...] = ()
+        self._left: Run | None = None
+        """The run as our last commit left it; nobody else is expected to change one that is owned."""
 
     def end(self) -> None:
         """Say that this process has nothing more to do with the run."""
@@ -257,6 +259,8 @@ class Claiming:
 
         def work(tx: Transaction) -> Turn:
             now = self.ledger.clock.now()
+            if self._left is not None:
+                tx.expect(self._left)
             return self._turn(tx, pick, self._hand_in(tx, clean, now), now)
 
         return self.ledger.commit(work, documents=self._documents, patience_s=patience_s)
@@ -277,7 +281,10 @@ class Claiming:
     def _turn(self, tx: Transaction, pick: Pick, late: Sequence[Task], now: int) -> Turn:
         claims: list[Claim] = []
         if tx.accepts_starts(self.run_id) and tx.owner(self.run_id) == self._token:
-            claims = self._claim(tx, pick(tx), now)
+            claims = self._claim(tx, picked := pick(tx), now)
+            if len(claims) < len(picked):  # what was read ahead is not so any more
+                tx.forget(self.run_id)
+                claims += self._claim(tx, pick(tx), now)
         tx.settle()
         return Turn(tx.settled(self.run_id), claims, late)
 
@@ -368,8 +375,11 @@ class Execution(Claiming):
         self._worker_id = worker.id
         self._documents = (seen.document_id,) if seen.document_id is not None else ()
         _active.add(str(self._token))
-        turn = self.ledger.commit(work, documents=self._documents, patience_s=patience_s)
+        return self._went(self.ledger.commit(work, documents=self._documents, patience_s=patience_s))
+
+    def _went(self, turn: Turn) -> Turn:
         self._owned = turn.run.owner_token == self._token
+        self._left = turn.run if self._owned else None
         return turn
 
     def _own(self, tx: Transaction, run: Run, worker_id: int) -> None:
@@ -393,9 +403,7 @@ class Execution(Claiming):
 
     def advance(self, answers: Sequence[Answer], pick: Pick, *, patience_s: float | None = None) -> Turn:
         """Hand in answers and claim what comes next, in one commit. The last one gives the run back."""
-        turn = super().advance(answers, pick, patience_s=patience_s)
-        self._owned = turn.run.owner_token == self._token
-        return turn
+        return self._went(super().advance(answers, pick, patience_s=patience_s))
 
     def _turn(self, tx: Transaction, pick: Pick, late: Sequence[Task], now: int) -> Turn:
         turn = super()._turn(tx, pick, late, now)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from typing import Protocol
+from itertools import islice
+from typing import Final, Protocol
 
 from tasktrail.engine.execution import Answer
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan import Plan, Verdict
 from tasktrail.model.task import FINAL, Task
 from tasktrail.store.transaction import Transaction
+
+_AHEAD: Final = 32
+"""How many rows are read at a time where one comes after the other."""
 
 
 class Picker(Protocol):
@@ -98,6 +102,7 @@ class InOrder:
         self._queue: deque[str] = deque(self._order)
         self._n_beside = 0
         """Pending tasks that are in no order: parts, and what others added."""
+        self._ahead: dict[str, Task] = {}
         self.held: set[str] = set()
         self.retried = False
 
@@ -105,12 +110,24 @@ class InOrder:
         """Return the first that is not settled, if it may start."""
         self._queue_again(tx)
         while self._queue:
-            task = tx.task("task_by_key", key=self._queue[0], run_id=self._run_id, item="", map_index=-1)
+            task = self._next(tx)
             if task is not None and task.status not in FINAL:
                 startable = task.status == "pending" and (task.not_before or 0) <= self._ledger.clock.now()
                 return [task] if startable else []
             self._queue.popleft()
         return []
+
+    def _next(self, tx: Transaction) -> Task | None:
+        """Return the first in order; some are read ahead, for as long as nobody else changes the run.
+
+        What ends changes the rows of those that need it, so where there are needs nothing is read ahead.
+        """
+        key = self._queue[0]
+        if not tx.is_as_left(self._run_id) or key not in self._ahead:
+            n_ahead = 1 if tx.run(self._run_id).n_needs else _AHEAD
+            keys = json.dumps([*islice(self._queue, n_ahead)])
+            self._ahead = {task.key: task for task in tx.tasks("tasks_by_keys", run_id=self._run_id, names=keys)}
+        return self._ahead.pop(key, None)
 
     def ended(self, answer: Answer) -> None:
         """A final answer settles the first in order, which need not be read again to see it."""

@@ -73,9 +73,13 @@ class Mark:
 
 
 class Transaction:
-    """One unit of work on the store."""
+    """One unit of work on the store.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        believes: Whether what `expect` says of a run is taken for so until `check`, so that nothing waits for it.
+    """
+
+    def __init__(self, database: Database, *, believes: bool = False) -> None:
         self.execute = database.execute
         self.execute_many = database.execute_many
         self.stream = database.stream
@@ -84,6 +88,9 @@ class Transaction:
         self._read: dict[int, Run] = {}
         self._asked: dict[int, Rows] = {}
         self._is_far = database.is_far
+        self._believes = believes
+        self._as_left: set[int] = set()
+        self._assumed: list[tuple[Rows, Row]] = []
         self._deltas: dict[int, dict[str, int]] = {}
         self._set: set[int] = set()
         self._moved_at: dict[int, int] = {}
@@ -145,6 +152,31 @@ class Transaction:
         for run_id in sorted(unknown):
             self._asked[run_id] = self.execute("lock_run", {"id": run_id})
 
+    def expect(self, run: Run) -> None:
+        """Say how the caller's last commit left a run, before anything else is done to it here."""
+        if self._believes:
+            self._assumed.append((self.execute("lock_run", {"id": run.id}), run))
+            self._read[run.id] = run
+        if self._known(run.id) == run:
+            self._as_left.add(run.id)
+
+    def is_as_left(self, run_id: int) -> bool:
+        """Whether nobody has changed a run or its tasks since the commit of which `expect` was told."""
+        return run_id in self._as_left
+
+    def forget(self, run_id: int) -> None:
+        """Let nothing be taken for as it was left."""
+        self._as_left.discard(run_id)
+
+    @property
+    def is_believing(self) -> bool:
+        """Whether something was assumed that `check` has to look at."""
+        return bool(self._assumed)
+
+    def check(self) -> bool:
+        """Return whether all that was assumed is so; to be asked before COMMIT."""
+        return all(rows.fetchall() == [row] for rows, row in self._assumed)
+
     def accepts_starts(self, run_id: int) -> bool:
         """Whether an attempt of the run may begin, as things stand in this transaction."""
         known, deltas = self._known(run_id), self._deltas.get(run_id)
@@ -199,8 +231,7 @@ class Transaction:
         done = []
         records: dict[str, list[Params]] = {"close_attempt": [], "open_attempt": [], "add_event": []}
         for (change, mark), rows in zip(changes, moves, strict=True):
-            # All of it: an error that is raised below would keep a half read answer, and with it a lock, alive.
-            for found in rows.fetchall():
+            for found in self._outcome(change, rows):
                 dead_needs, critical = cast(tuple[int, int], found)
                 done.append((change, dead_needs))
                 self._record(change, mark, records)
@@ -233,6 +264,16 @@ class Transaction:
             "at": change.at,
             "code_version": mark.code_version,
         }
+
+    def _outcome(self, change: Change, rows: Rows) -> list[Row]:
+        """What `_move` gives. Of a run that is as it was left it is known before."""
+        task = change.task
+        if self._believes and task.run_id in self._as_left:
+            row = (task.dead_needs, task.critical)
+            self._assumed.append((rows, row))
+            return [row]
+        # All of it: an error that is raised later would keep a half read answer, and with it a lock, alive.
+        return rows.fetchall()
 
     def _move(self, change: Change, mark: Mark) -> Rows:
         """Give what may have changed since a claim: how many needs are dead, and whether it is critical.

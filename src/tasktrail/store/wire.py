@@ -222,23 +222,30 @@ class Wire:
 
     def _collect(self) -> ServerError | None:
         refusal: ServerError | None = None
-        while self._sent:
-            result = self._next()
+        sent, next_result = self._sent, self._next
+        while sent:
+            result = next_result()
             if result is None:
                 continue
-            asked = self._sent.popleft()
+            asked = sent.popleft()
             if isinstance(asked, Answer):
                 asked.put(result, self._transformer)
             elif result.status in _REFUSED:
                 self._prepared.discard(asked)
             if refusal is None and result.status == pq.ExecStatus.FATAL_ERROR:
                 refusal = _refusal(result)
-        while (last := self._next()) is None or last.status != pq.ExecStatus.PIPELINE_SYNC:
+        while (last := next_result()) is None or last.status != pq.ExecStatus.PIPELINE_SYNC:
             pass
         return refusal
 
     def _next(self) -> pq.abc.PGresult | None:
         """Return the next result, None at the end of each statement's."""
+        if self._pg.is_busy():
+            self._await()
+        return self._pg.get_result()
+
+    def _await(self) -> None:
+        """Wait until a result is there; what was not sent yet is sent meanwhile."""
         end = time.monotonic() + self._longest_s
         unsent = self._pg.flush()
         while unsent or self._pg.is_busy():
@@ -247,7 +254,6 @@ class Wire:
                 raise ServerError(BROKEN, f"no answer within {self._longest_s:g} s")
             self._pg.consume_input()
             unsent = self._pg.flush()
-        return self._pg.get_result()
 
 
 class _Guard:

@@ -304,6 +304,63 @@ class StoreContract(NeedsContract):
         assert len(store.write(lambda tx: tx.apply([answer]))) == 1
         assert task_of(store, etl, "extract").output == "1"
 
+    def test_a_run_that_is_as_its_writer_left_it_takes_what_was_decided(
+        self, store: Store, ledger: Ledger, etl: Run
+    ) -> None:
+        """Whoever expects that nobody else was there finds all of what it did."""
+        claimed = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
+        left = store.read(lambda tx: tx.run(etl.id))
+        answer = (decide(claimed, Ask("complete", output="1"), 9), Mark("tester", held=True))
+
+        def finish(tx: Transaction) -> tuple[bool, int, Run]:
+            tx.expect(left)
+            as_left, done = tx.is_as_left(etl.id), tx.apply([answer])
+            tx.settle()
+            return as_left, len(done), tx.settled(etl.id)
+
+        as_left, done, settled = store.write(finish)
+
+        assert (as_left, done) == (True, 1)
+        assert settled == store.read(lambda tx: tx.run(etl.id))
+        assert settled.n_completed == left.n_completed + 1
+        assert verify(store) == []
+
+    def test_a_run_that_somebody_changed_meanwhile_is_not_as_it_was_left(self, store: Store, etl: Run) -> None:
+        """What was decided on it is decided again."""
+        left = store.read(lambda tx: tx.run(etl.id))
+        store.write(lambda tx: tx.set_run(etl.id, paused=1))
+
+        def look(tx: Transaction) -> tuple[bool, bool]:
+            tx.expect(left)
+            return tx.is_as_left(etl.id), tx.accepts_starts(etl.id)
+
+        assert store.write(look) == (False, False)
+
+    def test_what_was_expected_in_vain_leaves_nothing(self, store: Store, ledger: Ledger, etl: Run) -> None:
+        """A claim that somebody else made first is refused, although its run was expected to be as it was."""
+        task, left = task_of(store, etl, "extract"), store.read(lambda tx: tx.run(etl.id))
+        ledger.ask(task.id, Ask("start"))
+        before = snapshot(store, etl.id)
+
+        def claim(tx: Transaction) -> int:
+            tx.expect(left)
+            return len(tx.apply([(decide(task, Ask("start"), 9), Mark("tester"))]))
+
+        assert store.write(claim) == 0
+        assert snapshot(store, etl.id) == before
+        assert verify(store) == []
+
+    def test_what_is_wrong_in_the_work_itself_is_raised(self, store: Store, etl: Run) -> None:
+        """Also where something was expected, and was so."""
+        left = store.read(lambda tx: tx.run(etl.id))
+
+        def work(tx: Transaction) -> None:
+            tx.expect(left)
+            raise Undo
+
+        with pytest.raises(Undo):
+            store.write(work)
+
     # runs
 
     def test_a_run_is_rolled_up_in_the_commit_that_moves_its_tasks(

@@ -146,7 +146,7 @@ FROM json_to_recordset(CAST(:many AS JSON)) AS one (
 -- name: held_lives
 -- Differs because only a server knows who is connected. Who gets a lock, if only for this statement, proves that nobody
 -- has it. While the server is new that is no death: those who live are still coming back.
-SELECT one.id
+SELECT one.id,
+  NOT pg_try_advisory_xact_lock_shared(one.id),
+  clock_timestamp() - pg_postmaster_start_time() < INTERVAL '3 seconds'
 FROM ({each_id}) AS one (id)
-WHERE NOT pg_try_advisory_xact_lock_shared(one.id)
-   OR clock_timestamp() - pg_postmaster_start_time() < INTERVAL '3 seconds'

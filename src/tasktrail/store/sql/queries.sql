@@ -201,6 +201,15 @@ WHERE key = :key
   AND item = :item
   AND map_index = :map_index
 
+-- name: tasks_by_keys
+-- Steps by a JSON list of their keys; no parts.
+SELECT {task_columns}
+FROM task
+WHERE key IN ({each_name})
+  AND run_id = :run_id
+  AND item = ''
+  AND map_index = -1
+
 -- name: tasks_of_run
 -- A step comes before its parts, which have its position.
 SELECT {task_columns}
