@@ -20,8 +20,9 @@ from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.queries import queries
 from tasktrail.store.seam import Store
 from tasktrail.store.session import Life, is_lost, key_of, one
+from tasktrail.store.together import Answers, Part, groups, many, merged
 from tasktrail.store.transaction import Params, Row, Rows, Transaction
-from tasktrail.store.wire import Answer, ServerError, Wire, as_json, connected
+from tasktrail.store.wire import Answer, ServerError, Wire, connected
 
 _POSTGRES: Final = "postgres"
 _OLDEST_SERVER: Final = 130000
@@ -487,17 +488,23 @@ class _Connected:
         self._last = self._wire.ask(self._queries[name], params)
         return self._last
 
-    def execute_many(self, name: str, params: Iterable[Params]) -> None:
-        """In one statement, where there is one for many; it gets them as JSON.
+    def execute_each(self, name: str, params: Iterable[Params]) -> list[Rows]:
+        """What can go together does; all of it is sent before somebody looks at the first answer."""
+        text, ask = self._queries[name], self._wire.ask
+        together = many(name, text)
+        if together is None:
+            return [ask(text, given) for given in params]
+        answers: list[Rows] = []
+        for group in groups(together, params):
+            if len(group) == 1:
+                answers.append(ask(text, group[0]))
+            else:
+                of_all = Answers(ask(together.text, merged(together, group)))
+                answers += (Part(of_all, place) for place in range(len(group)))
+        return answers
 
-        Only what inserts has one: an UPDATE from many is planned while the table is small, and then reads all of it.
-        """
-        given, many = list(params), self._queries.get(f"many_{name}")
-        if many is not None and len(given) > 1:
-            self._wire.ask(many, {"many": as_json(given)})
-            return
-        for one_of_them in given:
-            self._wire.ask(self._queries[name], one_of_them)
+    def execute_many(self, name: str, params: Iterable[Params]) -> None:
+        self.execute_each(name, params)
 
     def stream(self, name: str, params: Params) -> Iterator[Row]:
         """The server keeps the rows; a thousand at a time are here."""

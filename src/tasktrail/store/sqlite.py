@@ -396,6 +396,10 @@ class _Connected:
     def execute(self, name: str, params: Params) -> Rows:
         return self._execute(self._queries[name], params)
 
+    def execute_each(self, name: str, params: Iterable[Params]) -> Iterable[Rows]:
+        """One after the other, when its rows are looked at."""
+        return (self.execute(name, given) for given in params)
+
     def execute_many(self, name: str, params: Iterable[Params]) -> None:
         self._connection.executemany(self._queries[name], params)
 

@@ -46,6 +46,7 @@ class Database(Protocol):
     @property
     def is_far(self) -> bool: ...  # it answers when somebody looks, so that what is asked before travels together
     def execute(self, name: str, params: Params) -> Rows: ...
+    def execute_each(self, name: str, params: Iterable[Params]) -> Iterable[Rows]: ...  # the answers, in their order
     def execute_many(self, name: str, params: Iterable[Params]) -> None: ...
     def stream(self, name: str, params: Params) -> Iterator[Row]: ...
     def with_queries(self, named: Mapping[str, str]) -> Database: ...
@@ -81,6 +82,7 @@ class Transaction:
 
     def __init__(self, database: Database, *, believes: bool = False) -> None:
         self.execute = database.execute
+        self.execute_each = database.execute_each
         self.execute_many = database.execute_many
         self.stream = database.stream
         self.with_queries = database.with_queries
@@ -224,10 +226,9 @@ class Transaction:
 
     def apply(self, changes: Sequence[tuple[Change, Mark]]) -> list[Change]:
         """Write changes: task, attempt, event, needs of others, counters of the run. Returns those whose guard held."""
-        moves: Iterable[Rows] = (self._move(change, mark) for change, mark in changes)
-        if self._is_far:  # all are asked for before one is looked at, so a server answers them in one trip
+        if self._is_far:
             self._hold(change.task.run_id for change, _ in changes)
-            moves = list(moves)
+        moves = self.execute_each("move_task", (_move(change, mark) for change, mark in changes))
         done = []
         records: dict[str, list[Params]] = {"close_attempt": [], "open_attempt": [], "add_event": []}
         for (change, mark), rows in zip(changes, moves, strict=True):
@@ -266,7 +267,10 @@ class Transaction:
         }
 
     def _outcome(self, change: Change, rows: Rows) -> list[Row]:
-        """What `_move` gives. Of a run that is as it was left it is known before."""
+        """How many needs are dead and whether it is critical; no row: the guard did not hold.
+
+        Of a run that is as it was left it is known before.
+        """
         task = change.task
         if self._believes and task.run_id in self._as_left:
             row = (task.dead_needs, task.critical)
@@ -274,23 +278,6 @@ class Transaction:
             return [row]
         # All of it: an error that is raised later would keep a half read answer, and with it a lock, alive.
         return rows.fetchall()
-
-    def _move(self, change: Change, mark: Mark) -> Rows:
-        """Give what may have changed since a claim: how many needs are dead, and whether it is critical.
-
-        No row: the guard did not hold.
-        """
-        task, values = change.task, change.values
-        params: dict[str, object] = task._asdict()
-        params.update(values)
-        params.update(
-            status=change.status,
-            was_fence=task.fence,
-            was_status=task.status,
-            was_version=task.version,
-            held=mark.held,
-        )
-        return self.execute("move_task", params)
 
     def _count(self, change: Change, dead_needs: int, critical: int) -> None:
         task, status = change.task, change.status
@@ -418,6 +405,17 @@ class Transaction:
         at = run.updated_at
         self.record_run(run.id, "roll_up", at, "tasktrail", from_status=run.status, to_status=status)
         return run.having({"status": status, "finished_at": at if status in OVER else None})
+
+
+def _move(change: Change, mark: Mark) -> Params:
+    """The query gives what may have changed since a claim, or nothing where the guard does not hold."""
+    task = change.task
+    params: dict[str, object] = task._asdict()
+    params.update(change.values)
+    params.update(
+        status=change.status, was_fence=task.fence, was_status=task.status, was_version=task.version, held=mark.held
+    )
+    return params
 
 
 def _event(change: Change, mark: Mark) -> Params:

@@ -9,12 +9,11 @@ twelve statements in six trips), hence its documented lower level, `psycopg.pq`.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count
 from typing import Any, Final, NamedTuple
@@ -32,7 +31,7 @@ _PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _LONGEST_QUEUE: Final = 256
 """Statements that are sent before their results are read, so that neither side's memory grows without end."""
 _numbers: Final = count(1)
-_NO_NUL: Final = "\N{SYMBOL FOR NULL}"
+NO_NUL: Final = "\N{SYMBOL FOR NULL}"
 """The server's texts cannot hold the character 0; sent as it is, it would end the text."""
 
 
@@ -290,17 +289,8 @@ def _first_line(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else "no reason given"
 
 
-def as_json(many: Iterable[Params]) -> str:
-    """Return the parameters of many statements as one."""
-    return json.dumps([{name: _text(value) for name, value in one.items()} for one in many], ensure_ascii=False)
-
-
-def _text(value: object) -> object:
-    return value.replace("\0", _NO_NUL) if isinstance(value, str) and "\0" in value else value
-
-
 def _encoded_text(value: str) -> bytes:
-    return (value.replace("\0", _NO_NUL) if "\0" in value else value).encode()
+    return (value.replace("\0", NO_NUL) if "\0" in value else value).encode()
 
 
 _ENCODED: Final[dict[type, Callable[[Any], bytes | None]]] = {

@@ -125,24 +125,6 @@ BEGIN
   END LOOP;
 END $$
 
--- name: many_add_event
--- Differs because a server has a way to go for each statement: those of `add_event` in one, in their order.
-INSERT INTO event (at, actor, run_id, task_id, verb, from_status, to_status, attempt, changes, note)
-SELECT at, actor, run_id, task_id, verb, from_status, to_status, attempt, changes, note
-FROM ROWS FROM (json_to_recordset(CAST(:many AS JSON)) AS (
-  at BIGINT, actor TEXT, run_id BIGINT, task_id BIGINT, verb TEXT, from_status TEXT, to_status TEXT, attempt BIGINT,
-  changes TEXT, note TEXT)) WITH ORDINALITY AS one
-ORDER BY one.ordinality
-
--- name: many_open_attempt
--- Differs because a server has a way to go for each statement: those of `open_attempt` in one.
-INSERT INTO attempt (task_id, n, fence, worker_id, actor, trace_id, span_id, started_at, code_version, retry_of)
-SELECT one.task_id, one.n, one.fence, one.worker_id, one.actor, one.trace_id, one.span_id, one.at, one.code_version,
-  (SELECT id FROM attempt WHERE attempt.task_id = one.task_id AND attempt.n = one.n - 1)
-FROM json_to_recordset(CAST(:many AS JSON)) AS one (
-  task_id BIGINT, n BIGINT, fence BIGINT, worker_id BIGINT, actor TEXT, trace_id TEXT, span_id TEXT, at BIGINT,
-  code_version TEXT)
-
 -- name: held_lives
 -- Differs because only a server knows who is connected. Who gets a lock, if only for this statement, proves that nobody
 -- has it. While the server is new that is no death: those who live are still coming back.
