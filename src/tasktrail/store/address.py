@@ -77,18 +77,17 @@ def refuse_backup(url: str, file: Path) -> BadInput:
     >>> print(refuse_backup("postgresql://ann:secret@db/work?schema=s", Path("b.dump")).hint)
     pg_dump --format=custom --schema=s --file=b.dump --dbname=postgresql://ann@db/work
     """
-    schema, target = _for_tools(url)
+    schema, target, past = _for_tools(url)
     words = ["pg_dump", "--format=custom", f"--schema={schema}", f"--file={file}", f"--dbname={target}"]
-    return BadInput(f"{target} is on a server; the server's own tools copy it", hint=_command(words))
+    return BadInput(f"{target} is on a server; the server's own tools copy it{past}", hint=_command(words))
 
 
 def refuse_restore(url: str, file: Path) -> BadInput:
     """Return the refusal to put a backup in the place of a store on a server, with the command that does."""
-    _, target = _for_tools(url)
+    _, target, past = _for_tools(url)
     words = ["pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", f"--dbname={target}"]
-    return BadInput(
-        f"{target} is on a server; the server's own tools put a copy back", hint=_command([*words, str(file)])
-    )
+    said = f"{target} is on a server; the server's own tools put a copy back{past}"
+    return BadInput(said, hint=_command([*words, str(file)]))
 
 
 def _command(words: list[str]) -> str:
@@ -100,14 +99,14 @@ def _pair(word: str) -> tuple[str, str]:
     return name, value
 
 
-def _for_tools(url: str) -> tuple[str, str]:
-    """Return the schema as a pattern of these tools, and a URL that libpq takes, without passwords."""
+def _for_tools(url: str) -> tuple[str, str, str]:
+    """Return the schema as a pattern of these tools, a URL that libpq takes, without passwords, and what else to do."""
     ours, parts = _apart(url)
-    schema = ours["schema"]
+    schema, past = ours["schema"], ", past the pooler: put host and port of the server there" if ours["pooler"] else ""
     user, at, hosts = parts.netloc.rpartition("@")
     said = [pair for pair in parts.query.split("&") if pair.partition("=")[0] not in _SECRET]
     target = parts._replace(netloc=f"{user.partition(':')[0]}{at}{hosts}", query="&".join(said))
-    return schema if _PLAIN.fullmatch(schema) else quoted(schema), _joined(target)
+    return schema if _PLAIN.fullmatch(schema) else quoted(schema), _joined(target), past
 
 
 def _joined(parts: SplitResult) -> str:
