@@ -24,9 +24,9 @@ from tasktrail.testing import StoreContract
 from tasktrail.testing.stored import task_of
 from tests.pgbouncer.pooler import PgBouncer
 from tests.postgres import Server
-from tests.store.stores import fill, names_in, spin
+from tests.store.stores import fill, names_in
 
-STEPS = '''\
+STEPS = """\
 import os, pathlib, time
 
 def done(item):
@@ -46,7 +46,7 @@ def second(first):
 
 def third(second):
     return second + 1
-'''
+"""
 CHAIN = """\
 name: chain
 steps:
@@ -54,6 +54,7 @@ steps:
   - {id: second, call: "own:second", depends_on: first}
   - {id: third, call: "own:third", depends_on: second}
 """
+HINT = "hint: add pooler=transaction to the URL"
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,15 @@ def test_a_pooler_that_lets_nobody_in_is_one_line(url: str) -> None:
     assert said.returncode == 6
     assert said.stderr.startswith(f"error: {address(url).where.partition('?')[0]}")
     assert len(said.stderr.splitlines()) == 2
+
+
+def test_a_pooler_that_the_url_does_not_speak_of_is_named_with_what_to_do(url: str) -> None:
+    with closing(PostgresStore(url)) as store:
+        fill(store)
+    silent = url.replace("&pooler=transaction", "")
+
+    # One after the other leaves its statements in a session, until one meets them.
+    until(lambda: (said := tasktrail("--store", silent, "list-runs")).returncode == 6 and HINT in said.stderr)
 
 
 def begin_200() -> None:

@@ -1,4 +1,4 @@
-"""The store in PostgreSQL without sessions: what a pooler in transaction mode leaves of them, and who lives by leases."""
+"""The store in PostgreSQL without sessions: what a pooler in transaction mode leaves of them, and leases."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from tasktrail.engine.execution import dead_workers, retire, worker_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.errors import NotAStore
 from tasktrail.store.address import address, refuse_backup
-from tasktrail.store.lease import LeasedLife
-from tasktrail.store.opening import open_store
+from tasktrail.store.lives import LeasedLife
 from tasktrail.store.postgres import PostgresStore
 from tasktrail.store.session import PooledWire
 from tasktrail.store.wire import Wire
@@ -49,7 +48,7 @@ def url(server: Server) -> Iterator[str]:
         yield url
 
 
-# ------------------------------------------------------------------------------------------------------ without sessions
+# ----------------------------------------------------------------------------------------------------- without sessions
 
 
 def test_nothing_stays_in_the_session(url: str) -> None:
@@ -77,7 +76,7 @@ def test_nothing_stays_in_the_session(url: str) -> None:
     }
 
 
-def bare(wire: PooledWire, text: str) -> object:
+def bare(wire: Wire, text: str) -> object:
     """Ask without what each transaction is told."""
     row = Wire.ask(wire, text).fetchone()
     assert row is not None
@@ -108,12 +107,9 @@ def test_one_server_is_the_same_store_by_either_way(url: str, server: Server) ->
             assert not plain.is_same(other)
 
 
-@pytest.mark.parametrize("value", ["session", "", "Transaction", "s3cret"])
+@pytest.mark.parametrize("value", ["session", "Transaction", "s3cret"])
 def test_another_kind_of_pooler_is_refused_with_what_to_write(value: str) -> None:
-    if value == "":
-        assert not address("postgresql://db/x?pooler=").is_pooled
-        return
-    with pytest.raises(NotAStore, match="expected pooler .* to be transaction") as refused:
+    with pytest.raises(NotAStore, match=r"expected pooler .* to be transaction") as refused:
         address(f"postgresql://db/x?pooler={value}")
     assert "s3cret" not in str(refused.value)
     assert "session" in str(refused.value.hint)
@@ -133,7 +129,7 @@ def test_the_servers_own_tools_are_not_told_of_a_pooler() -> None:
 def lease_of(store: PostgresStore, url: str, worker_id: int) -> int:
     with psycopg.connect(url.replace("&pooler=transaction", "").partition("&schema")[0]) as connection:
         query = f'SELECT lease_until FROM "{address(url).schema}".worker WHERE id = %s'
-        row = connection.execute(query, (worker_id,)).fetchone()  # type: ignore[arg-type]
+        row = connection.execute(query, (worker_id,)).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -151,6 +147,20 @@ def test_a_life_is_renewed_while_its_process_is_busy_and_ends_when_it_says_so(ur
         retire(ledger)
         spin(lambda: not other.is_held(worker.life.name))
         worker.life.free()
+
+
+def test_who_has_a_lock_and_who_has_a_lease_see_each_other(url: str) -> None:
+    """Some processes may connect through the pooler and others past it."""
+    with closing(PostgresStore(url)) as leased, closing(PostgresStore(url.replace("&pooler=transaction", ""))) as plain:
+        ledgers = [Ledger(store, actor="tester") for store in (leased, plain)]
+        names = {worker_of(ledger).life.name for ledger in ledgers}
+        for ledger in ledgers:
+            assert dead_workers(ledger) == ([], 2)
+            assert ledger.store.held([*names, "nobody", "lease-nobody"]) == names
+        retire(ledgers[1])
+        spin(lambda: len(leased.held([*names])) == 1)
+        retire(ledgers[0])
+        assert plain.held([*names]) == set()
 
 
 def test_who_was_taken_for_dead_is_seen_alive_again(url: str) -> None:
@@ -173,7 +183,7 @@ from tasktrail.engine.execution import worker_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.store.postgres import PostgresStore
 store = PostgresStore(sys.argv[1])
-worker = worker_of(Ledger(store, actor="tester"), lease_s=1.0)
+worker = worker_of(Ledger(store, actor="tester"), lease_s=float(sys.argv[2]))
 print(worker.id, worker.life.name)
 sys.stdin.readline()
 """
@@ -183,7 +193,7 @@ sys.stdin.readline()
 @pytest.mark.platform_only("SIGKILL")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 def test_who_says_nothing_any_more_is_dead_after_its_lease(url: str, how: signal.Signals) -> None:
-    with closing(PostgresStore(url)) as store, processes.started(OWNER, url) as owner:
+    with closing(PostgresStore(url)) as store, processes.started(OWNER, url, 1.0) as owner:
         number, name = processes.hear(owner).split()
         begun = lease_of(store, url, int(number))
         spin(lambda: lease_of(store, url, int(number)) > begun + 1_500_000)  # though its only loop waits for a line
@@ -192,6 +202,16 @@ def test_who_says_nothing_any_more_is_dead_after_its_lease(url: str, how: signal
         owner.send_signal(how)
         spin(lambda: not store.is_held(name))
         assert dead_workers(Ledger(store, actor="tester")) == ([int(number)], 0)
+
+
+def test_a_process_that_ends_by_itself_gives_its_lease_back(url: str) -> None:
+    """Also one that nobody told to: others need not wait for its lease to run out."""
+    with closing(PostgresStore(url)) as store, processes.started(OWNER, url, 600.0) as owner:
+        name = processes.hear(owner).split()[1]
+        assert store.is_held(name)
+        processes.say(owner)
+        assert owner.wait(60) == 0
+        assert not store.is_held(name)
 
 
 FORK = """
@@ -231,7 +251,7 @@ def test_a_server_that_is_new_counts_nobody_as_dead() -> None:
         server.stop()
         server.start()
 
-        early = []
+        early: list[tuple[int, bool]] = []
         with psycopg.connect(server.url(), autocommit=True) as clock:
             while not early or early[-1][1]:
                 found = len(dead_workers(Ledger(store, actor="tester"))[0])
@@ -240,11 +260,3 @@ def test_a_server_that_is_new_counts_nobody_as_dead() -> None:
                 early.append((found, age[0]))
         assert {found for found, is_early in early if is_early} == {0}
         spin(lambda: dead_workers(Ledger(store, actor="tester"))[0] == [1])
-
-
-def test_a_store_opened_by_either_url_sees_the_other(url: str) -> None:
-    pooled, plain = open_store(url), open_store(url.replace("&pooler=transaction", ""))
-    fill(pooled)
-    assert names_in(plain) == ["r"]
-    pooled.close()
-    plain.close()

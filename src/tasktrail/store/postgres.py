@@ -16,10 +16,10 @@ from tasktrail.model.errors import Busy, StoreError, Unreachable
 from tasktrail.store import migrate
 from tasktrail.store.address import address, quoted, refuse_backup
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
-from tasktrail.store.lease import LeasedLife
+from tasktrail.store.lives import LeasedLife, SessionLife, living
 from tasktrail.store.queries import queries
 from tasktrail.store.seam import LEASE_S, Store
-from tasktrail.store.session import SessionLife, is_lost, one, passed_around, session
+from tasktrail.store.session import is_lost, one, passed_around, session
 from tasktrail.store.transaction import Params, Row, Rows, Transaction
 from tasktrail.store.wire import Answer, ServerError, Wire, as_json
 
@@ -181,7 +181,7 @@ class PostgresStore:
 
     def held(self, names: Sequence[str]) -> set[str]:
         """Return those of the names whose process lives; one trip to the server for all of them."""
-        return self._asking(partial(self._lives.living, names=names))
+        return self._asking(partial(living, names=names))
 
     # keeping
 
@@ -423,9 +423,12 @@ class PostgresStore:
         return StoreError(f"{self.where}: {error} (SQLSTATE {state})", hint="tasktrail doctor --verify")
 
 
+_PASSED_AROUND: Final = ("is behind a pooler that passes sessions around", "add pooler=transaction to the URL")
 _EXPLAINED: Final = (
     ("42501", "refuses", "GRANT CREATE ON DATABASE … TO …, or a schema that is yours: …?schema=NAME"),
     ("53", "cannot serve us now", "free disk, memory or connections of the server"),
+    ("42P05", *_PASSED_AROUND),
+    ("26", *_PASSED_AROUND),
 )
 """By how the SQLSTATE begins."""
 
