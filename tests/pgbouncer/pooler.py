@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -69,7 +68,7 @@ class PgBouncer:
 
     def close(self) -> None:
         """End it and remove what it has written."""
-        self._process.send_signal(signal.SIGTERM)
+        self._process.kill()  # versions differ in which signal waits for whom
         self._process.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)
 

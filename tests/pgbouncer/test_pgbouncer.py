@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,14 @@ from tasktrail.testing.stored import task_of
 from tests.pgbouncer.pooler import PgBouncer
 from tests.postgres import Server
 from tests.store.stores import fill, names_in
+from tests.store.test_postgres import own_server
 
 STEPS = """\
 import os, pathlib, time
 
 def done(item):
     with open("done", "a") as file:
-        file.write(f"{item} {os.getpid()}\\n")
+        file.write(f"{item}\\n")
     if item == 100 and not os.path.exists("go"):
         pathlib.Path("held").write_text(str(os.getpid()))
         while not os.path.exists("go"):
@@ -125,41 +126,50 @@ def test_a_chain_is_executed(url: str) -> None:
 def test_200_tasks_are_done_once_by_two_workers(url: str) -> None:
     Path("go").touch()
     begin_200()
-    workers = [start_worker("--drain") for _ in range(2)]
+    with two_workers("--drain") as workers:
+        assert [one.wait(120) for one in workers] == [0, 0]
 
-    assert [one.wait(120) for one in workers] == [0, 0]
-    assert Counter(number for number, _ in executed()) == {str(number): 1 for number in range(200)}
-    assert status("r")["status"] == "completed"
-    assert tasktrail("doctor", "--verify").returncode == 0
+    assert_each_once()
 
 
 @pytest.mark.crash
 @pytest.mark.platform_only("SIGKILL")
 def test_what_a_killed_worker_had_is_taken_over_after_its_lease(url: str) -> None:
     begin_200()
-    workers = [start_worker("--lease", "2") for _ in range(2)]
-    try:
+    with two_workers("--lease", "2") as workers:
         until(Path("held").exists)
-        dying = next(one for one in workers if str(one.pid) == Path("held").read_text())
+        (other,) = [one for one in workers if str(one.pid) != Path("held").read_text()]
+        (dying,) = [one for one in workers if one is not other]
         dying.kill()
         dying.wait(60)
         Path("go").touch()
         until(lambda: status("r")["status"] == "completed")
-        (other,) = [one for one in workers if one is not dying]
         other.send_signal(signal.SIGTERM)
         assert other.wait(60) == 0
-    finally:
-        for one in workers:
-            one.kill()
-            one.wait(60)
 
-    counted = Counter(number for number, _ in executed())
+    counted = executed()
     parts = [task for task in status("r")["tasks"] if task["index"] is not None]
     lost = {str(one["index"]) for one in parts if "lost" in {attempt["outcome"] for attempt in one["attempt_list"]}}
     assert set(counted) == {str(number) for number in range(200)}
     assert "100" in lost
     assert {number for number, times in counted.items() if times > 1} <= lost, "twice only what is recorded as lost"
     assert tasktrail("doctor", "--verify").returncode == 0
+
+
+@pytest.mark.crash
+def test_workers_go_on_when_the_server_behind_the_pooler_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("own.py").write_text(STEPS, "utf-8")
+    with own_server() as server, closing(PgBouncer(server)) as pooler:
+        monkeypatch.setenv("TASKTRAIL_STORE", pooler.through(server.url(schema="work")))
+        begin_200()
+        with two_workers("--drain") as workers:
+            until(Path("held").exists)
+            server.crash()
+            Path("go").touch()  # its answer has to wait for the server
+            server.start()
+            assert [one.wait(120) for one in workers] == [0, 0]
+
+        assert_each_once()
 
 
 def test_a_pooler_that_lets_nobody_in_is_one_line(url: str) -> None:
@@ -185,12 +195,28 @@ def begin_200() -> None:
     assert tasktrail("run", "dag", "all.yaml", "--pooled", "--no-wait", "--run-id", "r").returncode == 0
 
 
-def executed() -> list[list[str]]:
-    return [line.split() for line in Path("done").read_text("utf-8").splitlines()]
+def executed() -> Counter[str]:
+    """How often each task was begun."""
+    return Counter(line.split()[0] for line in Path("done").read_text("utf-8").splitlines())
 
 
-def start_worker(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "tasktrail", "worker", *arguments], stderr=subprocess.DEVNULL)
+def assert_each_once() -> None:
+    assert executed() == {str(number): 1 for number in range(200)}
+    assert status("r")["status"] == "completed"
+    assert tasktrail("doctor", "--verify").returncode == 0
+
+
+@contextmanager
+def two_workers(*arguments: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Workers that live as long as the block, at most."""
+    command = [sys.executable, "-m", "tasktrail", "worker", *arguments]
+    workers = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
+    try:
+        yield workers
+    finally:
+        for one in workers:
+            one.kill()
+            one.wait(60)
 
 
 def tasktrail(*arguments: str) -> subprocess.CompletedProcess[str]:
