@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 MarksByTest = dict[str, list[str]]
 MARKS = pytest.StashKey[MarksByTest]()
 HAS_RAY = find_spec("ray") is not None
-collect_ignore = [] if HAS_RAY else ["tests/ray"]  # it is too large to be installed for everybody who runs the tests
+HAS_PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None
+collect_ignore = [
+    *([] if HAS_RAY else ["tests/ray"]),  # it is too large to be installed for everybody who runs the tests
+    *([] if HAS_PGBOUNCER else ["tests/pgbouncer"]),  # a program of the system, which needs the superuser to install
+]
 
 # The same examples each time, so that a red run can be repeated; `--hypothesis-profile=default` looks further.
 settings.register_profile("tasktrail", deadline=None, derandomize=True, database=None)
@@ -59,9 +64,12 @@ def server() -> Iterator[Server]:
 # ------------------------------------------------------------------------------------------------------- no silent skip
 
 
-def pytest_report_header() -> str:
-    """Say whether the tests with Ray are there."""
-    return f"tests/ray: {'collected' if HAS_RAY else 'not collected, since Ray is not installed'}"
+def pytest_report_header() -> list[str]:
+    """Say whether the tests with what not everybody has are there."""
+    return [
+        f"tests/ray: {'collected' if HAS_RAY else 'not collected, since Ray is not installed'}",
+        f"tests/pgbouncer: {'collected' if HAS_PGBOUNCER else 'not collected, since PgBouncer is not installed'}",
+    ]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

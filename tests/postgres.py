@@ -84,7 +84,7 @@ class Server:
         command = ["postgres", "-D", str(self.data), "-k", str(self.folder), "-c", "listen_addresses=", *settings]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._as_somebody(command), stdout=log, stderr=log, preexec_fn=_end_with_us, user=_uid(), group=_uid()
+                self._as_somebody(command), stdout=log, stderr=log, preexec_fn=end_with_us, user=uid(), group=uid()
             )
         end = time.monotonic() + 60
         while not self._answers():
@@ -143,16 +143,12 @@ class Server:
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(
-            self._as_somebody(command), capture_output=True, text=True, check=False, user=_uid(), group=_uid()
+            self._as_somebody(command), capture_output=True, text=True, check=False, user=uid(), group=uid()
         )
         assert done.returncode == 0, done.stderr
 
     def _as_somebody(self, command: Sequence[str]) -> list[str]:
-        """Return the command as a server accepts to run: it refuses the superuser."""
-        program = [str(self._programs / command[0]), *command[1:]]
-        if os.geteuid() == 0 and _may_unshare():
-            return ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--", *program]
-        return program
+        return as_somebody([str(self._programs / command[0]), *command[1:]])
 
 
 class Given(Server):
@@ -181,14 +177,22 @@ def a_server() -> Iterator[Server]:
         server.close()
 
 
+def as_somebody(command: list[str]) -> list[str]:
+    """Return a command as programs accept it that refuse the superuser."""
+    if os.geteuid() == 0 and _may_unshare():
+        return ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--", *command]
+    return command
+
+
 def _may_unshare() -> bool:
     return subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False).returncode == 0
 
 
-def _uid() -> int | None:
+def uid() -> int | None:
     """Return whom to be where a user namespace cannot say it: Debian's nobody, whose group has the same number."""
     return None if os.geteuid() != 0 or _may_unshare() else _NOBODY
 
 
-def _end_with_us() -> None:
+def end_with_us() -> None:
+    """Called in a child before its program: let the system end it when we end, however we do."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGQUIT)

@@ -35,13 +35,13 @@ async def held():
 """
 
 
-@pytest.fixture(params=["file", "server"])
+@pytest.fixture(params=["file", "server", "leases"])
 def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if request.param == "file":
         yield
         return
     server: Server = request.getfixturevalue("server")
-    with server.schema() as url:
+    with server.schema(**({"pooler": "transaction"} if request.param == "leases" else {})) as url:
         monkeypatch.setenv("TASKTRAIL_STORE", url)
         yield
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from tasktrail.engine.execution import Answer, Execution
 from tasktrail.engine.ledger import Ledger
@@ -23,11 +24,13 @@ from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import NewerStore, StoreError, Unreachable
 from tasktrail.model.lifecycle import Ask
-from tasktrail.store.postgres import PostgresStore
+from tasktrail.store.postgres import _NUMBERED, PostgresStore
+from tasktrail.store.queries import queries
 from tasktrail.store.seam import Store
 from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.together import many
 from tasktrail.store.transaction import Transaction
-from tasktrail.store.wire import Wire
+from tasktrail.store.wire import Wire, statement
 from tasktrail.testing import StoreContract
 from tasktrail.testing.stored import task_of
 from tests.postgres import Server
@@ -88,6 +91,25 @@ def test_a_step_of_a_run_that_is_owned_takes_two_trips(server: Server, monkeypat
         assert [claim.task.key for claim in turn.claims] == ["b"]
         assert next(trips) == 2
         execution.end()
+
+
+@pytest.mark.parametrize("name", ["move_task", "close_attempt"])
+def test_what_moves_many_never_reads_a_whole_table(server: Server, name: str) -> None:
+    """A plan is kept for as long as a session lives, and made while there is hardly a row."""
+    together = many(name, queries("postgres")[name])
+    assert together is not None
+    one = statement(together.text)
+    with server.schema() as url, psycopg.connect(server.url()) as connection:
+        PostgresStore(url).close()
+        connection.execute(SQL("SET search_path = {}").format(Identifier(url.rsplit("schema=", 1)[1])))
+        connection.execute(_NUMBERED.replace(":patience_ms", "'1000'"))
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        connection.execute(b"PREPARE moving AS " + one.text)
+        nulls = ", ".join("'[]'" if word == "many" else "NULL" for word in one.names)
+        plan = "\n".join(str(row[0]) for row in connection.execute(f"EXPLAIN EXECUTE moving({nulls})".encode()))
+
+    assert "Index Scan using" in plan
+    assert "Seq Scan" not in plan
 
 
 # ------------------------------------------------------------------------------------------------- connections get lost

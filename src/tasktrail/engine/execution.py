@@ -19,7 +19,7 @@ from tasktrail.model.lifecycle import MOST_LOSSES, Ask, Change, Failure, decide,
 from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import Task
 from tasktrail.store.forking import ForkLock
-from tasktrail.store.seam import Life, Store
+from tasktrail.store.seam import LEASE_S, Life, Store
 from tasktrail.store.transaction import Mark, Row, Transaction
 
 LEFT_OUT: Final = "left out of step_order"
@@ -78,29 +78,34 @@ _workers: Final[WeakKeyDictionary[Store, Worker]] = WeakKeyDictionary()
 
 
 def worker_of(
-    ledger: Ledger, patience_s: float | None = None, *, serves: tuple[Sequence[str], Sequence[str]] | None = None
+    ledger: Ledger,
+    patience_s: float | None = None,
+    *,
+    serves: tuple[Sequence[str], Sequence[str]] | None = None,
+    lease_s: float = LEASE_S,
 ) -> Worker:
     """Return this process's worker in the ledger's store; the first call registers it and marks the dead as stopped.
 
     Args:
         serves: Queues that it serves and labels that it offers; None: it executes runs that it owns.
+        lease_s: How long its death may go unnoticed in a store that is told of it by leases alone.
     """
     with _registering.held():
         known = _workers.get(ledger.store)
         if known is not None and known.pid == os.getpid():
             return known
-        return _register(ledger, patience_s, serves)
+        return _register(ledger, patience_s, serves, lease_s)
 
 
 def renew(ledger: Ledger, lease_s: float) -> bool:
     """Say that this process's worker is well; return False when it was taken for dead meanwhile."""
-    worker_id, clock = worker_of(ledger).id, ledger.clock
+    worker_id = worker_of(ledger).id
+    return ledger.store.write(lambda tx: _renew(tx, ledger, worker_id, lease_s))
 
-    def work(tx: Transaction) -> bool:
-        params = {"id": worker_id, "boot_now": clock.boot_us(), "lease_us": round(lease_s * 1_000_000)}
-        return tx.row("renew_worker", **params) is not None
 
-    return ledger.store.write(work)
+def _renew(tx: Transaction, ledger: Ledger, worker_id: int, lease_s: float) -> bool:
+    params = {"id": worker_id, "boot_now": ledger.clock.boot_us(), "lease_us": round(lease_s * 1_000_000)}
+    return tx.row("renew_worker", **params) is not None
 
 
 def retire(ledger: Ledger) -> None:
@@ -111,9 +116,11 @@ def retire(ledger: Ledger) -> None:
         known.life.free()
 
 
-def _register(ledger: Ledger, patience_s: float | None, serves: tuple[Sequence[str], Sequence[str]] | None) -> Worker:
+def _register(
+    ledger: Ledger, patience_s: float | None, serves: tuple[Sequence[str], Sequence[str]] | None, lease_s: float
+) -> Worker:
     store = ledger.store
-    life = store.begin_life()
+    life = store.begin_life(lease_s)
     dead, _ = dead_workers(ledger)
     row = {"name": ledger.actor, "host": socket.gethostname(), "pid": os.getpid(), "boot_id": ledger.clock.boot_id()}
     said = [json.dumps(words) for words in serves] if serves is not None else [None, None]
@@ -127,7 +134,10 @@ def _register(ledger: Ledger, patience_s: float | None, serves: tuple[Sequence[s
                 tx.execute("stop_worker", {"id": worker_id, "at": now})
         added = tx.row("add_worker", **row, lock_name=life.name, queues=said[0], labels=said[1], at=now)
         assert added is not None
-        return int(str(added[0]))
+        worker_id = int(str(added[0]))
+        if life.lease_s is not None:
+            _renew(tx, ledger, worker_id, life.lease_s)
+        return worker_id
 
     try:
         worker_id = store.write(work, patience_s=patience_s)

@@ -17,6 +17,7 @@ from tasktrail.engine.pooling import PoolRunner, Share, take_over
 from tasktrail.model.errors import Busy, TasktrailError, Unreachable
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
+from tasktrail.store.seam import LEASE_S
 from tasktrail.store.transaction import Transaction
 
 LOOK_EVERY_S: Final = 0.5
@@ -50,7 +51,7 @@ class PoolWorker:
         *,
         drain: bool = False,
         grace_s: float = 30.0,
-        lease_s: float = 30.0,
+        lease_s: float = LEASE_S,
     ) -> None:
         self._ledger, self._share, self._open_run = ledger, share, open_run
         self._drain, self._grace_s, self._lease_s = drain, grace_s, lease_s
@@ -81,7 +82,7 @@ class PoolWorker:
             retire(self._ledger)
 
     def _register(self) -> None:
-        worker_of(self._ledger, serves=(self._share.queues, self._share.labels))
+        worker_of(self._ledger, serves=(self._share.queues, self._share.labels), lease_s=self._lease_s)
 
     async def _stay_alive(self) -> None:
         """Renew the lease. Who was taken for dead leaves what it runs to others, and comes back as a new worker."""

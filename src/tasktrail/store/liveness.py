@@ -34,6 +34,8 @@ _held: Final[dict[Path, int]] = {}
 class LifeLock:
     """A lock held for as long as this process lives, or until `free`."""
 
+    lease_s = None
+
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.name = f"{secrets.token_hex(8)}.lock"
@@ -52,6 +54,8 @@ class LifeLock:
 
 class OwnLife:
     """The life of a process whose store is in its memory: nobody else sees it."""
+
+    lease_s = None
 
     def __init__(self) -> None:
         self.name = str(os.getpid())

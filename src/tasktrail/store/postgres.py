@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 import time
@@ -17,12 +16,13 @@ from tasktrail.model.errors import Busy, StoreError, Unreachable
 from tasktrail.store import migrate
 from tasktrail.store.address import address, quoted, refuse_backup
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
+from tasktrail.store.lives import LeasedLife, SessionLife, living
 from tasktrail.store.queries import queries
-from tasktrail.store.seam import Store
-from tasktrail.store.session import Life, is_lost, key_of, one
+from tasktrail.store.seam import LEASE_S, Store
+from tasktrail.store.session import is_lost, one, passed_around, session
 from tasktrail.store.together import Answers, Part, groups, many, merged
 from tasktrail.store.transaction import Params, Row, Rows, Transaction
-from tasktrail.store.wire import Answer, ServerError, Wire, connected
+from tasktrail.store.wire import Answer, ServerError, Wire
 
 _POSTGRES: Final = "postgres"
 _OLDEST_SERVER: Final = 130000
@@ -30,11 +30,17 @@ _READERS_KEPT: Final = 4
 _PUT_OFF_MS: Final = 20
 """How long a ticket that shares a commit waits for rows of another process: longer, and it goes alone. So two
 processes that share commits between the same runs never wait for each other."""
-_CONNECT_S: Final = 10.0
 _LAST_LOOK_S: Final = 2.0
 """How long an interrupted thread tries to find out what became of its commit."""
 _NAP_S: Final = 0.05
-_NUMBERED: Final = "SELECT CAST(pg_current_xact_id() AS TEXT), set_config('lock_timeout', :patience_ms, true)"
+_NUMBERED: Final = """
+SELECT CAST(pg_current_xact_id() AS TEXT),
+  set_config('lock_timeout', :patience_ms, true),
+  set_config('enable_seqscan', 'off', true),
+  set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true)
+"""
+"""A writer looks for the few rows that it changes. A plan is made while a table is small, and kept when it has grown."""
 _LOCK_CLASS: Final = 7234297
 _FETCHED: Final = 1000
 _AGAIN: Final = frozenset({"40001", "40P01"})
@@ -63,15 +69,18 @@ class PostgresStore:
     def __init__(self, url: str, *, busy_s: float = 30.0, accepts: Callable[[int], None] = migrate.any_version) -> None:
         self.busy_s = busy_s
         self._url = url
-        self._schema, conninfo, self.where = address(url)
-        self._connect = partial(_connection, conninfo, self._schema, busy_s)
+        self._schema, conninfo, self.where, is_pooled = address(url)
+        connect = passed_around if is_pooled else session
+        # No method of the store, which whoever keeps it would keep alive.
+        self._connect = partial(connect, conninfo, quoted(self._schema), busy_s)
+        self._lives: type[SessionLife | LeasedLife] = LeasedLife if is_pooled else SessionLife
         self._queries = queries(_POSTGRES)
         self._reading = {**self._queries, "lock_run": self._queries["run_by_id"]}
         self._group = GroupCommit(self._commit)
         self._gate = threading.RLock()
         self._idle: list[Wire] = []
         self._writer: Wire | None = None
-        self._life: Life | None = None
+        self._life: SessionLife | LeasedLife | None = None
         self._pid = os.getpid()
         self._prepare(accepts)
 
@@ -122,7 +131,7 @@ class PostgresStore:
             Unreachable: The server is away; this does not wait for it.
         """
         with self._explained():
-            if self._life is not None and self._pid == os.getpid():
+            if isinstance(self._life, SessionLife) and self._pid == os.getpid():
                 return self._life.ask(_snapshot)
         return self._asking(_snapshot, patience_s=0.0)
 
@@ -164,43 +173,34 @@ class PostgresStore:
 
     # who is alive
 
-    def begin_life(self) -> Life:
-        """Let others see that this process lives."""
+    def begin_life(self, lease_s: float = LEASE_S) -> SessionLife | LeasedLife:
+        """Let others see that this process lives.
+
+        Args:
+            lease_s: How long others may take it for alive after its death, where a pooler hides that.
+        """
         self._check_process()
         with self._explained():
-            life = Life(self._connect)
+            life = self._lives(self._connect, lease_s)
             life.begin()
         self._life = life
         return life
 
     def is_held(self, name: str) -> bool:
-        """Whether the process whose life has this name lives: the server ends it with its session."""
+        """Whether the process whose life has this name lives."""
         return name in self.held([name])
 
     def held(self, names: Sequence[str]) -> set[str]:
         """Return those of the names whose process lives; one trip to the server for all of them."""
-        return {name for name, is_locked, is_new in self._lives(names) if is_locked or is_new}
-
-    def _lives(self, names: Sequence[str]) -> list[tuple[str, bool, bool]]:
-        """Of each name whether a session holds its lock, and whether the server runs only since just now."""
-        by_key = {key_of(name): name for name in names}
-        ids = {"ids": json.dumps(list(by_key))}
-        rows = self._asking(lambda wire: wire.ask(self._queries["held_lives"], ids).fetchall())
-        return [(by_key[int(str(row[0]))], bool(row[1]), bool(row[2])) for row in rows]
+        return self._asking(partial(living, names=names))
 
     # keeping
 
     def is_same(self, other: Store) -> bool:
-        """Whether both are one: the same schema of a database in which the one sees who lives in the other."""
+        """Whether both are one: the same schema of the same database of a server that runs since the same moment."""
         if not isinstance(other, PostgresStore) or other._schema != self._schema:
             return False
-        life = Life(self._connect)
-        try:
-            with self._explained():
-                life.begin()
-            return any(is_locked for _, is_locked, _ in other._lives([life.name]))
-        finally:
-            life.free()
+        return self._asking(_database) == other._asking(_database)
 
     def backup(self, target: Path) -> None:
         """Refuse: the server's own tools copy it.
@@ -453,9 +453,12 @@ class PostgresStore:
         return StoreError(f"{self.where}: {error} (SQLSTATE {state})", hint="tasktrail doctor --verify")
 
 
+_PASSED_AROUND: Final = ("is behind a pooler that passes sessions around", "add pooler=transaction to the URL")
 _EXPLAINED: Final = (
     ("42501", "refuses", "GRANT CREATE ON DATABASE … TO …, or a schema that is yours: …?schema=NAME"),
     ("53", "cannot serve us now", "free disk, memory or connections of the server"),
+    ("42P05", *_PASSED_AROUND),
+    ("26", *_PASSED_AROUND),
 )
 """By how the SQLSTATE begins."""
 
@@ -531,21 +534,16 @@ class _Connected:
         return self._last.changed
 
 
-_left_behind: Final[list[Wire | Life | None]] = []
+_left_behind: Final[list[Wire | SessionLife | LeasedLife | None]] = []
 """Connections of a parent process: never closed here, which would end the parent's."""
-
-
-def _connection(conninfo: str, schema: str, busy_s: float) -> Wire:
-    """Return a new connection; no method of the store, which whoever keeps it would keep alive."""
-    wire = Wire(connected(conninfo, _CONNECT_S), prepares=True, longest_s=busy_s + 30)
-    wire.ask(f"SET search_path = {quoted(schema)}")
-    wire.ask(f"SET lock_timeout = {round(busy_s * 1000)}")
-    wire.ask(f"SET statement_timeout = {round(busy_s * 1000) + 30_000}")
-    wire.ask("SET idle_in_transaction_session_timeout = 60000")
-    wire.began_at = str(one(wire, "SELECT CAST(pg_postmaster_start_time() AS TEXT)"))
-    return wire
 
 
 def _snapshot(wire: Wire) -> str:
     """Which transactions are over: not only when one began, but that it has ended."""
     return str(one(wire, "SELECT CAST(pg_current_snapshot() AS TEXT)"))
+
+
+def _database(wire: Wire) -> object:
+    """Which database of which server."""
+    text = "SELECT CAST(extract(epoch FROM pg_postmaster_start_time()) AS TEXT) || ' ' || oid FROM pg_database "
+    return one(wire, f"{text}WHERE datname = current_database()")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from tasktrail.store.transaction import Transaction
+
+LEASE_S: Final = 30.0
+"""How long a process may be silent before others take it for dead, where nobody says another time."""
 
 T = TypeVar("T")
 
@@ -17,6 +20,10 @@ class Life(Protocol):
     @property
     def name(self) -> str:
         """How others ask for it."""
+
+    @property
+    def lease_s(self) -> float | None:
+        """How long others take it for alive after its last word; None: the system tells them when it ends."""
 
     def free(self) -> None:
         """End it; harmless when it has ended."""
@@ -47,8 +54,8 @@ class Store(Protocol):
     def changed_token(self) -> object:
         """Return what differs once anybody has committed; cheap enough to poll."""
 
-    def begin_life(self) -> Life:
-        """Let others see that this process lives."""
+    def begin_life(self, lease_s: float = LEASE_S) -> Life:
+        """Let others see that this process lives; its lease is `lease_s` long where the system cannot tell them."""
 
     def is_held(self, name: str) -> bool:
         """Whether the process whose life has this name lives."""

@@ -17,7 +17,7 @@ from tasktrail.model.errors import Busy, NotAStore, StoreError
 from tasktrail.store import liveness, locks, migrate
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.queries import queries
-from tasktrail.store.seam import Store
+from tasktrail.store.seam import LEASE_S, Store
 from tasktrail.store.transaction import Params, Row, Rows, Transaction
 
 APPLICATION_ID: Final = 0x5461736B
@@ -128,7 +128,7 @@ class SqliteStore:
         """Where the processes that execute its tasks keep their locks; None in memory."""
         return self.path.with_name(f"{self.path.name}-workers") if self.path else None
 
-    def begin_life(self) -> liveness.LifeLock | liveness.OwnLife:
+    def begin_life(self, lease_s: float = LEASE_S) -> liveness.LifeLock | liveness.OwnLife:  # noqa: ARG002 - a lock tells
         """Let other processes see that this one lives."""
         return liveness.LifeLock(self._lives) if self._lives else liveness.OwnLife()
 

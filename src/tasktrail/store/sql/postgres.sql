@@ -24,20 +24,51 @@ SELECT value FROM json_array_elements_text(CAST(:without AS JSON)) AS each (valu
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_array_elements_text(CAST(:passed_over AS JSON)) AS each (value)
 
+-- name: settings
+-- Differs because only a session has these: where names are looked for, how long it waits for locks, for a statement,
+-- and for us in the middle of a transaction. Since when the server runs, as its answer.
+SELECT CAST(pg_postmaster_start_time() AS TEXT),
+  set_config('search_path', :search_path, :is_local),
+  set_config('lock_timeout', :lock_ms, :is_local),
+  set_config('statement_timeout', :statement_ms, :is_local),
+  set_config('idle_in_transaction_session_timeout', '60000', :is_local)
+
+-- name: lease_clock
+-- Differs because each database has its own clock for leases.
+CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)
+
+-- name: is_new
+-- Differs because only a server starts while others wait for it. Those who live are still coming back.
+clock_timestamp() - pg_postmaster_start_time() < INTERVAL '3 seconds'
+
 -- name: renew_worker
--- Differs because each database has its own clock for leases. It does nothing once the worker was taken for dead.
+-- Differs because of the clock. It does nothing once the worker was taken for dead.
 UPDATE worker
-SET lease_until = CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) + CAST(:lease_us AS BIGINT)
+SET lease_until = {lease_clock} + CAST(:lease_us AS BIGINT)
 WHERE id = :id
   AND stopped_at IS NULL
 RETURNING id
 
+-- name: renew_life
+-- Differs because only here a process may have nothing but its lease. It lives, also when others took it for dead.
+UPDATE worker
+SET lease_until = {lease_clock} + CAST(:lease_us AS BIGINT)
+WHERE lock_name = :lock_name
+
 -- name: expired_workers
--- Differs because each database has its own clock for leases. Which workers have said nothing for too long.
+-- Differs because of the clock. Which workers have said nothing for too long.
 SELECT id
 FROM worker
 WHERE stopped_at IS NULL
-  AND lease_until < CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)
+  AND lease_until <= {lease_clock}
+  AND NOT {is_new}
+
+-- name: leased_lives
+-- Differs because only here a process may have nothing but its lease.
+SELECT lock_name
+FROM worker
+WHERE lock_name IN ({each_name})
+  AND (lease_until > {lease_clock} OR {is_new})
 
 -- name: has_labels
 -- Differs because each database takes JSON apart in its own way. Whether a worker offers all that a task asks for.
@@ -80,7 +111,7 @@ SELECT current_setting('server_version'),
 
 -- name: server_clock
 -- Differs because only a server has a clock of its own. In microseconds since 1970.
-SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)
+SELECT {lease_clock}
 
 -- name: store_columns
 -- Differs because each database describes itself in its own way. Table, column, and its place in the primary key (0: none)
@@ -127,8 +158,8 @@ END $$
 
 -- name: held_lives
 -- Differs because only a server knows who is connected. Who gets a lock, if only for this statement, proves that nobody
--- has it. While the server is new that is no death: those who live are still coming back.
-SELECT one.id,
-  NOT pg_try_advisory_xact_lock_shared(one.id),
-  clock_timestamp() - pg_postmaster_start_time() < INTERVAL '3 seconds'
+-- has it. While the server is new that is no death.
+SELECT one.id
 FROM ({each_id}) AS one (id)
+WHERE NOT pg_try_advisory_xact_lock_shared(one.id)
+   OR {is_new}
