@@ -40,7 +40,7 @@ SELECT CAST(pg_current_xact_id() AS TEXT),
   set_config('enable_hashjoin', 'off', true),
   set_config('enable_mergejoin', 'off', true)
 """
-"""A writer looks for the few rows that it changes. A plan is made while a table is small, and kept when it has grown."""
+"""A writer looks for the few rows that it changes. A plan is made while a table is small and kept when it grows."""
 _LOCK_CLASS: Final = 7234297
 _FETCHED: Final = 1000
 _AGAIN: Final = frozenset({"40001", "40P01"})

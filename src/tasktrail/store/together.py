@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 from tasktrail.store.transaction import Params, Row, Rows
@@ -18,20 +18,20 @@ from tasktrail.store.wire import NO_NUL, statement
 
 _MOST: Final = 500
 """How many go together."""
-_B, _T = "BIGINT", "TEXT"
-_VARYING: Final[Mapping[str, Mapping[str, str]]] = {
-    "move_task": {"id": _B, "output": _T},
-    "close_attempt": {"task_id": _B, "n": _B, "duration_us": _B, "output": _T},
-    "open_attempt": {
-        "task_id": _B, "n": _B, "fence": _B, "worker_id": _B, "actor": _T, "trace_id": _T, "span_id": _T, "at": _B,
-        "code_version": _T,
-    },
-    "add_event": {
-        "at": _B, "actor": _T, "run_id": _B, "task_id": _B, "verb": _T, "from_status": _T, "to_status": _T,
-        "attempt": _B, "changes": _T, "note": _T,
-    },
-}  # fmt: skip
-"""What may differ within one statement, and its type. Of an INSERT it is all: a parameter that is selected has none."""
+_VARYING: Final[Mapping[str, Collection[str]]] = {
+    "move_task": ("id", "output"),
+    "close_attempt": ("task_id", "n", "duration_us", "output"),
+    "open_attempt": (),
+    "add_event": (),
+    "add_task": (),
+    "add_need": (),
+}
+"""What may differ within one statement. Of an INSERT it is all: a parameter that is selected has no type."""
+_NUMBERS: Final = frozenset({
+    "at", "attempt", "critical", "dead_needs", "duration_us", "fence", "id", "map_index", "max_retries", "n",
+    "needed_id", "optional", "position", "priority", "run_id", "task_id", "timeout_ms", "unmet", "worker_id",
+})  # fmt: skip
+"""What of it is a BIGINT; all else is TEXT."""
 
 
 class Many(NamedTuple):
@@ -45,40 +45,42 @@ class Many(NamedTuple):
 @cache
 def many(name: str, text: str) -> Many | None:
     """Return the statement that does for many what the named one does for one row; None where nobody needs it."""
-    types = _VARYING.get(name)
-    if types is None:
+    if name not in _VARYING:
         return None
-    shared = tuple(one for one in statement(text).names if one not in types)
-    for one in types:
+    names = statement(text).names
+    varying = tuple(one for one in names if one in _VARYING[name]) or names
+    for one in varying:
         text = re.sub(rf"(?<![:\w]):{one}\b", f"one._{one}", text)
-    columns = ", ".join(f"_{one} {kind}" for one, kind in {"place": _B, **types}.items())
-    rows = f"FROM json_to_recordset(CAST(:many AS JSON)) AS one ({columns})"
+    columns = ", ".join(f"_{one} {'BIGINT' if one in _NUMBERS else 'TEXT'}" for one in varying)
+    rows = f"FROM json_to_recordset(CAST(:many AS JSON)) AS one (_place BIGINT, {columns})"
     if text.startswith("UPDATE"):
         text = text.replace("\nWHERE", f"\n{rows}\nWHERE", 1).replace("RETURNING ", "RETURNING one._place, ")
     else:
         head, _, values = text.partition("\nVALUES (")
         text = f"{head}\nSELECT {values.removesuffix(')')}\n{rows}\nORDER BY one._place"
-    return Many(text, tuple(types), shared)
+    return Many(text, varying, tuple(one for one in names if one not in varying))
 
 
 def groups(one: Many, params: Iterable[Params]) -> Iterator[Sequence[Params]]:
     """Yield what goes together: neighbours that share what they must."""
     for _, alike in groupby(params, lambda given: [given[name] for name in one.shared]):
-        found = list(alike)
-        yield from (found[at : at + _MOST] for at in range(0, len(found), _MOST))
+        while group := list(islice(alike, _MOST)):
+            yield group
 
 
 def merged(one: Many, group: Sequence[Params]) -> Params:
     """Return the parameters of the statement for a group."""
     rows = [
-        {"_place": place, **{f"_{name}": _text(given[name]) for name in one.varying}}
+        {"_place": place, **{f"_{name}": _plain(given[name]) for name in one.varying}}
         for place, given in enumerate(group)
     ]
     return {name: group[0][name] for name in one.shared} | {"many": json.dumps(rows, ensure_ascii=False)}
 
 
-def _text(value: object) -> object:
-    return value.replace("\0", NO_NUL) if isinstance(value, str) and "\0" in value else value
+def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return value.replace("\0", NO_NUL) if "\0" in value else value
+    return int(value) if isinstance(value, bool) else value
 
 
 class Part:
