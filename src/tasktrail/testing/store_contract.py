@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.readers import Reader
 from tasktrail.engine.verification import verify
 from tasktrail.model.attempt import ATTEMPT_FIELDS
 from tasktrail.model.draft import RunDraft, TaskDraft
@@ -264,6 +265,26 @@ class StoreContract(NeedsContract):
         found = store.read(lambda tx: tx.runs("runs_of_workflow", workflow="w", limit=500))
         assert {run.name for run in found} == {*(f"run-{n}" for n in range(200)), "same"}
         assert sorted(twice) == [False] * 7 + [True]
+
+    def test_a_reader_beside_writers_sees_each_event_once_and_in_order(self, store: Store, ledger: Ledger) -> None:
+        """Also one that is committed after a higher one; four threads write while it reads."""
+        reader, read = Reader(ledger), list[int]()
+
+        def work(n: int) -> None:
+            for number in range(25):
+                ledger.create_run(RunDraft("dag", f"run-{n}-{number}", "w", (TaskDraft("a"),)))
+
+        with ThreadPoolExecutor(4) as threads:
+            writing = [threads.submit(work, n) for n in range(4)]
+            while not all(one.done() for one in writing):
+                read += [logged.event.seq for logged in reader.page()]
+        while page := reader.page():
+            read += [logged.event.seq for logged in page]
+
+        runs = store.read(lambda tx: tx.runs("runs_of_workflow", workflow="w", limit=500))
+        rows = [row for run in runs for row in store.read(lambda tx, run=run: tx.rows("fold_events", run_id=run.id))]  # type: ignore[misc]  # bound now
+        assert len(rows) == 100
+        assert read == sorted(int(str(row[0])) for row in rows)
 
     # guards
 

@@ -59,6 +59,20 @@ FROM last_ids()
 -- Differs because others write at the same time: the function holds the limit until the commit, then does the same.
 SELECT free_slots(:name)
 
+-- name: log_end
+-- Differs because others write at the same time, and a number is given before its commit. Whoever appends holds this lock
+-- from before it has a number until its rows are visible. The statement's snapshot, which says what is the highest, is
+-- older than the look at the locks. Transaction ids tell less: pg_snapshot_xmax is one behind the last that *ended*, so
+-- a running one with a higher id shows nowhere in a snapshot.
+SELECT ended.seq, appending.virtualtransaction
+FROM (SELECT coalesce(max(seq), 0) AS seq FROM event) AS ended
+LEFT JOIN pg_locks AS appending
+  ON appending.locktype = 'relation'
+  AND appending.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND appending.relation = CAST('event' AS regclass)
+  AND appending.mode = 'RowExclusiveLock'
+  AND appending.granted
+
 -- name: server_facts
 -- Differs because only a server has these. What the doctor says of it: versions of it and of the schema, what it promises, whether it takes writes, size of
 -- the schema, connections there may be and there are, and whether ours is open to others on the way.
