@@ -55,7 +55,7 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Press Ctrl-C; return the exit code and what was told."""
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
-    return process.returncode, told
+    return process.returncode, told.strip()
 
 
 def test_the_events_of_all_runs_come_as_they_are_made(spawn: Call):
@@ -68,7 +68,7 @@ def test_the_events_of_all_runs_come_as_they_are_made(spawn: Call):
             assert line
         assert line.split()[3:5] == ["one:look", "complete"]
 
-        assert interrupted(process) == (130, "error: interrupted\n")
+        assert interrupted(process) == (130, "error: interrupted")
 
 
 def test_a_run_begins_with_its_newest_events(spawn: Call):

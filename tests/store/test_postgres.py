@@ -328,7 +328,7 @@ def test_a_newer_schema_is_refused_with_both_versions(server: Server) -> None:
         store.close()
         with psycopg.connect(server.url(), autocommit=True) as boss:
             schema = url.rsplit("schema=", 1)[1]
-            boss.execute(f"INSERT INTO {schema}.migration VALUES (99, 'later', 'x', 0)")
+            boss.execute(f"INSERT INTO {schema}.migration VALUES (99, 'later', 'x', 0, 99)")
 
         with pytest.raises(NewerStore, match="has schema version 99"):
             PostgresStore(url)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar, cast
 
 from tasktrail.model.errors import Busy, StoreError, Unreachable
 from tasktrail.store import migrate
@@ -36,6 +36,8 @@ _NAP_S: Final = 0.05
 _LOCK_CLASS: Final = 7234297
 _FETCHED: Final = 1000
 _AGAIN: Final = frozenset({"40001", "40P01"})
+_TOO_OLD: Final = "TT001"
+"""The SQLSTATE of `begin_write` when this program is; its message is the version of the schema."""
 
 T = TypeVar("T")
 
@@ -240,22 +242,26 @@ class PostgresStore:
 
     def _migrate(self, wire: Wire) -> None:
         """One process after the other: who comes later finds nothing to do."""
-        if not migrate.pending(_POSTGRES, self._version(wire), self.where):
+        if not migrate.pending(_POSTGRES, self._version(wire)):
             return
         wire.ask("BEGIN")
         wire.ask(f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, 0)")
         # Who may not make schemas in this database may own one: IF NOT EXISTS would ask for the right all the same.
         if not one(wire, "SELECT 1 FROM pg_namespace WHERE nspname = :name", {"name": self._schema}):
             wire.ask(f"CREATE SCHEMA {quoted(self._schema)}")
-        for migration in migrate.pending(_POSTGRES, self._version(wire), self.where):
+        version = self._version(wire)
+        if version:  # waits for those who write, and lets who comes later see what is new before writing
+            wire.ask("LOCK TABLE migration IN ACCESS EXCLUSIVE MODE")
+        for migration in migrate.pending(_POSTGRES, version):
             for part in migrate.statements(migration.text):
                 wire.ask(part)
             wire.ask(
-                "INSERT INTO migration (number, name, checksum, applied_at) VALUES (:number, :name, :checksum, :at)",
+                self._queries["add_migration"],
                 {
                     "number": migration.number,
                     "name": migration.name,
                     "checksum": migration.checksum,
+                    "oldest": migration.oldest,
                     "at": time.time_ns() // 1000,
                 },
             )
@@ -267,10 +273,11 @@ class PostgresStore:
         there = one(wire, "SELECT to_regclass(:name) IS NOT NULL", {"name": f"{quoted(self._schema)}.migration"})
         if not there:
             return 0
-        applied = wire.ask("SELECT number, checksum FROM migration ORDER BY number").fetchall()
-        version = int(str(applied[-1][0])) if applied else 0
-        migrate.pending(_POSTGRES, version, self.where)
-        migrate.check(_POSTGRES, [(int(str(row[0])), str(row[1])) for row in applied], self.where)
+        rows = wire.ask("SELECT number, checksum, oldest FROM migration ORDER BY number").fetchall()
+        applied = cast("list[tuple[int, str, int]]", rows)
+        version = applied[-1][0] if applied else 0
+        migrate.refuse_newer(_POSTGRES, version, max((row[2] for row in applied), default=0), self.where)
+        migrate.check(_POSTGRES, [row[:2] for row in applied], self.where)
         return version
 
     # committing
@@ -304,7 +311,7 @@ class PostgresStore:
             wire.ask("BEGIN")
             if patience_s != self.busy_s:
                 wire.ask(f"SET LOCAL lock_timeout = {max(1, round(patience_s * 1000))}")
-            number = wire.ask("SELECT CAST(pg_current_xact_id() AS TEXT)")
+            number = wire.ask("SELECT begin_write(:known)", {"known": migrate.latest(_POSTGRES)})
             put_off, event = self._run(wire, part.tickets)
             for ticket in put_off:
                 ticket.batch = None
@@ -357,7 +364,7 @@ class PostgresStore:
                 wire.settle()
                 event = appended or event
             except Exception as error:
-                if wire.is_broken:
+                if wire.is_broken or (isinstance(error, ServerError) and error.sqlstate == _TOO_OLD):
                     raise
                 if isinstance(error, ServerError) and error.sqlstate in ("55P03", *_AGAIN):
                     put_off.append(ticket)
@@ -417,6 +424,8 @@ class PostgresStore:
         state = error.sqlstate
         if state == "55P03":
             return Busy(f"{self.where} was locked by others for longer than {self.busy_s:g} s", hint="tasktrail doctor")
+        if state == _TOO_OLD:
+            return migrate.newer(_POSTGRES, str(error), self.where)
         if is_lost(error):
             hint = "check host, port, user and password, and that the server runs"
             return Unreachable(f"{self.where} cannot be reached: {error}", hint=hint)

@@ -39,6 +39,7 @@ _SAMPLES: Final[dict[str, object]] = {
     "host": "here", "pid": 1, "boot_id": "boot-1", "lock_name": "lock", "hash": "0", "data": "1", "path": "/tmp/week",
     "codec": "plan_json", "folder": "/tmp", "paused": 0, "resumes": 0, "dead_needs": 0, "unmet": 0, "attempts": 0,
     "tries": 0, "losses": 0, "done": 1, "total": 2, "attempt": 1, "length": 1, "lines": "1a",
+    "number": 99, "checksum": "0", "oldest": 1, "known": 1,
 }  # fmt: skip
 """Values with which every query can run on a store that holds one run; those that are missing are null."""
 _SAMPLES_OF: Final[dict[str, dict[str, object]]] = {

@@ -787,6 +787,10 @@ WHERE id = :id
 DELETE FROM event
 WHERE run_id = :run_id
 
+-- name: add_migration
+INSERT INTO migration (number, name, checksum, applied_at, oldest)
+VALUES (:number, :name, :checksum, :at, :oldest)
+
 -- name: add_worker
 INSERT INTO worker (name, host, pid, boot_id, lock_name, queues, labels, started_at)
 VALUES (:name, :host, :pid, :boot_id, :lock_name, :queues, :labels, :at)
