@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar, cast
+from typing import Final, NamedTuple, TypeVar
 
 from tasktrail.model.errors import Busy, StoreError, Unreachable
 from tasktrail.store import migrate
+from tasktrail.store import postgres_schema as schema
 from tasktrail.store.address import address, quoted, refuse_backup
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.queries import queries
@@ -33,7 +34,6 @@ _CONNECT_S: Final = 10.0
 _LAST_LOOK_S: Final = 2.0
 """How long an interrupted thread tries to find out what became of its commit."""
 _NAP_S: Final = 0.05
-_LOCK_CLASS: Final = 7234297
 _FETCHED: Final = 1000
 _AGAIN: Final = frozenset({"40001", "40P01"})
 _TOO_OLD: Final = "TT001"
@@ -234,51 +234,11 @@ class PostgresStore:
                     hint="use a newer server, or a SQLite file: tasktrail --store FILE",
                 )
             try:
-                accepts(self._version(wire))
+                accepts(schema.version(wire, self._schema, self.where))
             except BaseException:
                 self.close()
                 raise
-            self._migrate(wire)
-
-    def _migrate(self, wire: Wire) -> None:
-        """One process after the other: who comes later finds nothing to do."""
-        if not migrate.pending(_POSTGRES, self._version(wire)):
-            return
-        wire.ask("BEGIN")
-        wire.ask(f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, 0)")
-        # Who may not make schemas in this database may own one: IF NOT EXISTS would ask for the right all the same.
-        if not one(wire, "SELECT 1 FROM pg_namespace WHERE nspname = :name", {"name": self._schema}):
-            wire.ask(f"CREATE SCHEMA {quoted(self._schema)}")
-        version = self._version(wire)
-        if version:  # waits for those who write, and lets who comes later see what is new before writing
-            wire.ask("LOCK TABLE migration IN ACCESS EXCLUSIVE MODE")
-        for migration in migrate.pending(_POSTGRES, version):
-            for part in migrate.statements(migration.text):
-                wire.ask(part)
-            wire.ask(
-                self._queries["add_migration"],
-                {
-                    "number": migration.number,
-                    "name": migration.name,
-                    "checksum": migration.checksum,
-                    "oldest": migration.oldest,
-                    "at": time.time_ns() // 1000,
-                },
-            )
-        wire.ask("COMMIT")
-        wire.settle()
-
-    def _version(self, wire: Wire) -> int:
-        """Return the schema's version, 0 when there is none."""
-        there = one(wire, "SELECT to_regclass(:name) IS NOT NULL", {"name": f"{quoted(self._schema)}.migration"})
-        if not there:
-            return 0
-        rows = wire.ask("SELECT number, checksum, oldest FROM migration ORDER BY number").fetchall()
-        applied = cast("list[tuple[int, str, int]]", rows)
-        version = applied[-1][0] if applied else 0
-        migrate.refuse_newer(_POSTGRES, version, max((row[2] for row in applied), default=0), self.where)
-        migrate.check(_POSTGRES, [row[:2] for row in applied], self.where)
-        return version
+            schema.upgrade(wire, self._schema, self.where)
 
     # committing
 
