@@ -234,5 +234,6 @@ MEANINGS = {
     "migration.number": "1, 2, 3 …",
     "migration.name": "of its file",
     "migration.applied_at": "when",
+    "migration.oldest": "programs that know this version of the schema may go on writing after it",
     "payload.created_at": "when it was first stored",
 }  # fmt: skip

@@ -70,7 +70,7 @@ def test_a_message_cannot_pass_for_a_line_of_ours_or_steer_the_terminal(capsys: 
         (["list-runs", "--kidn", "dag"], "no such option --kidn; did you mean --kind?"),
         (["list-runs", "--kind", "dog"], "dog is not one of plan, dag, matrix, job, cards"),
         (["list-runs", "--limit", "0"], "0 is not in the range"),
-        (["history"], "missing argument"),
+        (["skip"], "missing argument"),
         (["config"], "tasktrail config needs a command"),
         (["run", "dag"], "give one of TARGET, --status and --retry, got: none"),
         (["run", "dag", "a:b", "--status", "c"], "got: TARGET, --status"),

@@ -17,6 +17,7 @@ from tasktrail.store.migrate import Migration, migrations
 from tasktrail.store.sqlite import SqliteStore
 
 NEXT = Migration(migrate.latest("sqlite") + 1, "shelf", "CREATE TABLE shelf (a INTEGER) STRICT;")
+KIND = Migration(NEXT.number, "shelf", f"-- oldest: {migrate.latest('sqlite')}\n{NEXT.text}")
 BROKEN = Migration(NEXT.number + 1, "broken", "CREATE TABLE half (a); CREATE TABLE half (a);")
 
 
@@ -71,10 +72,18 @@ def test_a_new_store_has_all_migrations_and_remembers_them(tmp_path: Path) -> No
 
 
 def test_what_is_pending() -> None:
-    assert migrate.pending("sqlite", 0, "x.db") == migrations("sqlite")
-    assert migrate.pending("sqlite", migrate.latest("sqlite"), "x.db") == ()
+    assert migrate.pending("sqlite", 0) == migrations("sqlite")
+    assert migrate.pending("sqlite", migrate.latest("sqlite")) == ()
+    assert migrate.pending("sqlite", 99) == ()
+
+
+def test_a_program_may_go_on_after_a_migration_that_says_so() -> None:
+    newest = migrate.latest("sqlite")
+    assert (NEXT.oldest, KIND.oldest) == (NEXT.number, newest)
+
+    migrate.refuse_newer("sqlite", 99, newest, "x.db")
     with pytest.raises(NewerStore, match=r"x\.db has schema version 99; this Tasktrail knows versions up to \d+"):
-        migrate.pending("sqlite", 99, "x.db")
+        migrate.refuse_newer("sqlite", 99, newest + 1, "x.db")
 
 
 def test_a_changed_or_unknown_migration_is_refused() -> None:

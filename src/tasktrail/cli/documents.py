@@ -131,12 +131,13 @@ def moved_record(moved: Moved, reference: str) -> dict[str, Any]:
 
 
 def event_records(found: Found, events: Sequence[Event], shared: Collection[str]) -> list[dict[str, Any]]:
-    """Return events as records; `id` is made of their place in the log."""
+    """Return events as records."""
     reference = run_reference(found.run, shared)
-    return [_event_record(event, reference) for event in events]
+    return [event_record(event, reference) for event in events]
 
 
-def _event_record(event: Event, run: str) -> dict[str, Any]:
+def event_record(event: Event, run: str) -> dict[str, Any]:
+    """Return an event of a run, given the run's reference, as a record; `id` is made of its place in the log."""
     task = None if event.key is None else format_task(run, event.key, event.item or "", _index(event))
     return {
         "id": f"event/{event.seq}",

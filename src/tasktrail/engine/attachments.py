@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from tasktrail.engine.additions import check_tasks
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
-from tasktrail.engine.ledger import Documented, Ledger, free_name
+from tasktrail.engine.ledger import Documented, Ledger, drop_in, free_name
 from tasktrail.engine.pictures import REMOVED, Pictures, Written
 from tasktrail.engine.values import NOTHING, encode_text
 from tasktrail.formats import codec
@@ -309,8 +309,7 @@ class Attachments:
         path = Path(document.path)
 
         def work(tx: Transaction) -> None:
-            tx.execute("drop_events", {"run_id": run.id})
-            tx.execute("drop_run", {"id": run.id})
+            drop_in(tx, run.id)
             try:
                 path.unlink(missing_ok=True)
                 sync_folder(path.parent)

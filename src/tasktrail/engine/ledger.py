@@ -319,11 +319,7 @@ class Ledger:
     def drop_run(self, run_id: int) -> None:
         """Remove a run with its tasks, attempts and history, for good."""
 
-        def work(tx: Transaction) -> None:
-            tx.execute("drop_events", {"run_id": run_id})
-            tx.execute("drop_run", {"id": run_id})
-
-        self.commit(work)
+        self.commit(lambda tx: drop_in(tx, run_id))
 
     # scrubbing: the one place where text fields pass
 
@@ -404,3 +400,10 @@ def check_lease(task: Task, ask: Ask, token: str | None) -> None:
 def event_of_late_answer(change: Change) -> str:
     """Return what a late event records of an answer that changes nothing."""
     return json.dumps({"status": [change.task.status, change.status], "output": [None, change.values.get("output")]})
+
+
+def drop_in(tx: Transaction, run_id: int) -> None:
+    """Remove a run with all that belongs to it inside a transaction that does more."""
+    tx.execute("drop_events", {"run_id": run_id})
+    tx.execute("lower_readers", {})
+    tx.execute("drop_run", {"id": run_id})

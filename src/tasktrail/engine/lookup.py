@@ -413,17 +413,18 @@ def history(ledger: Ledger, found: Found, *, limit: int = 100, cursor: str | Non
         ("latest_events_of_run", found.run.id) if found.task is None else ("latest_events_of_task", found.task.id)
     )
     rows = ledger.store.read(lambda tx: tx.rows(name, id=row_id, before=before, limit=limit + 1))
-    events = [_event(row) for row in reversed(rows[:limit])]
+    events = [event_of(row) for row in reversed(rows[:limit])]
     return EventPage(events, str(events[0].seq) if len(rows) > limit else None)
 
 
 def events_after(ledger: Ledger, run: Run, seq: int, limit: int = 1000) -> list[Event]:
     """Return what happened in a run after an event, oldest first."""
     rows = ledger.store.read(lambda tx: tx.rows("newer_events_of_run", run_id=run.id, after=seq, limit=limit))
-    return [_event(row) for row in rows]
+    return [event_of(row) for row in rows]
 
 
-def _event(row: Row) -> Event:
+def event_of(row: Row) -> Event:
+    """Return an event from a row with the columns of one."""
     changes = json.loads(str(row[7])) if row[7] is not None else _NOTHING
     values: tuple[Any, ...] = (*row[:7], changes, *row[8:])  # the query's columns are the fields
     return Event(*values)

@@ -1,4 +1,4 @@
-"""Numbered, checksummed, forward-only changes of the schema."""
+"""Numbered, checksummed, forward-only changes of the schema, and which programs may go on after each."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tasktrail.store.queries import SQL_FOLDER
 
 _END = re.compile(r"(?:\$\$.*?\$\$|--[^\n]*\n|'[^']*'|[^;$'-]|-(?!-))*?(;)", re.DOTALL)
 """As far as the next semicolon that is in no comment, text or body."""
+_OLDEST = re.compile(r"^-- oldest: (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ class Migration:
     def checksum(self) -> str:
         """SHA-256 of the text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def oldest(self) -> int:
+        """The oldest version of the schema whose programs may go on writing after it.
+
+        That is its own, so that older ones are refused, unless a line of the text says `-- oldest: N`.
+        """
+        said = _OLDEST.search(self.text)
+        return int(said[1]) if said else self.number
 
 
 @cache
@@ -46,19 +56,30 @@ def latest(database: str) -> int:
     return migrations(database)[-1].number
 
 
-def pending(database: str, version: int, where: str) -> tuple[Migration, ...]:
-    """Return what must be applied to a store of `version`.
+def pending(database: str, version: int) -> tuple[Migration, ...]:
+    """Return what must be applied to a store of `version`; nothing to one of a later version."""
+    return tuple(migration for migration in migrations(database) if migration.number > version)
+
+
+def refuse_newer(database: str, version: int, oldest: int, where: str) -> None:
+    """Refuse a store that this program is too old for.
+
+    Args:
+        oldest: The oldest version whose programs may go on there, as the migrations said that were applied.
 
     Raises:
-        NewerStore: A newer program wrote it.
+        NewerStore: The message names both versions.
     """
-    newest = latest(database)
-    if version > newest:
-        raise NewerStore(
-            f"{where} has schema version {version}; this Tasktrail knows versions up to {newest}",
-            hint="pip install --upgrade tasktrail",
-        )
-    return tuple(migration for migration in migrations(database) if migration.number > version)
+    if oldest > latest(database):
+        raise newer(database, version, where)
+
+
+def newer(database: str, version: int | str, where: str) -> NewerStore:
+    """Return what a program is told that is too old for a store."""
+    return NewerStore(
+        f"{where} has schema version {version}; this Tasktrail knows versions up to {latest(database)}",
+        hint="pip install --upgrade tasktrail",
+    )
 
 
 def any_version(version: int) -> None:
@@ -80,14 +101,14 @@ def refuse_older(version: int, where: str) -> None:
 
 
 def check(database: str, applied: Iterable[tuple[int, str]], where: str) -> None:
-    """Refuse a store whose migrations are not the ones of this program.
+    """Refuse a store whose migrations are not the ones of this program; later ones it cannot know.
 
     Raises:
         StoreError: A checksum differs.
     """
     known = {migration.number: migration.checksum for migration in migrations(database)}
     for number, checksum in applied:
-        if known.get(number) != checksum:
+        if number <= latest(database) and known.get(number) != checksum:
             raise StoreError(f"{where}: migration {number} is not the one this Tasktrail ships")
 
 

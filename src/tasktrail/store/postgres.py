@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from tasktrail.model.errors import Busy, StoreError, Unreachable
 from tasktrail.store import migrate
+from tasktrail.store import postgres_schema as schema
 from tasktrail.store.address import address, quoted, refuse_backup
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.lives import LeasedLife, SessionLife, living
@@ -34,18 +35,19 @@ _LAST_LOOK_S: Final = 2.0
 """How long an interrupted thread tries to find out what became of its commit."""
 _NAP_S: Final = 0.05
 _NUMBERED: Final = """
-SELECT CAST(pg_current_xact_id() AS TEXT),
+SELECT begin_write(:known),
   set_config('lock_timeout', :patience_ms, true),
   set_config('enable_seqscan', 'off', true),
   set_config('enable_hashjoin', 'off', true),
   set_config('enable_mergejoin', 'off', true)
 """
 """A writer looks for the few rows that it changes. A plan is made while a table is small and kept when it grows."""
-_LOCK_CLASS: Final = 7234297
 _FETCHED: Final = 1000
 _AGAIN: Final = frozenset({"40001", "40P01"})
 _VIOLATED: Final = "23"
 """How SQLSTATEs of broken constraints begin."""
+_TOO_OLD: Final = "TT001"
+"""The SQLSTATE of `begin_write` when this program is; its message is the version of the schema."""
 
 T = TypeVar("T")
 
@@ -240,46 +242,11 @@ class PostgresStore:
                     hint="use a newer server, or a SQLite file: tasktrail --store FILE",
                 )
             try:
-                accepts(self._version(wire))
+                accepts(schema.version(wire, self._schema, self.where))
             except BaseException:
                 self.close()
                 raise
-            self._migrate(wire)
-
-    def _migrate(self, wire: Wire) -> None:
-        """One process after the other: who comes later finds nothing to do."""
-        if not migrate.pending(_POSTGRES, self._version(wire), self.where):
-            return
-        wire.ask("BEGIN")
-        wire.ask(f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, 0)")
-        # Who may not make schemas in this database may own one: IF NOT EXISTS would ask for the right all the same.
-        if not one(wire, "SELECT 1 FROM pg_namespace WHERE nspname = :name", {"name": self._schema}):
-            wire.ask(f"CREATE SCHEMA {quoted(self._schema)}")
-        for migration in migrate.pending(_POSTGRES, self._version(wire), self.where):
-            for part in migrate.statements(migration.text):
-                wire.ask(part)
-            wire.ask(
-                "INSERT INTO migration (number, name, checksum, applied_at) VALUES (:number, :name, :checksum, :at)",
-                {
-                    "number": migration.number,
-                    "name": migration.name,
-                    "checksum": migration.checksum,
-                    "at": time.time_ns() // 1000,
-                },
-            )
-        wire.ask("COMMIT")
-        wire.settle()
-
-    def _version(self, wire: Wire) -> int:
-        """Return the schema's version, 0 when there is none."""
-        there = one(wire, "SELECT to_regclass(:name) IS NOT NULL", {"name": f"{quoted(self._schema)}.migration"})
-        if not there:
-            return 0
-        applied = wire.ask("SELECT number, checksum FROM migration ORDER BY number").fetchall()
-        version = int(str(applied[-1][0])) if applied else 0
-        migrate.pending(_POSTGRES, version, self.where)
-        migrate.check(_POSTGRES, [(int(str(row[0])), str(row[1])) for row in applied], self.where)
-        return version
+            schema.upgrade(wire, self._schema, self.where)
 
     # committing
 
@@ -312,7 +279,8 @@ class PostgresStore:
                 ticket.batch = part
             wire = self._connected()
             wire.ask("BEGIN")
-            number = wire.ask(_NUMBERED, {"patience_ms": str(max(1, round(patience_s * 1000)))})
+            patience_ms = str(max(1, round(patience_s * 1000)))
+            number = wire.ask(_NUMBERED, {"known": migrate.latest(_POSTGRES), "patience_ms": patience_ms})
             put_off, event = self._run(wire, part.tickets, believes=believes)
             for ticket in put_off:
                 ticket.batch = None
@@ -368,7 +336,7 @@ class PostgresStore:
                 wire.settle()
                 event = appended or event
             except Exception as error:
-                if wire.is_broken:
+                if wire.is_broken or (isinstance(error, ServerError) and error.sqlstate == _TOO_OLD):
                     raise
                 if isinstance(error, ServerError) and error.sqlstate in ("55P03", *_AGAIN):
                     put_off.append(ticket)
@@ -444,6 +412,8 @@ class PostgresStore:
         state = error.sqlstate
         if state == "55P03":
             return Busy(f"{self.where} was locked by others for longer than {self.busy_s:g} s", hint="tasktrail doctor")
+        if state == _TOO_OLD:
+            return migrate.newer(_POSTGRES, str(error), self.where)
         if is_lost(error):
             hint = "check host, port, user and password, and that the server runs"
             return Unreachable(f"{self.where} cannot be reached: {error}", hint=hint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import apsw
 from tasktrail.model.errors import Busy, NotAStore, StoreError
 from tasktrail.store import liveness, locks, migrate
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
+from tasktrail.store.patience import Patience
 from tasktrail.store.queries import queries
 from tasktrail.store.seam import LEASE_S, Store
 from tasktrail.store.transaction import Params, Row, Rows, Transaction
@@ -24,7 +24,6 @@ APPLICATION_ID: Final = 0x5461736B
 """'Task' in the file's header: what tells our files from other databases."""
 _HEADER: Final = b"SQLite format 3\0"
 _READERS_KEPT: Final = 4
-_LONGEST_NAP_S: Final = 0.005
 _SQLITE: Final = "sqlite"
 
 T = TypeVar("T")
@@ -60,8 +59,8 @@ class SqliteStore:
         self._pid = os.getpid()
         self._group = GroupCommit(self._commit)
         self._gate = threading.RLock()
-        self._idle: list[tuple[apsw.Connection, _Patience]] = []
-        self._patience = _Patience()
+        self._idle: list[tuple[apsw.Connection, Patience]] = []
+        self._patience = Patience()
         self._opened = False
         self._token = (0, 0)
         self._writer: apsw.Connection | None = None
@@ -193,7 +192,7 @@ class SqliteStore:
             raise
         self._writer, self._opened = connection, True
 
-    def _connect(self, patience: _Patience, *, create: bool = False) -> apsw.Connection:
+    def _connect(self, patience: Patience, *, create: bool = False) -> apsw.Connection:
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         connection = apsw.Connection(str(self.path) if self.path else ":memory:", flags)
         connection.set_busy_handler(patience.nap)
@@ -207,11 +206,11 @@ class SqliteStore:
         version = int(connection.pragma("user_version"))
         _check_ours(connection, self.where)
         self._accepts(version)
-        todo = migrate.pending(_SQLITE, version, self.where)
         _check_migrations(connection, version, self.where)
         self._use_wal(connection)
-        if todo:
+        if migrate.pending(_SQLITE, version):
             self._migrate(connection, version)
+        self._version = int(connection.pragma("user_version"))
 
     def _use_wal(self, connection: apsw.Connection) -> None:
         """Switching to WAL does not wait for others by itself, so ask until they are done."""
@@ -235,12 +234,14 @@ class SqliteStore:
 
     def _migrate_inside(self, connection: apsw.Connection) -> None:
         """Read the version again: another process may have been faster."""
-        add = "INSERT INTO migration (number, name, checksum, applied_at) VALUES (?, ?, ?, ?)"
-        for migration in migrate.pending(_SQLITE, int(connection.pragma("user_version")), self.where):
-            connection.execute(migration.text)
-            connection.execute(add, (migration.number, migration.name, migration.checksum, time.time_ns() // 1000))
+        version = int(connection.pragma("user_version"))
+        _check_newer(connection, version, self.where)
+        for one in migrate.pending(_SQLITE, version):
+            connection.execute(one.text)
+            row = {"number": one.number, "name": one.name, "checksum": one.checksum, "oldest": one.oldest}
+            connection.execute(self._queries["add_migration"], row | {"at": time.time_ns() // 1000})
         connection.pragma("application_id", APPLICATION_ID)
-        connection.pragma("user_version", migrate.latest(_SQLITE))
+        connection.pragma("user_version", max(version, migrate.latest(_SQLITE)))
 
     def _copy_before_upgrade(self, connection: apsw.Connection, version: int) -> None:
         """Several processes may do so at once: each copies under a name of its own, and all copies are alike."""
@@ -280,11 +281,11 @@ class SqliteStore:
             else:
                 connection.close()
 
-    def _take_idle(self) -> tuple[apsw.Connection, _Patience]:
+    def _take_idle(self) -> tuple[apsw.Connection, Patience]:
         try:
             connection, patience = self._idle.pop()
         except IndexError:
-            patience = _Patience()
+            patience = Patience()
             patience.begin(self.busy_s)
             return self._connect(patience), patience
         patience.begin(self.busy_s)
@@ -340,6 +341,10 @@ class SqliteStore:
                 f"{self.where} was locked for {patience_s:g} s by {holder or 'another process'}",
                 hint="tasktrail doctor",
             ) from None
+        version = int(connection.pragma("user_version"))
+        if version != self._version:  # a newer program has been here since
+            _check_newer(connection, version, self.where)
+            self._version = version
 
     def _run(self, connection: apsw.Connection, batch: Sequence[Ticket]) -> None:
         if len(batch) == 1:
@@ -360,24 +365,6 @@ class SqliteStore:
         transaction = Transaction(_Connected(connection, self._queries))
         ticket.result = ticket.work(transaction)
         transaction.settle()
-
-
-class _Patience:
-    """How long one connection waits for other processes' locks; short naps keep the queue fair."""
-
-    def __init__(self) -> None:
-        self._until = 0.0
-
-    def begin(self, patience_s: float) -> None:
-        self._until = time.monotonic() + patience_s
-
-    def nap(self, waited: int) -> bool:
-        """SQLite asks here whether to wait once more."""
-        left_s = self._until - time.monotonic()
-        if left_s <= 0:
-            return False
-        time.sleep(min(_LONGEST_NAP_S, 0.0002 * (waited + 1), left_s) * (0.5 + random.random() / 2))
-        return True
 
 
 class _Connected:
@@ -466,7 +453,15 @@ def _check_ours(connection: apsw.Connection, where: str) -> None:
         raise _foreign(where)
 
 
+def _check_newer(connection: apsw.Connection, version: int, where: str) -> None:
+    """Of a version that is not known here, the migrations that made it say who may go on."""
+    if version > migrate.latest(_SQLITE):
+        found = connection.execute("SELECT max(oldest) FROM migration HAVING max(number) = ?", (version,)).fetchone()
+        migrate.refuse_newer(_SQLITE, version, found[0] if found else version, where)
+
+
 def _check_migrations(connection: apsw.Connection, version: int, where: str) -> None:
+    _check_newer(connection, version, where)
     if version:
         applied = connection.execute("SELECT number, checksum FROM migration").fetchall()
         migrate.check(_SQLITE, [(int(str(row[0])), str(row[1])) for row in applied], where)

@@ -157,7 +157,7 @@ class Transaction:
     def expect(self, run: Run) -> None:
         """Say how the caller's last commit left a run, before anything else is done to it here."""
         if self._believes:
-            self._assumed.append((self.execute("lock_run", {"id": run.id}), run))
+            self._assumed.append((self.execute("hold_run", {"id": run.id}), (run.version,)))
             self._read[run.id] = run
         if self._known(run.id) == run:
             self._as_left.add(run.id)

@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.readers import Reader
 from tasktrail.engine.verification import verify
 from tasktrail.model.attempt import ATTEMPT_FIELDS
 from tasktrail.model.draft import RunDraft, TaskDraft
@@ -38,6 +39,7 @@ _SAMPLES: Final[dict[str, object]] = {
     "host": "here", "pid": 1, "boot_id": "boot-1", "lock_name": "lock", "hash": "0", "data": "1", "path": "/tmp/week",
     "codec": "plan_json", "folder": "/tmp", "paused": 0, "resumes": 0, "dead_needs": 0, "unmet": 0, "attempts": 0,
     "tries": 0, "losses": 0, "done": 1, "total": 2, "attempt": 1, "length": 1, "lines": "1a",
+    "number": 99, "checksum": "0", "oldest": 1, "known": 1,
 }  # fmt: skip
 """Values with which every query can run on a store that holds one run; those that are missing are null."""
 _SAMPLES_OF: Final[dict[str, dict[str, object]]] = {
@@ -264,6 +266,26 @@ class StoreContract(NeedsContract):
         found = store.read(lambda tx: tx.runs("runs_of_workflow", workflow="w", limit=500))
         assert {run.name for run in found} == {*(f"run-{n}" for n in range(200)), "same"}
         assert sorted(twice) == [False] * 7 + [True]
+
+    def test_a_reader_beside_writers_sees_each_event_once_and_in_order(self, store: Store, ledger: Ledger) -> None:
+        """Also one that is committed after a higher one; four threads write while it reads."""
+        reader, read = Reader(ledger), list[int]()
+
+        def work(n: int) -> None:
+            for number in range(25):
+                ledger.create_run(RunDraft("dag", f"run-{n}-{number}", "w", (TaskDraft("a"),)))
+
+        with ThreadPoolExecutor(4) as threads:
+            writing = [threads.submit(work, n) for n in range(4)]
+            while not all(one.done() for one in writing):
+                read += [logged.event.seq for logged in reader.page()]
+        while page := reader.page():
+            read += [logged.event.seq for logged in page]
+
+        runs = store.read(lambda tx: tx.runs("runs_of_workflow", workflow="w", limit=500))
+        rows = [row for run in runs for row in store.read(lambda tx, run=run: tx.rows("fold_events", run_id=run.id))]  # type: ignore[misc]  # bound now
+        assert len(rows) == 100
+        assert read == sorted(int(str(row[0])) for row in rows)
 
     # guards
 

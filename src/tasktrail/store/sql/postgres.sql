@@ -81,6 +81,14 @@ FROM run
 WHERE id = :id
 FOR UPDATE
 
+-- name: hold_run
+-- Differs because others write at the same time. For who knows the run already: its version moves with whatever changes
+-- it or one of its tasks.
+SELECT version
+FROM run
+WHERE id = :id
+FOR UPDATE
+
 -- name: last_ids
 -- Differs because others write at the same time: the function lets one after the other count new ids until its commit.
 SELECT last_run, last_task
@@ -89,6 +97,20 @@ FROM last_ids()
 -- name: free_slots
 -- Differs because others write at the same time: the function holds the limit until the commit, then does the same.
 SELECT free_slots(:name)
+
+-- name: log_end
+-- Differs because others write at the same time, and a number is given before its commit. Whoever appends holds this lock
+-- from before it has a number until its rows are visible. The statement's snapshot, which says what is the highest, is
+-- older than the look at the locks. Transaction ids tell less: pg_snapshot_xmax is one behind the last that *ended*, so
+-- a running one with a higher id shows nowhere in a snapshot.
+SELECT ended.seq, appending.virtualtransaction
+FROM (SELECT coalesce(max(seq), 0) AS seq FROM event) AS ended
+LEFT JOIN pg_locks AS appending
+  ON appending.locktype = 'relation'
+  AND appending.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND appending.relation = CAST('event' AS regclass)
+  AND appending.mode = 'RowExclusiveLock'
+  AND appending.granted
 
 -- name: server_facts
 -- Differs because only a server has these. What the doctor says of it: versions of it and of the schema, what it promises, whether it takes writes, size of

@@ -636,6 +636,59 @@ WHERE +event.run_id = :run_id
 ORDER BY event.seq
 LIMIT :limit
 
+-- name: events_between
+-- For readers of the log, of all runs or of one, or of one task; nothing is left of what belonged to a run that is gone.
+SELECT {event_columns}, run.kind, run.name
+FROM event
+JOIN run ON run.id = event.run_id
+LEFT JOIN task ON task.id = event.task_id
+WHERE event.seq > :after
+  AND event.seq <= :until
+  AND (+event.run_id = :run_id OR :run_id IS NULL)
+  AND (+event.task_id = :task_id OR :task_id IS NULL)
+ORDER BY event.seq
+LIMIT :limit
+
+-- name: reader_holder
+-- The worker that reads under a name, in the order of columns by which it is asked for everywhere.
+SELECT worker.id, worker.name, worker.host, worker.pid, worker.boot_id, worker.lock_name
+FROM reader
+LEFT JOIN worker ON worker.id = reader.worker_id
+WHERE reader.name = :name
+
+-- name: reader_place
+SELECT seq, worker_id
+FROM reader
+WHERE name = :name
+
+-- name: take_reader
+-- No row: somebody else took it meanwhile.
+INSERT INTO reader (name, worker_id)
+VALUES (:name, :worker_id)
+ON CONFLICT (name) DO UPDATE
+SET worker_id = excluded.worker_id
+WHERE coalesce(reader.worker_id, 0) = coalesce(CAST(:was AS BIGINT), 0)
+RETURNING name
+
+-- name: leave_reader
+UPDATE reader
+SET worker_id = NULL
+WHERE name = :name
+  AND worker_id = :worker_id
+
+-- name: move_reader
+UPDATE reader
+SET seq = :seq
+WHERE name = :name
+  AND worker_id = :worker_id
+  AND seq = :was
+
+-- name: lower_readers
+-- The newest events were removed; a SQLite file gives their numbers again.
+UPDATE reader
+SET seq = (SELECT coalesce(max(event.seq), 0) FROM event)
+WHERE seq > (SELECT coalesce(max(event.seq), 0) FROM event)
+
 -- name: same_event
 -- Whether an event is there: its moment tells it from others of the same task.
 SELECT 1
@@ -742,6 +795,10 @@ WHERE id = :id
 -- name: drop_events
 DELETE FROM event
 WHERE run_id = :run_id
+
+-- name: add_migration
+INSERT INTO migration (number, name, checksum, applied_at, oldest)
+VALUES (:number, :name, :checksum, :at, :oldest)
 
 -- name: add_worker
 INSERT INTO worker (name, host, pid, boot_id, lock_name, queues, labels, started_at)

@@ -68,6 +68,11 @@ SELECT
   (SELECT coalesce(max(id), 0) FROM run),
   (SELECT coalesce(max(id), 0) FROM task)
 
+-- name: log_end
+-- Differs because a SQLite file has one writer: what has a lower number is there already.
+SELECT coalesce(max(seq), 0), NULL
+FROM event
+
 -- name: store_columns
 -- Differs because each database describes itself in its own way. Table, column, and its place in the primary key (0: none)
 -- of all tables but that of migrations, which belongs to the schema.

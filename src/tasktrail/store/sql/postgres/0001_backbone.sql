@@ -297,8 +297,20 @@ CREATE TABLE migration (
   number     BIGINT PRIMARY KEY,
   name       TEXT    NOT NULL,
   checksum   TEXT    NOT NULL,                  -- SHA-256 of the file
-  applied_at BIGINT NOT NULL
+  applied_at BIGINT NOT NULL,
+  oldest     BIGINT NOT NULL                  -- programs that know this version of the schema may go on
 );
+
+-- Every transaction that writes begins with it, so that no program writes into a schema that it is too old for: it gives
+-- the transaction its id, or refuses and says the version. Looking holds a lock until the commit; who migrates waits for
+-- it, and lets those wait who come later, so that they see what was migrated.
+CREATE FUNCTION begin_write(known BIGINT) RETURNS TEXT LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT 1 FROM migration WHERE migration.oldest > known) THEN
+    RAISE EXCEPTION USING ERRCODE = 'TT001', MESSAGE = (SELECT max(migration.number) FROM migration);
+  END IF;
+  RETURN pg_current_xact_id();
+END $$;
 
 -- New ids are counted from the highest ones; whoever counts holds the lock until its commit. Each statement of a
 -- function sees what was committed before it, so the second one sees what the holder before wrote.

@@ -295,5 +295,6 @@ CREATE TABLE migration (
   number     INTEGER PRIMARY KEY,
   name       TEXT    NOT NULL,
   checksum   TEXT    NOT NULL,                  -- SHA-256 of the file
-  applied_at INTEGER NOT NULL
+  applied_at INTEGER NOT NULL,
+  oldest     INTEGER NOT NULL                  -- programs that know this version of the schema may go on
 ) STRICT;
