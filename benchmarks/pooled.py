@@ -80,6 +80,7 @@ class Claimer:
         plan = WorkflowRun.pooled(ledger, run, folder).plan()
         picker = FromPool(ledger, run, plan, Share([QUEUE], (), batch))
         self._joining = Joining(ledger, run.id)
+        self._joining.most = plan.max_parallel
         self._pick: Callable[[Any], Any] = lambda tx: picker.pick(tx, 0)
         self._claims: list[Any] | None = None
 

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -23,11 +24,13 @@ from tasktrail.engine import execution
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.model.graph import Need
 from tasktrail.store import liveness
 from tasktrail.store.opening import open_store
 from tasktrail.store.seam import Store
-from tests.crash import hammer, same_run
+from tests.crash import hammer, same_run, sharing
 from tests.crash.processes import LONGEST_S, child, environment
+from tests.postgres import Server
 
 pytestmark = pytest.mark.crash
 
@@ -234,3 +237,42 @@ def test_threads_that_execute_runs_at_once_are_one_worker(store: Store, monkeypa
 
     assert ended == ["success"] * THREADS
     assert len(store.read(lambda tx: tx.rows("unstopped_workers"))) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_workers_that_share_a_run_lose_no_count(server: Server, tmp_path: Path, seed: int) -> None:
+    """In the graph many wait for the same tasks, and some fail: each is done once, and all counters are right."""
+    drafts = _graph(random.Random(seed))
+    with server.schema() as url:
+        store = open_store(url)
+        run = Ledger(store, actor="tester").create_run(RunDraft("plan", "shared", "shared", drafts))
+        with children("sharing.py", lambda _: url, lambda _: run.id, cwd=tmp_path) as processes:
+            said = [process.communicate(timeout=LONGEST_S) for process in processes]
+
+        shared, alone = (sum(int(out.split()[place]) for out, _ in said) for place in (0, 1))
+        assert [complaints for _, complaints in said if complaints] == []
+        assert verify(store) == []
+        done = store.read(lambda tx: (tx.run(run.id), tx.tasks("tasks_of_run", run_id=run.id)))
+        assert done[0].status in ("failed", "partial")
+        assert {task.attempts for task in done[1] if task.status in ("completed", "failed")} == {1}
+        assert done[0].n_in_progress == 0
+        assert not [task.key for task in done[1] if task.status == "pending" and not task.dead_needs]
+        assert shared > alone, "the run was hardly ever shared"
+        store.close()
+
+
+def _graph(random_: random.Random) -> tuple[TaskDraft, ...]:
+    """Three layers; of the first few fail, and everything else waits for several of the layer before."""
+    first = [TaskDraft(f"{'x' if number % 25 == 7 else 'a'}{number}", queue=sharing.QUEUE) for number in range(150)]
+    layers = [first]
+    for name in "bc":
+        before = [draft.key for draft in layers[-1]]
+        layers.append([
+            TaskDraft(
+                f"{name}{number}",
+                queue=sharing.QUEUE,
+                needs=tuple(Need(key, optional=random_.random() < 0.2) for key in random_.sample(before, 3)),
+            )
+            for number in range(100)
+        ])  # fmt: skip
+    return tuple(draft for layer in layers for draft in layer)

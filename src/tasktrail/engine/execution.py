@@ -68,6 +68,9 @@ class Turn:
     late: Sequence[Task]
 
 
+_ALONE_FOR: Final = 4
+"""Commits for which a run is not shared after it could not be."""
+
 Pick = Callable[[Transaction], Sequence[Task]]
 
 _registering: Final = ForkLock()
@@ -269,11 +272,15 @@ class Claiming:
 
         def work(tx: Transaction) -> Turn:
             now = self.ledger.clock.now()
-            if self._left is not None:
-                tx.expect(self._left)
+            self._believe(tx)
             return self._turn(tx, pick, self._hand_in(tx, clean, now), now)
 
         return self.ledger.commit(work, documents=self._documents, patience_s=patience_s)
+
+    def _believe(self, tx: Transaction) -> None:
+        """Say how the run was left, so that nothing waits for looking at it."""
+        if self._left is not None:
+            tx.expect(self._left)
 
     def record_output(self, pieces: Sequence[Piece], *, patience_s: float | None = None) -> None:
         """Store what running attempts have printed so far.
@@ -427,13 +434,23 @@ class Execution(Claiming):
 class Joining(Claiming):
     """Executes tasks of a pooled run, which nobody owns, beside other workers."""
 
+    most: int = 0
+    """How many tasks of the run may be in progress, wherever; 0: nobody knows, so it is not shared."""
     known: Collection[int] | None = None
     """Ids of the tasks that its runner knows to have, after a commit of which nobody knows whether it came through."""
+
+    _alone_for = 0
 
     def begin(self, pick: Pick, *, patience_s: float | None = None) -> Turn:
         """Claim what comes first."""
         self._worker_id = worker_of(self.ledger, patience_s).id
         return self.advance((), pick, patience_s=patience_s)
+
+    def _believe(self, tx: Transaction) -> None:
+        """Share the run with other workers; where that came to nothing just now, have it alone for a while."""
+        self._alone_for -= 1
+        if self._left is not None and self._alone_for < 0 and not tx.share(self._left, self.most):
+            self._alone_for = _ALONE_FOR
 
     def advance(self, answers: Sequence[Answer], pick: Pick, *, patience_s: float | None = None) -> Turn:
         """Hand in answers and claim what comes next; what was claimed and is not known is given back before."""
@@ -445,7 +462,9 @@ class Joining(Claiming):
                 self.known = None
             return pick(tx)
 
-        return super().advance(answers, picking, patience_s=patience_s)
+        turn = super().advance(answers, picking, patience_s=patience_s)
+        self._left = turn.run if self.most else None
+        return turn
 
     def _give_back(self, tx: Transaction, known: Collection[int]) -> None:
         now, mark = self.ledger.clock.now(), Mark(self.ledger.actor, held=True)

@@ -213,6 +213,8 @@ class _Judge:
 
     def _start(self, task: Task, spec: StepSpec) -> Verdict:
         """Who starts takes a place of each limit; all are taken or none."""
+        if spec.limits:
+            self._tx.hold(task.run_id)
         for name, most in spec.limits.items():
             if name not in self._taken:
                 self._tx.execute("free_slots", {"name": name})

@@ -79,9 +79,12 @@ class Share:
         if self.passed_over:
             words["passed_over"] = json.dumps(sorted(self.passed_over))
         found: list[Task] = []
-        for queue in self.queues:
-            found += tx.tasks("pooled_ready", queue=queue, **words)
-            found += tx.tasks("pooled_due", queue=queue, now=now, **words)
+        asked = [
+            tx.execute(name, {**words, "queue": queue, "now": now})
+            for queue in self.queues
+            for name in ("pooled_ready", "pooled_due")
+        ]
+        found += (Task._make(row) for rows in asked for row in rows.fetchall())
         found.sort(key=lambda task: (task.priority, task.id))
         return self._careful(found[:limit])
 
@@ -114,6 +117,8 @@ class FromPool(ByNeeds):
         self.held.clear()
         self.is_outdated = tx.run(self._run_id).definition_id != self._definition_id
         picked = [] if self.is_outdated else super().pick(tx, n_running)
+        if not self.is_outdated and len(picked) < self._free(tx, n_running) and tx.meet():
+            picked = super().pick(tx, n_running)
         self.is_full = self._places(tx) <= len(picked)
         if self.is_full:
             self._share.passed_over.add(str(self._run_id))
@@ -164,7 +169,9 @@ class PoolRunner(Runner):
                 await asyncio.sleep(_AGAIN_S)
 
     def _claiming(self, run_id: int) -> Claiming:
-        return Joining(self._ledger, run_id, self._code_version)
+        joining = Joining(self._ledger, run_id, self._code_version)
+        joining.most = self._plan.max_parallel
+        return joining
 
     def _picking(self, _: int) -> Picker:
         self._next = FromPool(self._ledger, self._run, self._plan, self._share)

@@ -22,7 +22,7 @@ from tasktrail.store.queries import queries
 from tasktrail.store.seam import LEASE_S, Store
 from tasktrail.store.session import is_lost, one, passed_around, session
 from tasktrail.store.together import Answers, Part, groups, many, merged
-from tasktrail.store.transaction import Params, Row, Rows, Transaction
+from tasktrail.store.transaction import Mistaken, Params, Row, Rows, Transaction
 from tasktrail.store.wire import Answer, ServerError, Wire
 
 _POSTGRES: Final = "postgres"
@@ -77,7 +77,7 @@ class PostgresStore:
         self._connect = partial(connect, conninfo, quoted(self._schema), busy_s)
         self._lives: type[SessionLife | LeasedLife] = LeasedLife if is_pooled else SessionLife
         self._queries = queries(_POSTGRES)
-        self._reading = {**self._queries, "lock_run": self._queries["run_by_id"]}
+        self._reading = _without_locks(self._queries)
         self._group = GroupCommit(self._commit)
         self._gate = threading.RLock()
         self._idle: list[Wire] = []
@@ -292,7 +292,7 @@ class PostgresStore:
             part.done = True
         except ServerError as error:
             return self._after(error, part, mark, end)
-        except _Mistaken:
+        except Mistaken:
             self._roll_back()
             return part.tickets
         except Exception:
@@ -366,9 +366,9 @@ class PostgresStore:
             is_refused = isinstance(error, ServerError) and not error.sqlstate.startswith(_VIOLATED)
             if is_refused or not transaction.is_believing:
                 raise
-            raise _Mistaken from error
+            raise Mistaken from error
         if not transaction.check():
-            raise _Mistaken
+            raise Mistaken
         return transaction.last_event
 
     def _was_committed(self, mark: _Mark, end: float) -> bool:
@@ -431,10 +431,6 @@ _EXPLAINED: Final = (
     ("26", *_PASSED_AROUND),
 )
 """By how the SQLSTATE begins."""
-
-
-class _Mistaken(Exception):
-    """Somebody changed a run meanwhile of which it was believed that nobody had."""
 
 
 class _Mark(NamedTuple):
@@ -506,6 +502,12 @@ class _Connected:
 
 _left_behind: Final[list[Wire | SessionLife | LeasedLife | None]] = []
 """Connections of a parent process: never closed here, which would end the parent's."""
+
+
+def _without_locks(named: Mapping[str, str]) -> dict[str, str]:
+    """Who only reads holds nothing."""
+    reading = {name: text.replace(named["skip_held"], "") for name, text in named.items()}
+    return reading | {"lock_run": named["run_by_id"]}
 
 
 def _snapshot(wire: Wire) -> str:

@@ -27,6 +27,9 @@ UNRECORDED: Final = frozenset({"worker_id", "lease_token", "lease_until", "open_
 _MET: Final[frozenset[Status]] = frozenset({"completed", "skipped"})
 _MET_IN_MATRIX: Final[frozenset[Status]] = frozenset({"completed"})
 _COUNTER: Final[Mapping[Status, str]] = {status: f"n_{status}" for status in STATUSES}
+_COUNTERS: Final = (*_COUNTER.values(), "n_unreachable", "n_stopping")
+_UNSHARED: Final = ("n_needs", "definition_id", "owner_token", "cancelled_at", "declared_status")
+"""What nobody else may change of a run that is shared: who decides by it must know it."""
 
 
 class Rows(Protocol):
@@ -51,6 +54,10 @@ class Database(Protocol):
     def stream(self, name: str, params: Params) -> Iterator[Row]: ...
     def with_queries(self, named: Mapping[str, str]) -> Database: ...
     def changed(self) -> int: ...
+
+
+class Mistaken(Exception):  # the store runs the work again, on what the rows say
+    """Something that was believed of a run is not so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,9 @@ class Transaction:
         self._is_far = database.is_far
         self._believes = believes
         self._as_left: set[int] = set()
+        self._shared: dict[int, int] = {}
+        self._starting: set[int] = set()
+        self._met: list[int] = []
         self._assumed: list[tuple[Rows, Row]] = []
         self._deltas: dict[int, dict[str, int]] = {}
         self._set: set[int] = set()
@@ -162,6 +172,26 @@ class Transaction:
         if self._known(run.id) == run:
             self._as_left.add(run.id)
 
+    def share(self, run: Run, most: int) -> bool:
+        """Change a run beside others, who finish and start other tasks of it; return whether that is so here.
+
+        Its row is then held only from `settle` on, where it is found out whether anything else about it was changed.
+        What a change moves besides counters and those who wait for a task that is done needs the run alone.
+
+        Args:
+            run: As the caller last knew it.
+            most: How many of its tasks may be in progress.
+        """
+        if self._believes:
+            self._read[run.id] = run
+            self._shared[run.id] = most
+        return self._believes
+
+    def hold(self, run_id: int) -> None:
+        """Have a run alone, for what others must not do at the same time."""
+        if run_id in self._shared:
+            raise Mistaken
+
     def is_as_left(self, run_id: int) -> bool:
         """Whether nobody has changed a run or its tasks since the commit of which `expect` was told."""
         return run_id in self._as_left
@@ -173,7 +203,7 @@ class Transaction:
     @property
     def is_believing(self) -> bool:
         """Whether something was assumed that `check` has to look at."""
-        return bool(self._assumed)
+        return bool(self._assumed or self._shared)
 
     def check(self) -> bool:
         """Return whether all that was assumed is so; to be asked before COMMIT."""
@@ -208,6 +238,16 @@ class Transaction:
         self._read[run_id] = self._known(run_id).having(values)
         self._deltas.setdefault(run_id, defaultdict(int))
         self._set.add(run_id)
+
+    def _is_shared_so(self, run: Run) -> bool:
+        """Whether others did to a run what may be done beside each other, and nothing else.
+
+        Tasks or needs that were added change their number, needs that were exchanged the definition.
+        """
+        believed = self._read[run.id]
+        is_same = all(getattr(run, name) == getattr(believed, name) for name in _UNSHARED)
+        may_start = run.accepts_starts and run.n_in_progress <= self._shared[run.id]
+        return is_same and run.n_tasks == believed.n_tasks and (may_start or run.id not in self._starting)
 
     def record_run(self, run_id: int, verb: str, at: int, actor: str, **details: object) -> None:
         """Append an event about the run itself; details are other columns of it, such as `note`.
@@ -250,6 +290,7 @@ class Transaction:
         if change.closes:
             records["close_attempt"].append(_closing(change, mark))
         if change.opens:
+            self._starting.add(change.task.run_id)
             records["open_attempt"].append(self._opening(change, mark))
         records["add_event"].append(_event(change, mark))
 
@@ -269,10 +310,10 @@ class Transaction:
     def _outcome(self, change: Change, rows: Rows) -> list[Row]:
         """How many needs are dead and whether it is critical; no row: the guard did not hold.
 
-        Of a run that is as it was left it is known before.
+        Of a run that is as it was left it is known before; what is shared was locked when it was picked.
         """
         task = change.task
-        if self._believes and task.run_id in self._as_left:
+        if self._believes and (task.run_id in self._as_left or task.run_id in self._shared):
             row = (task.dead_needs, task.critical)
             self._assumed.append((rows, row))
             return [row]
@@ -318,12 +359,27 @@ class Transaction:
             if was == (False, False) and now == (True, False):
                 met_now.append(task.id)
             elif was != now:
+                self.hold(task.run_id)
                 self._shift(task.id, was, now, met, shifts)
         self._write_shifts(shifts)
-        if len(met_now) == 1:
-            self.execute("meet_one", {"id": met_now[0]})
-        elif met_now:
-            self.execute("meet_many", {"ids": json.dumps(met_now)})
+        self._met += met_now
+        if not self._shared:
+            self.meet()
+
+    def meet(self) -> bool:
+        """Let those who wait for tasks that are done wait for them no longer; return whether there were any.
+
+        Of a run that is shared it is done as late as possible, since often all wait for one and the same, and after
+        the run is held: who has it alone holds it first, too.
+        """
+        met, self._met = self._met, []
+        for run_id in self._shared if met else ():
+            self.execute("hold_run", {"id": run_id})
+        if len(met) == 1:
+            self.execute("meet_one", {"id": met[0]})
+        elif met:
+            self.execute("meet_many", {"ids": json.dumps(met)})
+        return bool(met)
 
     def shift(self, task: Task, unmet: int, dead_needs: int) -> None:
         """Move the counters of a task whose needs were exchanged, and of those who need it."""
@@ -370,7 +426,11 @@ class Transaction:
 
     def settle(self) -> None:
         """Write every run that was touched: counters, and the status rolled up from them."""
+        self.meet()
         for run_id, deltas in self._deltas.items():
+            if run_id in self._shared:
+                self._settle_shared(run_id, deltas)
+                continue
             run = self._settled[run_id] = self._settle_one(self._read[run_id], deltas, self._moved_at.get(run_id))
             if run_id in self._set or run.finished_at != self._read[run_id].finished_at:
                 self.execute("put_run", run._asdict())
@@ -380,6 +440,19 @@ class Transaction:
         self._moved_at.clear()
         self._read.clear()
         self._set.clear()
+
+    def _settle_shared(self, run_id: int, deltas: Mapping[str, int]) -> None:
+        """Add to what the counters are now, and hold the run from here to the commit."""
+        moved_at = self._moved_at.get(run_id, self._read[run_id].updated_at)
+        added = {name: deltas.get(name, 0) for name in _COUNTERS}
+        row = self.row("shift_run", id=run_id, updated_at=moved_at, **added)
+        run = Run._make(row) if row else None
+        if run_id in self._set or run is None or not self._is_shared_so(run):
+            raise Mistaken
+        before = run.having({name: getattr(run, name) - added[name] for name in added} | {"version": run.version - 1})
+        settled = self._settled[run_id] = self._settle_one(before, deltas, self._moved_at.get(run_id))
+        if settled != run:
+            self.execute("put_run", settled._asdict())
 
     def _settle_one(self, run: Run, deltas: Mapping[str, int], moved_at: int | None) -> Run:
         values: dict[str, Value] = {name: getattr(run, name) + delta for name, delta in deltas.items() if delta}

@@ -74,6 +74,54 @@ WHERE lock_name IN ({each_name})
 -- Differs because each database takes JSON apart in its own way. Whether a worker offers all that a task asks for.
 (labels IS NULL OR CAST(labels AS JSONB) <@ CAST(:labels AS JSONB))
 
+-- name: skip_held
+-- Differs because others write at the same time: what somebody else is about to start is passed over.
+FOR UPDATE OF task SKIP LOCKED
+
+-- name: shift_run
+-- Differs because others write at the same time: what others did to a run that is shared stays, and is seen.
+UPDATE run
+SET version = version + 1,
+    n_pending = n_pending + :n_pending,
+    n_in_progress = n_in_progress + :n_in_progress,
+    n_completed = n_completed + :n_completed,
+    n_failed = n_failed + :n_failed,
+    n_blocked = n_blocked + :n_blocked,
+    n_skipped = n_skipped + :n_skipped,
+    n_cancelled = n_cancelled + :n_cancelled,
+    n_unreachable = n_unreachable + :n_unreachable,
+    n_stopping = n_stopping + :n_stopping,
+    updated_at = greatest(updated_at, :updated_at)
+WHERE id = :id
+RETURNING {run_columns}
+
+-- name: meet_many
+-- Differs because others write at the same time: all hold those who wait in one order, so nobody waits for who waits.
+UPDATE task
+SET unmet = unmet - c.n
+FROM (
+  SELECT task.id, count.n
+  FROM task
+  JOIN (
+    SELECT task_id, count(*) AS n
+    FROM need
+    WHERE needed_id IN ({each_id})
+    GROUP BY task_id) AS count ON count.task_id = task.id
+  ORDER BY task.id
+  FOR UPDATE OF task) AS c
+WHERE task.id = c.id
+
+-- name: meet_one
+-- Differs because others write at the same time, as meet_many does.
+UPDATE task
+SET unmet = unmet - 1
+WHERE id IN (
+  SELECT id
+  FROM task
+  WHERE id IN (SELECT task_id FROM need WHERE needed_id = :id)
+  ORDER BY id
+  FOR UPDATE)
+
 -- name: lock_run
 -- Differs because others write at the same time: whoever changes a run or its tasks holds the run's row until its commit.
 SELECT {run_columns}

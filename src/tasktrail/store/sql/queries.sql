@@ -358,6 +358,7 @@ WHERE queue = CAST(:queue AS TEXT)
   AND {is_open}
 ORDER BY priority, id
 LIMIT CAST(:limit AS BIGINT)
+{skip_held}
 
 -- name: pooled_due
 -- The same for tasks whose back-off is over.
@@ -373,6 +374,7 @@ WHERE queue = CAST(:queue AS TEXT)
   AND {is_open}
 ORDER BY not_before
 LIMIT CAST(:limit AS BIGINT)
+{skip_held}
 
 -- name: next_pooled_due
 -- When the first task of a queue that waits for its time may start.

@@ -55,6 +55,9 @@ WHERE stopped_at IS NULL
   FROM json_each(task.labels) AS asked
   WHERE asked.value NOT IN (SELECT value FROM json_each(:labels))))
 
+-- name: skip_held
+-- Differs because a SQLite file has one writer: nobody else holds a task.
+
 -- name: lock_run
 -- Differs because a SQLite file has one writer: who writes holds all.
 SELECT {run_columns}
