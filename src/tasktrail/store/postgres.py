@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import count
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -459,12 +459,13 @@ class _Connected:
 
     def execute_each(self, name: str, params: Iterable[Params]) -> list[Rows]:
         """What can go together does; all of it is sent before somebody looks at the first answer."""
-        text, ask = self._queries[name], self._wire.ask
-        together = many(name, text)
+        text, ask, rest = self._queries[name], self._wire.ask, iter(params)
+        first = list(islice(rest, 2))
+        together = many(name, text) if len(first) > 1 else None
         if together is None:
-            return [ask(text, given) for given in params]
+            return [ask(text, given) for given in chain(first, rest)]
         answers: list[Rows] = []
-        for group in groups(together, params):
+        for group in groups(together, chain(first, rest)):
             if len(group) == 1:
                 answers.append(ask(text, group[0]))
             else:

@@ -30,6 +30,8 @@ _NO_CONNECTION: Final = "08001"
 _PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _LONGEST_QUEUE: Final = 256
 """Statements that are sent before their results are read, so that neither side's memory grows without end."""
+_SENT_TOGETHER: Final = 3
+"""After so many statements the server begins with them, while we say the next."""
 _numbers: Final = count(1)
 NO_NUL: Final = "\N{SYMBOL FOR NULL}"
 """The server's texts cannot hold the character 0; sent as it is, it would end the text."""
@@ -174,6 +176,9 @@ class Wire:
             self._send(one, values)
         answer = Answer(self)
         self._sent.append(answer)
+        if len(self._sent) % _SENT_TOGETHER == 0:
+            with _Guard(self):
+                self._pg.flush()
         return answer
 
     def _send(self, one: Statement, values: list[bytes | None]) -> None:
