@@ -464,6 +464,7 @@ def test_explain_says_which_worker_is_missing(call: Call) -> None:
     with workers(1, "--queue", "slow", "--label", "gpu", "--label", "big", "--drain") as (worker,):
         assert worker.process.wait(60) == 0
 
+    assert "to go on: tasktrail worker --queue default\n" in call("run", "dag", "--status", "r").err
     assert "one waits for a worker that serves queue default; none is alive" in nobody
     missing = "two waits for a worker that serves queue slow and offers gpu, big; none is alive"
     todo = "to do: tasktrail worker --queue slow --label gpu --label big"

@@ -14,9 +14,9 @@ import threading
 
 from tasktrail.dag import StatefulDAGRunner
 from tasktrail.dag.runner import Binding, bound
-from tasktrail.engine import execution
-from tasktrail.engine.execution import owner_of
+from tasktrail.engine import ownership
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.ownership import owner_of
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.store import opening as store_opening
 from tasktrail.store.forking import ForkLock
@@ -103,7 +103,7 @@ def opening(ledger: Ledger) -> None:
 
 def registering(ledger: Ledger) -> None:
     """Likewise."""
-    fork_while_held(ledger, execution._registering)
+    fork_while_held(ledger, ownership._registering)
 
 
 def fork_while_held(ledger: Ledger, lock: ForkLock) -> None:

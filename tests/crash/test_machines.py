@@ -46,8 +46,8 @@ pytestmark = [pytest.mark.crash, pytest.mark.platform_only("network namespaces")
 class Site:
     """A server on one machine, workers on two others, and a project that all see."""
 
-    def __init__(self, stack: contextlib.ExitStack) -> None:
-        self._stack = stack
+    def __init__(self, stack: contextlib.ExitStack, n_tasks: int = N_TASKS) -> None:
+        self._stack, self.n_tasks = stack, n_tasks
         self.server_machine, self.machines = Machine(), {"a": Machine(), "b": Machine()}
         for machine in (self.server_machine, *self.machines.values()):
             stack.callback(machine.close)
@@ -71,7 +71,7 @@ class Site:
 
     def begin(self, run_id: str) -> None:
         """Begin a pooled run of the tasks."""
-        steps = "\n".join(f"  - {{id: t{n}, call: 'work:work', with: {{number: {n}}}}}" for n in range(N_TASKS))
+        steps = "\n".join(f"  - {{id: t{n}, call: 'work:work', with: {{number: {n}}}}}" for n in range(self.n_tasks))
         Path("flow.yaml").write_text(f"name: flow\nmax_parallel: 8\nsteps:\n{steps}\n")
         self.command("run", "dag", "flow.yaml", "--pooled", "--no-wait", "--run-id", run_id)
 
@@ -123,13 +123,13 @@ class Site:
 
     def check(self, n_runs: int = 1) -> None:
         """Everything is done, each execution is an attempt, and of each task one counts."""
-        assert self.completed() == N_TASKS * n_runs
+        assert self.completed() == self.n_tasks * n_runs
         journal, attempts = executed(), self.attempts()
         assert {(f"t{number}", attempt) for number, attempt, _ in journal} <= set(attempts)
         assert max(Counter((number, attempt) for number, attempt, _ in journal).values()) == n_runs
         assert set(attempts.values()) <= {"ok", "lost", "released"}
         counted = self.ask("SELECT count(*), count(DISTINCT task_id) FROM attempt WHERE outcome = 'ok'")
-        assert counted == [(N_TASKS * n_runs, N_TASKS * n_runs)]
+        assert counted == [(self.n_tasks * n_runs, self.n_tasks * n_runs)]
         store = open_store(self.url)
         try:
             assert verify(store) == []
@@ -263,3 +263,31 @@ def test_one_that_was_taken_for_dead_and_dies_later_is_noticed(site: Site) -> No
     Path("gate").touch()
     until(lambda: site.completed() == 2 * N_TASKS, "all is done")
     site.check(2)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("how", ["cut", "restart", "crash"])
+def test_a_thousand_tasks_of_two_machines_outlast_half_a_minute(how: str) -> None:
+    """Longer than a write waits here, and than a lease; the other machine goes on where it can."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        site = Site(stack, 1_000)
+        site.begin("r")
+        workers = [site.worker(name, busy_s=5) for name in "ab"]
+        until(lambda: len(executed()) > 300, "a third is done")
+        if how == "cut":
+            site.cables["a"].cut()
+        elif how == "restart":
+            site.server.stop()
+        else:
+            site.server.crash()
+        time.sleep(30)
+        if how == "cut":
+            site.cables["a"].mend()
+        else:
+            site.start_server()
+        Path("gate").touch()
+        until(lambda: site.completed() == site.n_tasks, "all is done")
+        assert [stopped(worker) for worker in workers] == [0, 0]
+        site.check()

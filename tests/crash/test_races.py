@@ -20,7 +20,7 @@ import pytest
 
 from tasktrail.dag import StatefulDAGRunner
 from tasktrail.dag.runner import Binding, bound
-from tasktrail.engine import execution
+from tasktrail.engine import ownership
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
@@ -214,7 +214,7 @@ def test_a_living_worker_is_seen_as_alive_by_other_processes_and_a_gone_one_is_n
 
 def test_threads_that_execute_runs_at_once_are_one_worker(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """DESIGN §5.5: a process has one row and one lock for all its tasks."""
-    ledger, meeting, look = Ledger(store, actor="tester"), threading.Barrier(THREADS), execution.dead_workers
+    ledger, meeting, look = Ledger(store, actor="tester"), threading.Barrier(THREADS), ownership.dead_workers
     ended: list[str] = []
 
     def look_together(*arguments: Any) -> tuple[list[int], int]:
@@ -228,7 +228,7 @@ def test_threads_that_execute_runs_at_once_are_one_worker(store: Store, monkeypa
         runner.register_step("a", lambda: number)
         ended.append(asyncio.run(runner.execute()).status.value)
 
-    monkeypatch.setattr(execution, "dead_workers", look_together)
+    monkeypatch.setattr(ownership, "dead_workers", look_together)
     threads = [threading.Thread(target=execute, args=(number,)) for number in range(THREADS)]
     for thread in threads:
         thread.start()

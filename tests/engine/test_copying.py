@@ -22,8 +22,8 @@ from tasktrail.config import find_store, load
 from tasktrail.dag import DAGRunStore, StatefulDAGRunner
 from tasktrail.engine import copying
 from tasktrail.engine.copying import Proof, copy_store
-from tasktrail.engine.execution import worker_of
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.ownership import worker_of
 from tasktrail.engine.project import ledger_of
 from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft

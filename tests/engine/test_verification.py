@@ -18,9 +18,10 @@ from tasktrail.model.graph import Need
 from tasktrail.model.lifecycle import VERBS, Ask, Failure
 from tasktrail.model.task import Task
 from tasktrail.store.queries import queries
+from tasktrail.store.records import UNRECORDED
 from tasktrail.store.seam import Store
 from tasktrail.store.sqlite import SqliteStore
-from tasktrail.store.transaction import UNRECORDED, Transaction
+from tasktrail.store.transaction import Transaction
 from tasktrail.testing import FakeClock, FixedIds
 
 LARGE = encode(["x" * 5000], "the result")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasktrail.engine import execution, workflows
+from tasktrail.engine import ownership, workflows
 from tasktrail.engine.execution import Execution
 from tasktrail.engine.gates import Gates
 from tasktrail.engine.lookup import Found, history
@@ -289,7 +289,7 @@ async def test_a_step_that_must_not_run_twice_asks_when_its_process_died(engine:
     begun = opened(engine, paid, functions)
     died = Execution(engine.ledger, begun.run.id)
     died.begin(["pay"], lambda tx: tx.tasks("ready_tasks", run_id=begun.run.id, without=None, limit=1))
-    execution._active.discard(died._token)
+    ownership.active.discard(died._token)
 
     run = await execute(engine, paid, functions)
 

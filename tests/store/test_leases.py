@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tasktrail.engine.execution import dead_workers, retire, worker_of
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.ownership import dead_workers, retire, worker_of
 from tasktrail.model.errors import NotAStore
 from tasktrail.store.address import address, refuse_backup
 from tasktrail.store.lives import LeasedLife
@@ -179,7 +179,7 @@ def test_who_was_taken_for_dead_is_seen_alive_again(url: str) -> None:
 
 OWNER = """
 import sys
-from tasktrail.engine.execution import worker_of
+from tasktrail.engine.ownership import worker_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.store.postgres import PostgresStore
 store = PostgresStore(sys.argv[1])
@@ -217,7 +217,7 @@ def test_a_process_that_ends_by_itself_gives_its_lease_back(url: str) -> None:
 FORK = """
 import os, sys, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: the lease is renewed by a thread
-from tasktrail.engine.execution import worker_of
+from tasktrail.engine.ownership import worker_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.store.postgres import PostgresStore
 store = PostgresStore(sys.argv[1])

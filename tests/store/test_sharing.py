@@ -98,13 +98,6 @@ def test_nothing_is_started_in_a_run_that_was_paused_meanwhile(workers: tuple[Wo
     assert one.go_on() == []
 
 
-def test_nothing_is_started_in_a_run_that_was_cancelled_meanwhile(workers: tuple[Worker, Worker]) -> None:
-    one, other = workers
-    one.meanwhile.append(lambda: other.ledger.cancel_run(one.run.id))
-
-    assert one.go_on() == []
-
-
 def test_no_more_run_than_may(workers: tuple[Worker, Worker]) -> None:
     """Three may: the other's one, and two that somebody starts just now."""
     one, other = workers

@@ -23,10 +23,11 @@ from tasktrail.cli.workflow_files import WorkflowFile
 from tasktrail.dag.interface import IDAGRunner
 from tasktrail.dag.runner import Binding, ParallelStatefulDAGRunner, StatefulDAGRunner, bound
 from tasktrail.engine.capture import captured
-from tasktrail.engine.execution import MAYBE_DONE, is_pooled
+from tasktrail.engine.execution import MAYBE_DONE
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, find_run
 from tasktrail.engine.loops import run_to_end
+from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.reading import OutputReader
 from tasktrail.engine.values import decode
 from tasktrail.engine.workflows import find

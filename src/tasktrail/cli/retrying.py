@@ -21,8 +21,8 @@ from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
 from tasktrail.cli.text import columns, counted, plain
 from tasktrail.config import SETTINGS
-from tasktrail.engine.execution import is_pooled
 from tasktrail.engine.lookup import find_run, owners, task_reference
+from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.retrying import Failures, all_failures, failures_of_run, retry_tasks
 from tasktrail.model.errors import BadInput, WrongState
 from tasktrail.model.run import STOPPING_KINDS, Run

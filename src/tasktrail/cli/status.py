@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -17,7 +18,7 @@ from tasktrail.model.attempt import Attempt
 from tasktrail.model.parts import Group, grouped
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run
-from tasktrail.model.task import Task
+from tasktrail.model.task import FINAL, Task
 
 HEADER: Final = ("Step ID", "Status", "Retries", "Duration")
 _FAILURES_NAMED: Final = 3
@@ -174,7 +175,7 @@ def _notes(seen: Overview, ink: Ink) -> Iterator[str]:
         yield f"to go on: tasktrail resume {run.name}"
     elif is_abandoned(run, owner):
         yield ink("yellow", "nobody executes this run just now")
-        yield f"to go on: {resume_words(run)}"
+        yield f"to go on: {_worker_words(seen) or resume_words(run)}"
     if owner:
         yield f"executed by {owner}"
     failed = [task for task in seen.tasks if task.status == "failed"]
@@ -192,6 +193,13 @@ def _notes(seen: Overview, ink: Ink) -> Iterator[str]:
         yield f"to try them again: {retry_words(run)}"
     elif run.status == "cancelled":
         yield f"to take it up again: {resume_words(run)}"
+
+
+def _worker_words(seen: Overview) -> str | None:
+    """Return how to start a worker for a pooled run; None where a process of its own executes it."""
+    queues = sorted({task.queue for task in seen.tasks if task.queue is not None and task.status not in FINAL})
+    words = [word for queue in queues for word in ("--queue", queue)]
+    return shlex.join(["tasktrail", "worker", *words]) if queues else None
 
 
 def resume_words(run: Run) -> str:

@@ -13,8 +13,8 @@ from tasktrail.cli.documents import emit, run_record
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
 from tasktrail.cli.text import counted
-from tasktrail.engine.execution import is_pooled
 from tasktrail.engine.lookup import check_step, find_run, owners
+from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.retrying import failures_of_run
 from tasktrail.model.errors import NotFound, TasktrailError, WrongState
 from tasktrail.model.run import STOPPING_KINDS, Run

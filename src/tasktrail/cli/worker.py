@@ -129,7 +129,7 @@ def begin_pooled(session: Session, text: str, run_id: str | None, params: Sequen
     from tasktrail.cli.targets import parse
     from tasktrail.cli.workflow_files import WorkflowFile
     from tasktrail.engine import workflows
-    from tasktrail.engine.execution import is_pooled
+    from tasktrail.engine.ownership import is_pooled
 
     file = parse(text, Path.cwd())
     if not isinstance(file, WorkflowFile):

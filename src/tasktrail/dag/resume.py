@@ -8,7 +8,7 @@ from tasktrail.dag.records import Record, missing, run_statuses
 from tasktrail.dag.runner import StatefulDAGRunner
 from tasktrail.dag.states import DAGRunStatus, DAGStepStatus
 from tasktrail.dag.store import DAGRunStore, Found, ProjectRuns, Runs
-from tasktrail.engine.execution import owner_of
+from tasktrail.engine.ownership import owner_of
 from tasktrail.engine.project import open_project
 from tasktrail.model.run import OVER
 

@@ -17,9 +17,9 @@ from tasktrail.dag.retries import RetryBackoffStrategy
 from tasktrail.dag.states import DAGRun, DAGRunStatus, DAGStepState, DAGStepStatus
 from tasktrail.dag.store import DAGRunStore, runs_of
 from tasktrail.engine.drafts import RunEdit
-from tasktrail.engine.execution import check_free
 from tasktrail.engine.failures import failure_of
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.ownership import check_free
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.project import open_project
 from tasktrail.engine.retrying import failures_of_run, keys_from, retry_tasks, take_back

@@ -13,9 +13,9 @@ from typing import Final
 from tasktrail.engine.additions import check_tasks, distinct, named_by, waits_of
 from tasktrail.engine.changes import Changes, keep_code
 from tasktrail.engine.drafts import TaskEdit, define
-from tasktrail.engine.execution import check_free, still_free
 from tasktrail.engine.expansion import SURPLUS
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.ownership import check_free, still_free
 from tasktrail.engine.values import json_text
 from tasktrail.engine.workflows import draft_of, keep, pooled_draft_of
 from tasktrail.model.draft import TaskDraft
@@ -25,7 +25,8 @@ from tasktrail.model.lifecycle import Ask, Verb, decide, route
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task, Value
 from tasktrail.model.workflow import StepSpec
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.records import Mark
+from tasktrail.store.transaction import Transaction
 
 _GONE: Final = "no longer in the workflow"
 _DEFINED: Final = ("critical", "priority", "max_retries", "retry", "timeout_ms")

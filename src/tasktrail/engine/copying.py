@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from tasktrail.config import Config, StoreLocation, prepare_folder
-from tasktrail.engine.execution import is_alive, owner_of
+from tasktrail.engine.ownership import is_alive, owner_of
 from tasktrail.engine.verification import verify_run
 from tasktrail.model.errors import BadInput, Conflict, Held, NotFound, StoreError, VerificationFailed
 from tasktrail.store.clock import SYSTEM_CLOCK

@@ -15,7 +15,8 @@ from tasktrail.model.errors import Conflict
 from tasktrail.model.lifecycle import Ask, decide
 from tasktrail.model.run import Run, RunStatus
 from tasktrail.model.task import Status, Task, Value
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.records import Mark
+from tasktrail.store.transaction import Transaction
 
 _DEFINITION = ("critical", "priority", "max_retries", "retry", "timeout_ms")
 

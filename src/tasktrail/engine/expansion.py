@@ -16,7 +16,8 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.values import Encoded, encode_text, json_text, text_of
 from tasktrail.model.lifecycle import Ask, decide
 from tasktrail.model.task import FINAL, Task
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.records import Mark
+from tasktrail.store.transaction import Transaction
 
 Title = Callable[[int, object], str | None]
 """Says what the part for an item at its index is called; None where it has no title."""

@@ -22,7 +22,8 @@ from tasktrail.model.lifecycle import Ask, Failure, decide
 from tasktrail.model.path import Template, ValuePath, kind_of
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec, Workflow
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.records import Mark
+from tasktrail.store.transaction import Transaction
 
 _LONGEST_TITLE: Final = 200
 _PARTS_ASK: Final = frozenset({"item", "index"})

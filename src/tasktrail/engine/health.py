@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from tasktrail.config import Config
-from tasktrail.engine.execution import is_alive, owner_of
 from tasktrail.engine.findings import Check, Level
+from tasktrail.engine.ownership import is_alive, owner_of
 from tasktrail.engine.project import existing
 from tasktrail.engine.server_health import look_at_server
 from tasktrail.model.errors import StoreError

@@ -20,8 +20,9 @@ from tasktrail.model.run import Kind, Run, RunStatus, check_cancel, check_pause
 from tasktrail.model.scrub import scrub_text
 from tasktrail.model.task import Task
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
+from tasktrail.store.records import Mark
 from tasktrail.store.seam import Store
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from tasktrail.engine.attachments import Attachments

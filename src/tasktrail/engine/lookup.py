@@ -449,7 +449,7 @@ def owners(ledger: Ledger, runs: Iterable[Run]) -> dict[int, str]:
             free.append(run)
     if not (owned or free):
         return {}
-    from tasktrail.engine.execution import owner_of
+    from tasktrail.engine.ownership import owner_of
     from tasktrail.engine.workers import pools
 
     words = {run.id: owner_of(ledger.store, run) for run in owned} | (pools(ledger, free) if free else {})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tasktrail.engine.execution import owner_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, owners, task_reference
+from tasktrail.engine.ownership import owner_of
 from tasktrail.engine.values import NOTHING, Encoded
 from tasktrail.model.errors import Conflict, Held, NotFound
 from tasktrail.model.lifecycle import LEASED_VERBS, Ask, decide
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.records import Mark
+from tasktrail.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from tasktrail.engine.execution import Claiming, Joining, Turn, dead_workers, lapse_in, worker_of
+from tasktrail.engine.execution import Claiming, Joining, Turn, lapse_in
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.ownership import dead_workers, worker_of
 from tasktrail.engine.picking import ByNeeds, Picker
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.runner import Runner

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from tasktrail.engine.execution import is_alive, retire, worker_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Event, Found, event_of
+from tasktrail.engine.ownership import is_alive, retire, worker_of
 from tasktrail.model.errors import Held
 from tasktrail.model.reference import Reference
 from tasktrail.store.transaction import Row, Transaction

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasktrail.config import Config, prepare_folder
-from tasktrail.engine.execution import is_alive
+from tasktrail.engine.ownership import is_alive
 from tasktrail.engine.project import existing
 from tasktrail.model.errors import BadInput, Busy, Conflict, Held, NotFound, StoreError
 from tasktrail.store import locks

@@ -7,16 +7,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tasktrail.engine.execution import check_free, still_free
 from tasktrail.engine.expansion import SURPLUS
 from tasktrail.engine.ledger import Ledger, check_lease
 from tasktrail.engine.lookup import check_step, task_reference
+from tasktrail.engine.ownership import check_free, still_free
 from tasktrail.model.errors import Held, NotFound, WrongState
 from tasktrail.model.graph import Need, downstream
 from tasktrail.model.lifecycle import Ask, Verb, decide
 from tasktrail.model.run import STOPPING_KINDS, Run
 from tasktrail.model.task import FINAL, Status, Task
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.records import Mark
+from tasktrail.store.transaction import Transaction
 
 _TAKES_BACK: Final[Mapping[Status, Verb]] = {
     "completed": "reopen", "skipped": "reopen", "cancelled": "reopen", "failed": "retry", "blocked": "unblock",

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tasktrail.engine.execution import is_pooled
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.limits import Limits, limited_steps, limits_now
 from tasktrail.engine.lookup import owners, run_reference, shared_names, stale_of, task_reference
+from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.workers import WorkerView, living
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL, Status, Task

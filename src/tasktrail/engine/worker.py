@@ -9,9 +9,9 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from tasktrail.engine.execution import renew, retire, worker_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import task_reference
+from tasktrail.engine.ownership import renew, retire, worker_of
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.pooling import PoolRunner, Share, take_over
 from tasktrail.model.errors import Busy, TasktrailError, Unreachable

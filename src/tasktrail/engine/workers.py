@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from tasktrail.engine.execution import is_alive
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.ownership import is_alive
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.store.transaction import Row, Transaction

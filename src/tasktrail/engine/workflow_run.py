@@ -10,10 +10,10 @@ from typing import Any
 from tasktrail.engine import retrying, workflows
 from tasktrail.engine.accepting import accept
 from tasktrail.engine.changes import Changes, code_changes, keep_code, versions_of
-from tasktrail.engine.execution import check_free
 from tasktrail.engine.gates import Gates, given
 from tasktrail.engine.ids import new_run_id
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.ownership import check_free
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.runner import Runner
 from tasktrail.engine.steps import Step

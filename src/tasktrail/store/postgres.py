@@ -6,9 +6,8 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain, count, islice
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -16,14 +15,14 @@ from tasktrail.model.errors import Busy, StoreError, Unreachable
 from tasktrail.store import migrate
 from tasktrail.store import postgres_schema as schema
 from tasktrail.store.address import address, quoted, refuse_backup
+from tasktrail.store.connected import Connected
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.lives import LeasedLife, SessionLife, living
 from tasktrail.store.queries import queries
 from tasktrail.store.seam import LEASE_S, Store
 from tasktrail.store.session import is_lost, one, passed_around, session
-from tasktrail.store.together import Answers, Part, groups, many, merged
-from tasktrail.store.transaction import Mistaken, Params, Row, Rows, Transaction
-from tasktrail.store.wire import Answer, ServerError, Wire
+from tasktrail.store.transaction import Mistaken, Params, Transaction
+from tasktrail.store.wire import ServerError, Wire
 
 _POSTGRES: Final = "postgres"
 _OLDEST_SERVER: Final = 130000
@@ -42,7 +41,6 @@ SELECT begin_write(:known),
   set_config('enable_mergejoin', 'off', true)
 """
 """A writer looks for the few rows that it changes. A plan is made while a table is small and kept when it grows."""
-_FETCHED: Final = 1000
 _AGAIN: Final = frozenset({"40001", "40P01"})
 _VIOLATED: Final = "23"
 """How SQLSTATEs of broken constraints begin."""
@@ -109,7 +107,7 @@ class PostgresStore:
         def reading(wire: Wire) -> T:
             wire.ask("BEGIN ISOLATION LEVEL REPEATABLE READ")
             try:
-                return work(Transaction(_Connected(wire, self._reading)))
+                return work(Transaction(Connected(wire, self._reading)))
             finally:
                 wire.roll_back()
 
@@ -350,14 +348,14 @@ class PostgresStore:
 
     def _run_one(self, wire: Wire, ticket: Ticket) -> Params | None:
         """Return the last event that the ticket appended."""
-        transaction = Transaction(_Connected(wire, self._queries))
+        transaction = Transaction(Connected(wire, self._queries))
         ticket.result = ticket.work(transaction)
         transaction.settle()
         return transaction.last_event
 
     def _run_believing(self, wire: Wire, ticket: Ticket) -> Params | None:
         """The same, while what is expected of a run is taken for so until all was said: one trip instead of three."""
-        transaction = Transaction(_Connected(wire, self._queries), believes=True)
+        transaction = Transaction(Connected(wire, self._queries), believes=True)
         try:
             ticket.result = ticket.work(transaction)
             transaction.settle()
@@ -439,66 +437,6 @@ class _Mark(NamedTuple):
     xid: str
     began_at: str
     event: Params | None
-
-
-class _Connected:
-    """Runs named queries on a connection."""
-
-    is_far = True
-
-    __slots__ = ("_last", "_queries", "_wire")
-
-    def __init__(self, wire: Wire, named: Mapping[str, str]) -> None:
-        self._wire = wire
-        self._queries = named
-        self._last: Answer | None = None
-
-    def execute(self, name: str, params: Params) -> Rows:
-        self._last = self._wire.ask(self._queries[name], params)
-        return self._last
-
-    def execute_each(self, name: str, params: Iterable[Params]) -> list[Rows]:
-        """What can go together does; all of it is sent before somebody looks at the first answer."""
-        text, ask, rest = self._queries[name], self._wire.ask, iter(params)
-        first = list(islice(rest, 2))
-        together = many(name, text) if len(first) > 1 else None
-        if together is None:
-            return [ask(text, given) for given in chain(first, rest)]
-        answers: list[Rows] = []
-        for group in groups(together, chain(first, rest)):
-            if len(group) == 1:
-                answers.append(ask(text, group[0]))
-            else:
-                of_all = Answers(ask(together.text, merged(together, group)))
-                answers += (Part(of_all, place) for place in range(len(group)))
-        return answers
-
-    def execute_many(self, name: str, params: Iterable[Params]) -> None:
-        self.execute_each(name, params)
-
-    def stream(self, name: str, params: Params) -> Iterator[Row]:
-        """The server keeps the rows; a thousand at a time are here."""
-        cursor = next(one for one in map("rows_{}".format, count()) if one not in self._wire.cursors)
-        self._wire.cursors.add(cursor)
-        try:
-            self._wire.ask(f"DECLARE {cursor} NO SCROLL CURSOR FOR {self._queries[name]}", params)
-            rows = self._wire.ask(f"FETCH {_FETCHED} FROM {cursor}").fetchall()
-            while rows:
-                yield from rows
-                more = len(rows) == _FETCHED
-                rows = self._wire.ask(f"FETCH {_FETCHED} FROM {cursor}").fetchall() if more else []
-        finally:
-            self._wire.cursors.discard(cursor)
-            if not self._wire.is_broken:
-                self._wire.ask(f"CLOSE {cursor}")
-
-    def with_queries(self, named: Mapping[str, str]) -> _Connected:
-        return _Connected(self._wire, {**self._queries, **named})
-
-    def changed(self) -> int:
-        assert self._last is not None
-        self._last.fetchall()
-        return self._last.changed
 
 
 _left_behind: Final[list[Wire | SessionLife | LeasedLife | None]] = []

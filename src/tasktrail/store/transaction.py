@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from json.encoder import encode_basestring
 from typing import Final, Protocol, cast
 
 from tasktrail.model.attempt import Attempt
@@ -18,12 +16,11 @@ from tasktrail.model.errors import NotFound
 from tasktrail.model.lifecycle import Change
 from tasktrail.model.run import OVER, Kind, Run, roll_up
 from tasktrail.model.task import STATUSES, Status, Task, Value
+from tasktrail.store.records import Mark, closing, event, moving, opening
 
 Params = Mapping[str, object]
 Row = tuple[object, ...]
 
-UNRECORDED: Final = frozenset({"worker_id", "lease_token", "lease_until", "open_attempt"})
-"""Columns of a lease: they end with it and are no history."""
 _MET: Final[frozenset[Status]] = frozenset({"completed", "skipped"})
 _MET_IN_MATRIX: Final[frozenset[Status]] = frozenset({"completed"})
 _COUNTER: Final[Mapping[Status, str]] = {status: f"n_{status}" for status in STATUSES}
@@ -58,26 +55,6 @@ class Database(Protocol):
 
 class Mistaken(Exception):  # the store runs the work again, on what the rows say
     """Something that was believed of a run is not so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What a change carries that the state machine does not decide.
-
-    Args:
-        actor: Who asked for it.
-        span_id: Of the attempt that it opens.
-        duration_us: Of the attempt that it closes, by a monotonic clock; None lets the store subtract times.
-        note: Text for the event beside the task's own reason.
-        held: The change finishes a claim: its fence guards it, whatever was edited meanwhile.
-    """
-
-    actor: str
-    span_id: str | None = None
-    duration_us: int | None = None
-    note: str | None = None
-    held: bool = False
-    code_version: str | None = None
 
 
 class Transaction:
@@ -252,7 +229,7 @@ class Transaction:
     def record_run(self, run_id: int, verb: str, at: int, actor: str, **details: object) -> None:
         """Append an event about the run itself; details are other columns of it, such as `note`.
 
-        Whoever appends holds the run, so the events of a run are committed in the order of their numbers.
+        Whoever appends knows the run: it is held, or shared.
         """
         self._known(run_id)
         params = {"at": at, "actor": actor, "run_id": run_id, "task_id": None, "verb": verb, "from_status": None}
@@ -268,7 +245,7 @@ class Transaction:
         """Write changes: task, attempt, event, needs of others, counters of the run. Returns those whose guard held."""
         if self._is_far:
             self._hold(change.task.run_id for change, _ in changes)
-        moves = self.execute_each("move_task", (_move(change, mark) for change, mark in changes))
+        moves = self.execute_each("move_task", (moving(change, mark) for change, mark in changes))
         done = []
         records: dict[str, list[Params]] = {"close_attempt": [], "open_attempt": [], "add_event": []}
         for (change, mark), rows in zip(changes, moves, strict=True):
@@ -288,24 +265,11 @@ class Transaction:
     def _record(self, change: Change, mark: Mark, records: Mapping[str, list[Params]]) -> None:
         """Add what a change does to attempts, and its event, to what is written of all changes together."""
         if change.closes:
-            records["close_attempt"].append(_closing(change, mark))
+            records["close_attempt"].append(closing(change, mark))
         if change.opens:
             self._starting.add(change.task.run_id)
-            records["open_attempt"].append(self._opening(change, mark))
-        records["add_event"].append(_event(change, mark))
-
-    def _opening(self, change: Change, mark: Mark) -> Params:
-        return {
-            "task_id": change.task.id,
-            "n": change.values["attempts"],
-            "fence": change.values["fence"],
-            "worker_id": change.values["worker_id"],
-            "actor": mark.actor,
-            "trace_id": self._known(change.task.run_id).trace_id,
-            "span_id": mark.span_id,
-            "at": change.at,
-            "code_version": mark.code_version,
-        }
+            records["open_attempt"].append(opening(change, mark, self._known(change.task.run_id).trace_id))
+        records["add_event"].append(event(change, mark))
 
     def _outcome(self, change: Change, rows: Rows) -> list[Row]:
         """How many needs are dead and whether it is critical; no row: the guard did not hold.
@@ -478,64 +442,6 @@ class Transaction:
         at = run.updated_at
         self.record_run(run.id, "roll_up", at, "tasktrail", from_status=run.status, to_status=status)
         return run.having({"status": status, "finished_at": at if status in OVER else None})
-
-
-def _move(change: Change, mark: Mark) -> Params:
-    """The query gives what may have changed since a claim, or nothing where the guard does not hold."""
-    task = change.task
-    params: dict[str, object] = task._asdict()
-    params.update(change.values)
-    params.update(
-        status=change.status, was_fence=task.fence, was_status=task.status, was_version=task.version, held=mark.held
-    )
-    return params
-
-
-def _event(change: Change, mark: Mark) -> Params:
-    task = change.task
-    return {
-        "at": change.at,
-        "actor": mark.actor,
-        "run_id": task.run_id,
-        "task_id": task.id,
-        "verb": change.verb,
-        "from_status": task.status,
-        "to_status": change.status,
-        "attempt": change.values.get("open_attempt") or task.open_attempt,
-        "changes": _changes_text(task, change.values),
-        "note": mark.note,
-    }
-
-
-def _closing(change: Change, mark: Mark) -> Params:
-    failure = change.ask.failure if change.ask else None
-    return {
-        "task_id": change.task.id,
-        "n": change.task.open_attempt,
-        "at": change.at,
-        "duration_us": mark.duration_us,
-        "outcome": change.closes,
-        "error_type": failure.type if failure else None,
-        "error": failure.message if failure else None,
-        "stack": failure.stack if failure else None,
-        "output": change.values.get("output") if change.status == "completed" else None,
-    }
-
-
-def _changes_text(task: Task, values: Mapping[str, Value]) -> str | None:
-    """Return {column: [old, new]} as JSON text; by hand, since every step pays for it twice."""
-    parts = []
-    for name, value in values.items():
-        old = getattr(task, name)
-        if value != old and name not in UNRECORDED:
-            parts.append(f'"{name}":[{_json(old)},{_json(value)}]')
-    return "{" + ",".join(parts) + "}" if parts else None
-
-
-def _json(value: Value) -> str:
-    if value is None:
-        return "null"
-    return encode_basestring(value) if isinstance(value, str) else str(value)
 
 
 def met_by(kind: Kind) -> frozenset[Status]:

@@ -16,8 +16,9 @@ from tasktrail.model.graph import MET_BY, Need, dead_needs, ready, unmet
 from tasktrail.model.lifecycle import RULES, Ask, Change, decide
 from tasktrail.model.run import OVER, STOPPING_KINDS, Kind, Run, roll_up
 from tasktrail.model.task import STATUSES, WAITING, Status, Task
+from tasktrail.store.records import Mark
 from tasktrail.store.seam import Store
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.transaction import Transaction
 from tasktrail.testing.fakes import FakeClock, FixedIds
 
 _LARGEST_GRAPH: Final = 7

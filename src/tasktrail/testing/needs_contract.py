@@ -11,8 +11,8 @@ from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.graph import Need
 from tasktrail.model.lifecycle import Ask, Failure, decide
 from tasktrail.model.run import Run
+from tasktrail.store.records import Mark
 from tasktrail.store.seam import Store
-from tasktrail.store.transaction import Mark
 from tasktrail.testing.ledger_machine import LedgerMachine
 from tasktrail.testing.stored import MARK, Stored, counters, task_of
 

@@ -21,8 +21,9 @@ from tasktrail.model.lifecycle import Ask, decide
 from tasktrail.model.run import RUN_FIELDS, Run
 from tasktrail.model.task import FIELDS, Task
 from tasktrail.store.queries import queries
+from tasktrail.store.records import Mark
 from tasktrail.store.seam import Store
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.transaction import Transaction
 from tasktrail.testing.fakes import FakeClock
 from tasktrail.testing.needs_contract import NeedsContract
 from tasktrail.testing.stored import MARK, snapshot, task_of

@@ -11,8 +11,9 @@ from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.graph import Need
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
+from tasktrail.store.records import Mark
 from tasktrail.store.seam import Store
-from tasktrail.store.transaction import Mark, Transaction
+from tasktrail.store.transaction import Transaction
 from tasktrail.testing.fakes import FakeClock, FixedIds
 
 MARK: Final = Mark("tester", span_id="00f067aa0ba902b7")
