@@ -54,15 +54,20 @@ def worker_of(
         return _register(ledger, patience_s, serves, lease_s)
 
 
-def renew(ledger: Ledger, lease_s: float) -> bool:
-    """Say that this process's worker is well; return False when it was taken for dead meanwhile."""
-    worker_id = worker_of(ledger).id
-    return ledger.store.write(lambda tx: _renew(tx, ledger, worker_id, lease_s))
+def renew(ledger: Ledger, lease_s: float | None) -> bool:
+    """Say that this process's worker is well; return False when it was taken for dead meanwhile.
+
+    Args:
+        lease_s: How long that holds; None: for as long as the system says that it lives, if it does that.
+    """
+    worker = worker_of(ledger)
+    said_s = worker.life.lease_s if lease_s is None else lease_s
+    return ledger.store.write(lambda tx: _renew(tx, ledger, worker.id, said_s))
 
 
-def _renew(tx: Transaction, ledger: Ledger, worker_id: int, lease_s: float) -> bool:
-    params = {"id": worker_id, "boot_now": ledger.clock.boot_us(), "lease_us": round(lease_s * 1_000_000)}
-    return tx.row("renew_worker", **params) is not None
+def _renew(tx: Transaction, ledger: Ledger, worker_id: int, lease_s: float | None) -> bool:
+    lease_us = None if lease_s is None else round(lease_s * 1_000_000)
+    return tx.row("renew_worker", id=worker_id, boot_now=ledger.clock.boot_us(), lease_us=lease_us) is not None
 
 
 def retire(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import task_reference
@@ -22,13 +22,15 @@ from tasktrail.store.transaction import Transaction
 
 LOOK_EVERY_S: Final = 0.5
 """How often an idle worker looks for work, and for the dead."""
-_LOOK_ALWAYS: Final = 8
+_LOOK_ALWAYS: Final = 4
 """Up to so many workers look for the dead each time that they look for work."""
 _TRY_AGAIN_S: Final = 30.0
 """When a run that could not be executed here is looked at again: its code may have come."""
 
 Open = Callable[[Run], Plan]
 """Gives what a runner goes by in a run; a TasktrailError says that its code is not here."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger("tasktrail.worker")
 
@@ -56,6 +58,7 @@ class PoolWorker:
         self._ledger, self._share, self._open_run = ledger, share, open_run
         self._drain, self._grace_s, self._lease_s = drain, grace_s, lease_s
         self._renewed_at = float("-inf")
+        self._is_leased = False
         self._looks_at = float("-inf")
         self._serving: dict[int, tuple[PoolRunner, asyncio.Task[Run]]] = {}
         self._strange: dict[int, float] = {}
@@ -79,26 +82,38 @@ class PoolWorker:
             await self._finish()
         finally:
             await self._drop()
-            retire(self._ledger)
+            self._tried(lambda: retire(self._ledger), None)  # where it cannot say that it ends, its death tells
+
+    def _tried(self, call: Callable[[], T], otherwise: T) -> T:
+        """Outlive a store that is away, or that somebody else writes for long."""
+        try:
+            return call()
+        except (Busy, Unreachable) as error:
+            _log.warning("%s; waiting for it", error)
+            return otherwise
 
     def _register(self) -> None:
         worker_of(self._ledger, serves=(self._share.queues, self._share.labels), lease_s=self._lease_s)
 
     async def _stay_alive(self) -> None:
-        """Renew the lease. Who was taken for dead leaves what it runs to others, and comes back as a new worker."""
-        if self._loop.time() - self._renewed_at < self._lease_s / 3:
+        """Renew the lease. Who was taken for dead leaves what it runs to others, and comes back as a new worker.
+
+        Who runs nothing has nothing to lose, and needs none: each renewal would let all others look for work.
+        """
+        is_due = self._loop.time() - self._renewed_at >= self._lease_s / 3
+        if not is_due or not (self._serving or self._is_leased):
             return
         try:
-            if not renew(self._ledger, self._lease_s):
+            is_well = renew(self._ledger, self._lease_s if self._serving else None)
+            if not is_well:
                 _log.warning("taken for dead meanwhile: what ran here is left to others")
                 await self._drop()
                 retire(self._ledger)
                 self._register()
-                renew(self._ledger, self._lease_s)
         except (Busy, Unreachable) as error:
             _log.warning("%s; waiting for it", error)
             return
-        self._renewed_at = self._loop.time()
+        self._renewed_at, self._is_leased = self._loop.time(), is_well and bool(self._serving)
 
     async def _drop(self) -> None:
         for _, task in self._serving.values():
@@ -126,15 +141,14 @@ class PoolWorker:
 
     def _look(self) -> bool:
         """Take over from the dead, and serve the runs that have something to do; return whether one has."""
-        try:
-            self._take_over()
-            if not self._has_changed():
-                return False
-            return self._serve_runs()
-        except (Busy, Unreachable) as error:
-            _log.warning("%s; waiting for it", error)
+        found = self._tried(self._found, None)
+        if found is None:
             self._renewed_at = float("-inf")  # it may have been taken for dead meanwhile
-            return True
+        return found is not False
+
+    def _found(self) -> bool | None:
+        self._take_over()
+        return self._has_changed() and self._serve_runs()
 
     def _take_over(self) -> None:
         """Look for the dead. Many workers take turns, so that all of them together look as often as a few do."""
@@ -187,11 +201,23 @@ class PoolWorker:
         except TasktrailError as error:
             self._leave(run, error.message)
             return
+        if not self._has_lease():
+            return
         runner = PoolRunner(self._ledger, run, plan, self._share)
         self._share.runners.append(runner)
         task = self._loop.create_task(runner.execute())
         self._serving[run_id] = (runner, task)
         task.add_done_callback(lambda done: self._served(run, runner, done))
+
+    def _has_lease(self) -> bool:
+        """Take one before anything runs; False for one who was taken for dead, and has to come back first."""
+        if not self._is_leased:
+            is_well = renew(self._ledger, self._lease_s)
+            self._is_leased, self._renewed_at = True, self._loop.time() if is_well else float("-inf")
+        if self._renewed_at > float("-inf"):
+            return True
+        self._seen = None  # it looks again once that is settled
+        return False
 
     def _leave(self, run: Run, why: str) -> None:
         """Leave a run to others for a while."""
@@ -217,4 +243,4 @@ class PoolWorker:
         def work(tx: Transaction) -> bool:
             return all(tx.row("unfinished_pooled", queue=queue) is None for queue in self._share.queues)
 
-        return self._ledger.store.read(work)
+        return self._tried(lambda: self._ledger.store.read(work), otherwise=False)
