@@ -324,6 +324,13 @@ def test_workers_are_listed_with_what_they_serve_and_hold(call: Call) -> None:
         assert call("list-workers", "--json").data[0]["tasks"] == 1
         assert "dead" in call("list-workers").out
         assert "one was in progress when its worker died; the next worker takes it over" in call("explain", "r").out
+    with workers(1, "--queue", "default", "--drain") as (heir,):
+        Path("go").touch()
+        assert heir.process.wait(60) == 0
+
+    assert call("list-workers", "--json").data == []
+    ended = [(one["pid"], one["state"]) for one in call("list-workers", "--all", "--json").data]
+    assert ended == [(heir.process.pid, "stopped"), (worker.process.pid, "dead")]
 
 
 def test_a_queue_that_nobody_serves_is_left_alone(call: Call) -> None:

@@ -56,7 +56,7 @@ INSERT INTO error VALUES ('print', 'E', 'words', 2, 3, 4, 5, 6);
 INSERT INTO reader VALUES ('hooks', 4, 1);
 INSERT INTO delivery VALUES (9, 4, 'hooks', 'url', 1, 2, NULL, 'refused');
 INSERT INTO definition VALUES (5, 'workflow', 'w', '1', '{}', 'hash', 6);
-INSERT INTO worker VALUES (8, 'ann', 'far', 99, 'boot', 'gone.lock', '["q"]', '["gpu"]', 12, 11, NULL);
+INSERT INTO worker VALUES (8, 'ann', 'far', 99, 'boot', 'gone.lock', '["q"]', '["gpu"]', 12, 11, NULL, 0);
 """
 """Rows of tables that the sample's run has none in."""
 

@@ -168,7 +168,7 @@ def test_who_was_taken_for_dead_is_seen_alive_again(url: str) -> None:
     with closing(PostgresStore(url)) as one, closing(PostgresStore(url)) as other:
         ledger = Ledger(one, actor="tester")
         worker = worker_of(ledger, lease_s=1.0)
-        other.write(lambda tx: tx.execute("stop_worker", {"id": worker.id, "at": 1}))
+        other.write(lambda tx: tx.execute("stop_worker", {"id": worker.id, "at": 1, "died": True}))
         other.write(lambda tx: tx.execute("renew_life", {"lock_name": worker.life.name, "lease_us": -1}))
 
         ran_out = lease_of(one, url, worker.id)

@@ -155,7 +155,7 @@ def test_what_became_of_a_commit_is_found_out_even_by_who_has_no_patience(remote
     proxy.fate = "lose the answer"
 
     def work(tx: Transaction) -> int:
-        tx.execute("stop_worker", {"id": 0, "at": 0})
+        tx.execute("stop_worker", {"id": 0, "at": 0, "died": False})
         proxy.refuse()
         return 7
 

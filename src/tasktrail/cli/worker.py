@@ -177,13 +177,13 @@ def _left_to_workers(session: Session, ledger: Ledger, run: Run, *, waits: bool)
 
 
 @click.command("list-workers", cls=SessionCommand)
-@click.option("--all", "everyone", is_flag=True, help="Those that have stopped, too.")
+@click.option("--all", "everyone", is_flag=True, help="Those that stopped, and those whose death was noticed, too.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many at most.")
 def list_workers_command(session: Session, everyone: bool, limit: int) -> None:
     """List the processes that execute tasks, the newest first."""
     from tasktrail.engine.workers import list_workers
 
-    found = [one for one in list_workers(session.ledger(), limit) if everyone or one.state != "stopped"]
+    found = [one for one in list_workers(session.ledger(), limit) if everyone or one.stopped_at is None]
     if session.json:
         emit("worker-list@1", [_record(one) for one in found], None)
         return

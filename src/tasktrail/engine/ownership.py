@@ -74,7 +74,8 @@ def retire(ledger: Ledger) -> None:
     """Say that this process's worker has stopped by itself, and end its life."""
     known = _workers.pop(ledger.store, None)
     if known is not None and known.pid == os.getpid():
-        ledger.store.write(lambda tx: tx.execute("stop_worker", {"id": known.id, "at": ledger.clock.now()}))
+        said = {"id": known.id, "at": ledger.clock.now(), "died": False}
+        ledger.store.write(lambda tx: tx.execute("stop_worker", said))
         known.life.free()
 
 
@@ -93,7 +94,7 @@ def _register(
         holding = {task.worker_id for task in tx.tasks("held_by_workers") if task.queue is not None} if dead else ()
         for worker_id in dead:
             if worker_id not in holding:
-                tx.execute("stop_worker", {"id": worker_id, "at": now})
+                tx.execute("stop_worker", {"id": worker_id, "at": now, "died": True})
         added = tx.row("add_worker", **row, lock_name=life.name, queues=said[0], labels=said[1], at=now)
         assert added is not None
         worker_id = int(str(added[0]))

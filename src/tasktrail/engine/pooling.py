@@ -225,7 +225,7 @@ def take_over(ledger: Ledger, left: Collection[int] = ()) -> tuple[list[Task], i
             lapse_in(tx, ledger, tasks, once[run_id])
             lost += tasks
         for worker_id in sorted(dead):
-            tx.execute("stop_worker", {"id": worker_id, "at": now})
+            tx.execute("stop_worker", {"id": worker_id, "at": now, "died": True})
         return lost
 
     return ledger.commit(work), n_living

@@ -83,8 +83,10 @@ def pools(ledger: Ledger, runs: Iterable[Run]) -> dict[int, str]:
 
 
 def _view(ledger: Ledger, row: Row, held: Counter[int | None]) -> WorkerView:
-    worker_id, name, host, pid, _, _, started_at, stopped_at, queues, labels = row
-    state: WorkerState = "stopped" if stopped_at is not None else "alive" if is_alive(ledger.store, row) else "dead"
+    worker_id, name, host, pid, _, _, started_at, stopped_at, queues, labels, died = row
+    state: WorkerState = "dead" if died else "stopped"
+    if stopped_at is None:
+        state = "alive" if is_alive(ledger.store, row) else "dead"
     return WorkerView(
         int(str(worker_id)), str(name), str(host), int(str(pid)), state, _words(queues), _words(labels),
         held[int(str(worker_id))], int(str(started_at)), int(str(stopped_at)) if stopped_at is not None else None,

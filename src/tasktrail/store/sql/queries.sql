@@ -808,9 +808,12 @@ VALUES (:name, :host, :pid, :boot_id, :lock_name, :queues, :labels, :at)
 RETURNING id
 
 -- name: stop_worker
+-- What was said first holds: who is taken for dead may still live, and stop.
 UPDATE worker
-SET stopped_at = :at
+SET stopped_at = :at,
+    died = :died
 WHERE id = :id
+  AND stopped_at IS NULL
 
 -- name: orphaned_tasks
 -- What is in progress at a worker that has stopped, or was taken for dead and claimed it when it woke.
@@ -827,14 +830,14 @@ FROM worker
 WHERE id = :id
 
 -- name: unstopped_workers
-SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at, queues, labels
+SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at, queues, labels, died
 FROM worker
 WHERE stopped_at IS NULL
 ORDER BY id
 
 -- name: workers_page
 -- The newest first.
-SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at, queues, labels
+SELECT id, name, host, pid, boot_id, lock_name, started_at, stopped_at, queues, labels, died
 FROM worker
 WHERE id < :before OR :before IS NULL
 ORDER BY id DESC

@@ -14,7 +14,8 @@ CREATE TABLE worker (
   labels      TEXT,                             -- data: JSON list of labels it offers
   lease_until BIGINT,                           -- on the server's clock: dead from then on, though its process is there
   started_at  BIGINT NOT NULL,
-  stopped_at  BIGINT
+  stopped_at  BIGINT,
+  died        BIGINT NOT NULL DEFAULT 0 CHECK (died IN (0, 1)) -- it did not say that it stops: others found out
 );
 
 -- A reusable description of a task or a graph.

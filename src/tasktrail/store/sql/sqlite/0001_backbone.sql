@@ -14,7 +14,8 @@ CREATE TABLE worker (
   labels      TEXT,                             -- data: JSON list of labels it offers
   lease_until INTEGER,                          -- on the machine's boot clock: dead from then on, though its process is there
   started_at  INTEGER NOT NULL,
-  stopped_at  INTEGER
+  stopped_at  INTEGER,
+  died        INTEGER NOT NULL DEFAULT 0 CHECK (died IN (0, 1)) -- it did not say that it stops: others found out
 ) STRICT;
 
 -- A reusable description of a task or a graph.
