@@ -61,7 +61,7 @@ def test_a_silent_worker_is_taken_for_dead_and_its_answer_changes_nothing(store:
             Path("go").touch()
             os.kill(silent.pid, signal.SIGCONT)
             until(lambda: len(states(call, str(silent.pid))) == 2)
-            assert sorted(states(call, str(silent.pid))) == ["alive", "stopped"]
+            assert sorted(states(call, str(silent.pid))) == ["alive", "dead"]
             assert call("status", "p", "--json").data["tasks"][0]["result"] == other.pid
         assert (other.returncode, call("doctor", "--verify").code) == (0, 0)
     assert silent.returncode == 0
