@@ -17,6 +17,7 @@ Fault = tuple[json_edit.Path, str]
 """What is wrong, and where."""
 
 _MAX_COUNT: Final = 2**31 - 1
+_BITS_64: Final = range(-(2**63), 2**63)
 _MOST_NAMED: Final = 20
 
 _T = TypeVar("_T")
@@ -41,7 +42,7 @@ class JsonObject:
         """Return the object at a path; an empty one, and a fault, when it is none."""
         if isinstance(value, dict):
             return cls(value, path, faults)
-        faults.append((path, f"expected {dotted(path)} to be an object, got: {encode(value)[:60]}"))
+        faults.append((path, f"expected {dotted(path) or 'the document'} to be an object, got: {encode(value)[:60]}"))
         return cls({}, path, faults)
 
     def text(self, name: str) -> str | None:
@@ -59,13 +60,16 @@ class JsonObject:
         return None
 
     def count(self, name: str) -> int | None:
-        return self.number(name, 0)
+        return self._whole(name, range(_MAX_COUNT + 1), f"a whole number from 0 to {_MAX_COUNT}")
 
-    def number(self, name: str, least: int = -_MAX_COUNT) -> int | None:
+    def number(self, name: str) -> int | None:
+        return self._whole(name, _BITS_64, "a whole number that fits 64 bits")
+
+    def _whole(self, name: str, within: range, kind: str) -> int | None:
         value = self.members.get(name)
-        if value is None or (type(value) is int and least <= value <= _MAX_COUNT):
+        if value is None or (type(value) is int and value in within):
             return value
-        self.refuse(name, f"a whole number from {least} to {_MAX_COUNT}")
+        self.refuse(name, kind)
         return None
 
     def moment(self, name: str) -> int | None:
@@ -102,8 +106,27 @@ class JsonObject:
         self.refuse(name, "a list")
         return []
 
+    def texts(self, name: str) -> list[str]:
+        items = self.items(name)
+        found = [item for item in items if isinstance(item, str)]
+        if len(found) < len(items):
+            for at, item in enumerate(items):
+                if not isinstance(item, str):
+                    place = dotted((*self.path, name, at))
+                    self.fault(f"expected {place} to be text, got: {encode(item)[:60]}", name, at)
+        return found
+
     def objects(self, name: str) -> list[JsonObject]:
-        return [self.of(value, (*self.path, name, at), self.faults) for at, value in enumerate(self.items(name))]
+        """Return those of a list's items that are objects; the others are faults."""
+        items = self.items(name)
+        found = [self.of(item, (*self.path, name, at), self.faults) for at, item in enumerate(items)]
+        return [inner for inner, item in zip(found, items, strict=True) if isinstance(item, dict)]
+
+    def require(self, *names: str) -> None:
+        """Note as faults which of these members are not there."""
+        for name in names:
+            if self.members.get(name) is None:
+                self.fault(f"expected {dotted((*self.path, name))} to be given")
 
     def refuse(self, name: str, kind: str) -> None:
         got = encode(self.members[name])
@@ -123,10 +146,10 @@ def dotted(path: json_edit.Path) -> str:
 
 
 def refusal(text: str, where: str, faults: Sequence[Fault], what: str) -> BadInput:
-    """Return the error for a text that loads, but has faults as `what` it should be."""
-    named = faults[:_MOST_NAMED]
-    offsets = json_edit.places(text, [path for path, _ in named])
-    lines = [f"{where}:{json_edit.position(text, offsets[path])}: {message}" for path, message in named]
+    """Return the error for a text that loads, but has faults as `what` it should be: the first ones, by place."""
+    offsets = json_edit.places(text, [path for path, _ in faults])
+    placed = sorted(((offsets[path], message) for path, message in faults), key=lambda fault: fault[0])
+    lines = [f"{where}:{json_edit.position(text, offset)}: {message}" for offset, message in placed[:_MOST_NAMED]]
     if len(faults) == 1:
         return BadInput(lines[0])
     return BadInput(f"{where} cannot be read as {what}: {len(faults)} faults", details=lines)

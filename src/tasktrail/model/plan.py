@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tasktrail.model.errors import BadInput
+from tasktrail.model.graph import Need, check_graph
+from tasktrail.model.reference import check_key
 from tasktrail.model.task import Status
 
 
@@ -57,6 +60,38 @@ class PlanTask:
     updated_at: int | None = None
     started_at: int | None = None
     completed_at: int | None = None
+    status_updated_at: int | None = None
     notes: tuple[Note, ...] = ()
     history: tuple[Move, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict)
+
+
+def faults_of(tasks: Sequence[PlanTask]) -> list[str]:
+    """Return everything for which a new plan is refused, one sentence each; empty when it can be written.
+
+    First tasks without a key that can be one, or without a title; then what is wrong with the graph. A plan that
+    somebody wrote by hand may have such faults and is read nevertheless.
+
+    >>> faults_of([PlanTask("T1", "", needs=("T1",))])
+    ['task T1 has no description', 'task T1 needs itself']
+    """
+    faults = [fault for number, task in enumerate(tasks, 1) for fault in _own_faults(number, task)]
+    needs: dict[str, list[Need]] = {}
+    for task in tasks:
+        if task.key:
+            needs.setdefault(task.key, []).extend(map(Need, task.needs))
+    return faults + check_graph([task.key for task in tasks if task.key], needs)
+
+
+def _own_faults(number: int, task: PlanTask) -> list[str]:
+    """What is wrong with a task by itself; one without a key goes by its number, from 1."""
+    faults = []
+    try:
+        name = check_key(task.key, "id") if task.key else f"number {number}"
+    except BadInput as error:
+        faults, name = [f"task number {number}: {error.message}"], f"number {number}"
+    if not task.key:
+        faults.append(f"task {name} has no id")
+    if not task.title.strip():
+        faults.append(f"task {name} has no description")
+    return faults
