@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasktrail.formats import codec
+from tasktrail.formats.moment import format_moment, parse_moment
 from tasktrail.formats.picture import MAX_TASKS, Codec, Picture, TaskChange, TaskPicture, differences
-from tasktrail.formats.run_json import RUN_JSON, RUN_WORDS, STEP_WORDS, format_moment, parse_moment
+from tasktrail.formats.run_json import RUN_JSON, RUN_WORDS, STEP_WORDS
 from tasktrail.model.errors import BadInput
 from tasktrail.model.run import RUN_FIELDS, RUN_STATUSES, Run
 from tasktrail.model.task import FIELDS, STATUSES, Task

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
 
 from tasktrail.formats import json_edit
+from tasktrail.formats.json_object import Fault, JsonObject, encode, member_changes, refusal
+from tasktrail.formats.moment import format_moment
 from tasktrail.formats.picture import MAX_TASKS, Picture, TaskPicture, Writing
 from tasktrail.model.errors import BadInput
 from tasktrail.model.reference import check_key, check_run_id
 from tasktrail.model.run import OVER, RunStatus
 from tasktrail.model.task import FINAL, Status, Value
 
-__all__ = ["RUN_JSON", "RUN_WORDS", "STEP_WORDS", "RunJson", "format_moment", "parse_moment", "run_word", "step_word"]
+__all__ = ["RUN_JSON", "RUN_WORDS", "STEP_WORDS", "RunJson", "run_word", "step_word"]
 
 STEP_WORDS: Final[Mapping[str, Status]] = {
     "pending": "pending", "running": "in_progress", "success": "completed", "failed": "failed", "retry": "pending",
@@ -28,12 +29,6 @@ RUN_WORDS: Final[Mapping[str, RunStatus]] = {
 _STEP_WORD: Final = {status: word for word, status in STEP_WORDS.items() if word != "retry"} | {"blocked": "pending"}
 _RUN_WORD: Final = {status: word for word, status in RUN_WORDS.items() if word != "retry"}
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # naive times are UTC
-_MICROSECOND: Final = timedelta(microseconds=1)
-_FIRST: Final = (datetime.min - _NAIVE_EPOCH) // _MICROSECOND
-_LAST: Final = (datetime.max - _NAIVE_EPOCH) // _MICROSECOND
-_MAX_COUNT: Final = 2**31 - 1
 _COLUMNS: Final = (
     "max_retries", "critical", "tries", "last_outcome", "started_at", "completed_at", "error", "reason", "output",
 )  # fmt: skip
@@ -43,11 +38,6 @@ _DEFAULTS: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3}
 """What a step is taken to have when the file does not say it."""
 _RUN_TIMES: Final = ("updated_at", "started_at", "finished_at")
 _TASK_TIMES: Final = ("started_at", "completed_at")
-
-_T = TypeVar("_T")
-_encode: Final[Callable[[object], str]] = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":")
-).encode
 
 
 def step_word(status: Status, *, retrying: bool = False) -> str:
@@ -70,30 +60,6 @@ def run_word(status: RunStatus, *, retrying: bool = False, in_progress: bool = F
     ('partial_success', 'retry')
     """
     return "retry" if retrying and not in_progress and status == "running" else _RUN_WORD[status]
-
-
-def parse_moment(text: str) -> int | None:
-    """Return the microseconds UTC of an ISO 8601 time; naive is UTC; None when it is none.
-
-    >>> parse_moment("2025-05-19T10:00:00+02:00") == parse_moment("2025-05-19T08:00:00Z")
-    True
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    since = moment - _EPOCH if moment.tzinfo else moment - _NAIVE_EPOCH
-    at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    return at if _FIRST <= at <= _LAST else None
-
-
-def format_moment(at: int) -> str:
-    """Return microseconds UTC as ISO 8601.
-
-    >>> format_moment(0)
-    '1970-01-01T00:00:00.000000+00:00'
-    """
-    return (_EPOCH + at * _MICROSECOND).isoformat(timespec="microseconds")
 
 
 class RunJson:
@@ -149,100 +115,19 @@ RUN_JSON: Final = RunJson()
 # -------------------------------------------------------------------------------------------------------------- reading
 
 
-@dataclass(slots=True)
-class _Object:
-    """One JSON object; what does not fit in it is noted in `faults`, all objects' together."""
-
-    members: dict[str, object]
-    path: json_edit.Path
-    faults: list[tuple[json_edit.Path, str]]
-
-    def text(self, name: str) -> str | None:
-        value = self.members.get(name)
-        if value is None or isinstance(value, str):
-            return value
-        self.refuse(name, "text")
-        return None
-
-    def flag(self, name: str) -> bool | None:
-        value = self.members.get(name)
-        if value is None or isinstance(value, bool):
-            return value
-        self.refuse(name, "true or false")
-        return None
-
-    def count(self, name: str) -> int | None:
-        value = self.members.get(name)
-        if value is None or (type(value) is int and 0 <= value <= _MAX_COUNT):
-            return value
-        self.refuse(name, f"a whole number from 0 to {_MAX_COUNT}")
-        return None
-
-    def moment(self, name: str) -> int | None:
-        value = self.members.get(name)
-        if value is None:
-            return None
-        at = parse_moment(value) if isinstance(value, str) else None
-        if at is None:
-            self.refuse(name, "an ISO 8601 time like 2025-05-19T10:00:00Z")
-        return at
-
-    def word(self, name: str, words: Mapping[str, _T]) -> _T | None:
-        value = self.members.get(name)
-        if value is None:
-            return None
-        if isinstance(value, str) and value in words:
-            return words[value]
-        self.refuse(name, f"one of {', '.join(words)}")
-        return None
-
-    def inner(self, name: str) -> dict[str, object]:
-        value = self.members.get(name, {})
-        if isinstance(value, dict):
-            return value
-        self.refuse(name, "an object")
-        return {}
-
-    def metadata(self, *without: str) -> str | None:
-        """The JSON text of `metadata`, null like missing, less the members that have a place of their own."""
-        if self.members.get("metadata") is None:
-            return None
-        found = {name: value for name, value in self.inner("metadata").items() if name not in without}
-        return _encode(found) if found else None
-
-    def refuse(self, name: str, kind: str) -> None:
-        got = _encode(self.members[name])
-        self.fault(f"expected {_dotted((*self.path, name))} to be {kind}, got: {got[:60]}", name)
-
-    def fault(self, message: str, *inner: str) -> None:
-        self.faults.append(((*self.path, *inner), message))
-
-
-def _dotted(path: json_edit.Path) -> str:
-    return ".".join(map(str, path))
-
-
 def _read(document: object, text: str, where: str, known: Mapping[str, TaskPicture] | None = None) -> Picture:
     """Return what a loaded document says; steps of `known` keys are taken from there."""
-    faults: list[tuple[json_edit.Path, str]] = []
+    faults: list[Fault] = []
     if not isinstance(document, dict):
         faults.append(((), "expected a run file to be an object"))
         document = {}
-    picture = _picture(_Object(document, (), faults), known or {})
+    picture = _picture(JsonObject(document, (), faults), known or {})
     if faults:
-        raise _refusal(text, where, faults)
+        raise refusal(text, where, faults, "a run file")
     return picture
 
 
-def _refusal(text: str, where: str, faults: Sequence[tuple[json_edit.Path, str]]) -> BadInput:
-    offsets = json_edit.places(text, [path for path, _ in faults])
-    lines = [f"{where}:{json_edit.position(text, offsets[path])}: {message}" for path, message in faults]
-    if len(lines) == 1:
-        return BadInput(lines[0])
-    return BadInput(f"{where} cannot be read as a run file: {len(lines)} faults", details=lines[:20])
-
-
-def _picture(run: _Object, known: Mapping[str, TaskPicture]) -> Picture:
+def _picture(run: JsonObject, known: Mapping[str, TaskPicture]) -> Picture:
     name = run.text("run_id")
     if name is None and not run.faults:
         run.fault("expected run_id to be given")
@@ -256,7 +141,7 @@ def _picture(run: _Object, known: Mapping[str, TaskPicture]) -> Picture:
         workflow=_checked(run, "dag_id", run.text("dag_id") or name, _check_dag_id),
         status=run.word("status", RUN_WORDS),
         error=run.text("error"),
-        metadata=run.metadata(),
+        metadata=_metadata(run),
         created_at=run.moment("created_at"),
         updated_at=run.moment("updated_at"),
         started_at=run.moment("start_time"),
@@ -265,11 +150,19 @@ def _picture(run: _Object, known: Mapping[str, TaskPicture]) -> Picture:
     )
 
 
+def _metadata(of: JsonObject, *without: str) -> str | None:
+    """The JSON text of `metadata`, null like missing, less the members that have a place of their own."""
+    if of.members.get("metadata") is None:
+        return None
+    found = {name: value for name, value in of.inner("metadata").items() if name not in without}
+    return encode(found) if found else None
+
+
 def _check_dag_id(text: str) -> str:
     return check_key(text, "dag_id")
 
 
-def _checked(run: _Object, name: str, text: str, check: Callable[[str], str]) -> str:
+def _checked(run: JsonObject, name: str, text: str, check: Callable[[str], str]) -> str:
     if not run.faults:
         try:
             check(text)
@@ -278,33 +171,31 @@ def _checked(run: _Object, name: str, text: str, check: Callable[[str], str]) ->
     return text
 
 
-def _step(key: str, value: object, faults: list[tuple[json_edit.Path, str]]) -> TaskPicture:
+def _step(key: str, value: object, faults: list[Fault]) -> TaskPicture:
     path = ("steps", key)
-    if not isinstance(value, dict):
-        faults.append((path, f"expected {_dotted(path)} to be an object, got: {_encode(value)[:60]}"))
-        value = {}
-    step = _Object(value, path, faults)
+    step = JsonObject.of(value, path, faults)
+    has = step.members.get
     try:
         check_key(key, "step_id")
     except BadInput as error:
         step.fault(error.message)
-    if value.get("step_id", key) != key:
-        step.refuse("step_id", f"{_encode(key)} as its key")
+    if has("step_id", key) != key:
+        step.refuse("step_id", f"{encode(key)} as its key")
     status = step.word("status", STEP_WORDS) or "pending"
-    skip_reason = step.inner("metadata").get("skip_reason") if status == "skipped" and value.get("metadata") else None
+    skip_reason = step.inner("metadata").get("skip_reason") if status == "skipped" and has("metadata") else None
     reason = skip_reason if isinstance(skip_reason, str) else None
     values: dict[str, Value] = {
         "max_retries": step.count("max_retries"),
         "critical": 0 if step.flag("critical") is False else None,
         "tries": step.count("retry_count"),
-        "last_outcome": "error" if value.get("status") == "retry" else None,
+        "last_outcome": "error" if has("status") == "retry" else None,
         "started_at": step.moment("start_time"),
         "completed_at": step.moment("end_time"),
         "error": step.text("error"),
         "reason": reason,
-        "output": None if value.get("result") is None else _encode(value["result"]),
+        "output": None if (result := has("result")) is None else encode(result),
     }
-    metadata = step.metadata(*(() if reason is None else ("skip_reason",)))
+    metadata = _metadata(step, *(() if reason is None else ("skip_reason",)))
     return _said(TaskPicture(key, status, values, metadata))
 
 
@@ -421,7 +312,7 @@ def _duration(start: Value, end: Value) -> float | None:
 def _changes(old: Picture, new: Picture) -> tuple[set[str], list[tuple[json_edit.Path, object]]]:
     """The keys of the steps that differ, and the smallest changes that make the text say the new picture."""
     before, steps = old.by_key(), new.by_key()
-    changes = _member_changes(_run_words(old), _run_words(new), ())
+    changes = member_changes(_run_words(old), _run_words(new), ())
     changes += [(("steps", key), json_edit.REMOVE) for key in before if key not in steps]
     changed: set[str] = set()
     for key, task in steps.items():
@@ -431,22 +322,9 @@ def _changes(old: Picture, new: Picture) -> tuple[set[str], list[tuple[json_edit
         elif was is task or (shown := _as_shown(was, old.status)) == task:
             continue
         else:
-            changes += _member_changes(_step_words(shown), _step_words(task), path)
+            changes += member_changes(_step_words(shown), _step_words(task), path)
         changed.add(key)
     return changed, changes
-
-
-def _member_changes(
-    old: Mapping[str, object], new: Mapping[str, object], path: json_edit.Path
-) -> list[tuple[json_edit.Path, object]]:
-    """Changes of an object's members; what was empty is replaced whole, since the text may have null or nothing."""
-    changes: list[tuple[json_edit.Path, object]] = []
-    for name, value in new.items():
-        if old[name] or not value:
-            changes += json_edit.difference(old[name], value, (*path, name))
-        elif not json_edit.same(old[name], value):
-            changes.append(((*path, name), value))
-    return changes
 
 
 def _silent_as(old: Picture, new: Picture) -> Picture:

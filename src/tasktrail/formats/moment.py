@@ -1,0 +1,38 @@
+"""Moments in documents: ISO 8601 to microseconds UTC, and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+__all__ = ["format_moment", "parse_moment"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # naive times are UTC
+_MICROSECOND: Final = timedelta(microseconds=1)
+_FIRST: Final = (datetime.min - _NAIVE_EPOCH) // _MICROSECOND
+_LAST: Final = (datetime.max - _NAIVE_EPOCH) // _MICROSECOND
+
+
+def parse_moment(text: str) -> int | None:
+    """Return the microseconds UTC of an ISO 8601 time; naive is UTC; None when it is none.
+
+    >>> parse_moment("2025-05-19T10:00:00+02:00") == parse_moment("2025-05-19T08:00:00Z")
+    True
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    since = moment - _EPOCH if moment.tzinfo else moment - _NAIVE_EPOCH
+    at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return at if _FIRST <= at <= _LAST else None
+
+
+def format_moment(at: int) -> str:
+    """Return microseconds UTC as ISO 8601.
+
+    >>> format_moment(0)
+    '1970-01-01T00:00:00.000000+00:00'
+    """
+    return (_EPOCH + at * _MICROSECOND).isoformat(timespec="microseconds")
