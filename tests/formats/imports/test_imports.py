@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -193,6 +194,23 @@ def _is_spelt_otherwise(leaf: str) -> bool:
         return leaf in words or bool(datetime.fromisoformat(leaf))
     except ValueError:
         return False
+
+
+def test_the_page_has_the_words_of_each_tool() -> None:
+    page = (Path(__file__).parents[3] / "docs/howto/import.md").read_text(encoding="utf-8")
+    table = page.partition("## Statuses")[2].partition("##")[0]
+    said: dict[str, dict[str, str]] = {}
+    tool = ""
+    for name, words, status in re.findall(r"^\| (?:(\S.*?) )?\| (`.*?`) \| (\w+) \|$", table, re.MULTILINE):
+        tool = name or tool
+        said.setdefault(tool, {}).update({word.lower(): status for word in re.findall(r"`(.*?)`", words)})
+
+    assert said == {
+        "Task Master": task_master.WORDS,
+        "Backlog.md": backlog_md.WORDS,
+        "beads": beads.WORDS,
+        "Taskwarrior": taskwarrior.WORDS,
+    }
 
 
 # ------------------------------------------------------------------------------------------------------ what is refused
