@@ -80,6 +80,23 @@ def test_task_master_tags_subtasks_and_needs() -> None:
     ]
 
 
+def test_task_master_subtasks_of_older_files_name_siblings_and_are_as_urgent_as_their_task() -> None:
+    text = """{"tasks": [{"id": 1, "title": "a", "priority": "high", "dependencies": [2], "subtasks": [
+      {"id": 1, "title": "b"}, {"id": 2, "title": "c", "priority": "low", "dependencies": [1, "2"]}]},
+      {"id": 2, "title": "d", "subtasks": [{"id": 1, "title": "e", "dependencies": ["1.2"]}]}],
+      "meta": {"version": 1}}"""
+    found = task_master.read(text, "f")
+
+    assert [(task.key, task.priority, task.needs) for task in found.tasks] == [
+        ("1", 2, ("2",)),
+        ("1.1", 2, ()),
+        ("1.2", 4, ("1.1", "1.2")),
+        ("2", 3, ()),
+        ("2.1", 3, ("1.2",)),
+    ]
+    assert found.notes == ('left out: meta of tag master: {"version":1}',)
+
+
 def test_taskwarrior_uuids_annotations_and_own_attributes() -> None:
     tasks, notes = imported(TASKWARRIOR)
 
@@ -141,6 +158,15 @@ def test_backlog_folders_drafts_archive_and_comments() -> None:
     assert "Started with the prices" in str(drawn.extra["body"])
     assert [note.text for note in tasks["TASK-3"].notes] == ["First line\n\nSecond", "No author"]
     assert notes == ("left out: config.yml, which is no task",)
+
+
+def test_backlog_needs_are_the_same_in_any_letters() -> None:
+    files = {
+        "tasks/a.md": "---\nid: TASK-1\ntitle: a\ndependencies: [task-2, task-9]\n---\n",
+        "tasks/b.md": "---\nid: TASK-2\ntitle: b\n---\n",
+    }
+
+    assert backlog_md.read(files, "backlog").tasks[0].needs == ("TASK-2", "task-9")
 
 
 def test_backlog_comments_that_are_written_otherwise_stay_in_the_body() -> None:
