@@ -1,0 +1,1 @@
+"""Plans of other tools, read as ours. Each tool has a file; `detect` says which one wrote a file or folder."""
