@@ -281,6 +281,13 @@ LEFT JOIN task ON task.id = need.needed_id
 WHERE need.task_id = :task_id
 ORDER BY need.position
 
+-- name: needs_of_tasks
+-- What each of a JSON list of tasks needs, in the order of its needs.
+SELECT task_id, needed_key
+FROM need
+WHERE task_id IN ({each_id})
+ORDER BY task_id, position
+
 -- name: stale_of_run
 -- What is completed although something that it needs is not, or was completed after it.
 SELECT DISTINCT task.id
@@ -313,6 +320,15 @@ WHERE run_id = CAST(:run_id AS BIGINT)
   AND (CAST(:without AS TEXT) IS NULL OR key NOT IN ({each_key_without}))
 ORDER BY priority, position
 LIMIT CAST(:limit AS BIGINT)
+
+-- name: pending_tasks
+-- What is pending of a run, whatever it waits for: the most urgent first.
+SELECT {task_columns}
+FROM task
+WHERE run_id = :run_id
+  AND status = 'pending'
+ORDER BY priority, position
+LIMIT :limit
 
 -- name: due_tasks
 -- The same for tasks whose back-off is over.
@@ -452,6 +468,12 @@ WHERE id = :id
   AND status = :was_status
   AND (:held OR version = :was_version)
 RETURNING dead_needs, critical
+
+-- name: place_task
+-- Where a task stands in its list is nothing that it is or does.
+UPDATE task
+SET position = :position
+WHERE id = :id
 
 -- name: edit_task
 -- What a task is, not where it stands.
@@ -614,6 +636,12 @@ SELECT id, title, metadata, progress_done, progress_total
 FROM task
 WHERE id = :id
 
+-- name: details_of_tasks
+-- Of a JSON list of tasks.
+SELECT id, title, metadata
+FROM task
+WHERE id IN ({each_id})
+
 -- name: add_event
 INSERT INTO event (at, actor, run_id, task_id, verb, from_status, to_status, attempt, changes, note)
 VALUES (:at, :actor, :run_id, :task_id, :verb, :from_status, :to_status, :attempt, :changes, :note)
@@ -627,6 +655,14 @@ WHERE event.run_id = :run_id
   AND event.seq > :after
 ORDER BY event.seq
 LIMIT :limit
+
+-- name: events_of_tasks
+-- What happened to each of a JSON list of tasks of a run, the oldest first.
+SELECT task_id, at, actor, verb, from_status, to_status, note
+FROM event
+WHERE run_id = :run_id
+  AND task_id IN ({each_id})
+ORDER BY seq
 
 -- name: newer_events_of_run
 -- For those who follow a run: the plus keeps the index out, since the log's end is short and a run's history is not.
