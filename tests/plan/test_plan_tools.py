@@ -136,3 +136,48 @@ def test_another_process_goes_on_where_this_one_stopped(tools: PlanTools, tmp_pa
 
     found = later.get_next_task()["task"]
     assert (found["id"], found["attempts"], found["notes"][-1]["note"]) == ("T1", 1, "Reset after interruption")
+
+
+# ------------------------------------------------------------------------------------------------------------ claims
+
+
+def test_a_claim_is_worked_on_with_its_token_in_the_words_of_the_document(tools: PlanTools):
+    tools.write_task_list([task("T1"), task("T2", "T1")])
+
+    claim = tools.get_next_task(claim=True, owner="bob", lease_seconds=60)
+
+    assert (claim["task"]["id"], claim["message"], claim["lease_seconds"]) == ("T1", "Next task: T1 - Do T1", 60)
+    refused = tools.mark_task_status("T1", "completed")
+    assert (refused["status"], refused["code"]) == ("error", "held")
+    assert tools.heartbeat("T1", claim["token"])["status"] == "success"
+    begun = tools.mark_task_status("T1", "in_progress", notes="half way", token=claim["token"])
+    assert begun["new_status"] == "in_progress"
+    first = tools.read_task_breakdown()["tasks"][0]
+    assert (first["attempts"], first["claimed_by"], first["lease_expired"]) == (1, "bob", False)
+    assert tools.write_task_list(tools.read_task_breakdown()["tasks"])["changes"]["changed"] == []
+    done = tools.mark_task_status("T1", "completed", result="done", token=claim["token"])
+    assert (done["status"], done["message"]) == ("success", "Task T1 marked as completed")
+    assert tools.finish_task("T1", claim["token"], "done")["status"] == "success", "said again"
+    assert tools.finish_task("T1", "bob")["code"] == "bad_input"
+
+
+def test_a_claim_is_given_back_and_the_next_one_has_another_token(tools: PlanTools):
+    tools.write_task_list([task("T1"), task("T2", "T1")])
+    first = tools.claim_task("T1", owner="bob")
+    assert tools.claim_task("T2")["code"] == "unmet_need"
+
+    assert tools.release_task("T1", first["token"], "too hard")["new_status"] == "pending"
+
+    second = tools.get_next_task(claim=True, owner="eve")
+    assert (second["task"]["id"], second["task"]["attempts"]) == ("T1", 2)
+    assert second["token"] != first["token"]
+    late = tools.finish_task("T1", first["token"], "after all")
+    assert (late["status"], late["code"]) == ("error", "lease_lost")
+    assert tools.finish_task("T1", second["token"], status="failed", error="no network")["new_status"] == "failed"
+    assert tools.read_task_breakdown()["tasks"][0]["error"] == "no network"
+
+
+def test_nothing_can_be_claimed_without_a_plan(tools: PlanTools):
+    assert tools.get_next_task(claim=True) == {"status": "success", "task": None, "message": "No tasks in breakdown"}
+    assert tools.get_next_task(claim=True, lease_seconds=0)["status"] == "success"
+    assert tools.finish_task("T1", "x", status="done")["message"] == "Invalid status: done. Must be: completed, failed"

@@ -8,6 +8,7 @@ from typing import Final
 
 from tasktrail.engine.additions import check_tasks
 from tasktrail.engine.drafts import TaskEdit, define
+from tasktrail.engine.leases import renew_in
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import set_needs
 from tasktrail.engine.pictures import REMOVED
@@ -206,8 +207,11 @@ class _Writing:
                 note_in(self._tx, self._ledger, task, text, note.at)
 
 
-def edit_task(ledger: Ledger, name: str, key: str, edit: PlanTaskEdit) -> PlanTask:
+def edit_task(ledger: Ledger, name: str, key: str, edit: PlanTaskEdit, token: str | None = None) -> PlanTask:
     """Change what a task of a plan is, not where it stands; return it as it then is.
+
+    Args:
+        token: Of a claim on it, which is renewed.
 
     Raises:
         NoPlan, NoTask: There is none.
@@ -217,6 +221,7 @@ def edit_task(ledger: Ledger, name: str, key: str, edit: PlanTaskEdit) -> PlanTa
     def work(tx: Transaction) -> PlanTask:
         run = plan_in(tx, name)
         task = task_in(tx, run, key)
+        renew_in(tx, ledger, task, token)
         old = said_of(tx, run, [task])[0]
         if edit.needs is not None:
             _check_needs(tx, run, key, edit.needs)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from tasktrail.engine.leases import Holding, holdings, renew_in
 from tasktrail.engine.ledger import Ledger, check_lease
 from tasktrail.engine.pictures import REMOVED
 from tasktrail.model.errors import Conflict, NotFound
@@ -37,10 +38,11 @@ class NoTask(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class PlanNow:
-    """A plan as it stands: its run, and its tasks in order."""
+    """A plan as it stands: its run, its tasks in order, and the claims on them."""
 
     run: Run
     tasks: Sequence[PlanTask]
+    claims: Sequence[Holding] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,14 @@ class NextTask:
         n_tasks: How many tasks the plan has; 0 also when there is no plan.
         blocked: Where none can start, the first of those that wait for what cannot happen.
         n_blocked: How many there are of those.
+        ran_out: Claims whose lease ran out; whoever claims next takes them over.
     """
 
     task: PlanTask | None
     n_tasks: int
     blocked: Sequence[Blocked] = ()
     n_blocked: int = 0
+    ran_out: Sequence[Holding] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,9 @@ def read_plan(ledger: Ledger, name: str) -> PlanNow | None:
 
     def work(tx: Transaction) -> PlanNow | None:
         run = find_plan(tx, name)
-        return PlanNow(run, said_of(tx, run, shown_tasks(tx, run))) if run else None
+        if run is None:
+            return None
+        return PlanNow(run, said_of(tx, run, shown_tasks(tx, run)), holdings(tx, ledger, run))
 
     return ledger.store.read(work)
 
@@ -178,7 +184,8 @@ def next_task(ledger: Ledger, name: str, *, skip_needs: bool = False) -> NextTas
         if run is None:
             return NextTask(None, 0)
         task = first_pending(tx, run) if skip_needs else first_ready(tx, run, ledger.clock.now())
-        return next_of(tx, run, task)
+        silent = [one for one in holdings(tx, ledger, run) if one.ran_out] if run.n_in_progress else []
+        return replace(next_of(tx, run, task), ran_out=silent)
 
     return ledger.store.read(work)
 
@@ -227,15 +234,12 @@ def _why_dead(key: str, needed: Task | None) -> str | None:
 # marking
 
 
-def mark_task(
-    ledger: Ledger, name: str, key: str, status: Status, *, note: str = "", result: str = "", token: str | None = None
-) -> Marked:
+def mark_task(ledger: Ledger, name: str, key: str, status: Status, *, note: str = "", result: str = "") -> Marked:
     """Let a task of a plan stand at a status, by the verbs that lead there; unmet needs are no obstacle.
 
     Args:
         note: Appended to its notes, also where it stands there already.
         result: What came of it; kept as a note where the task has another result already.
-        token: Of the claim that holds it.
 
     Raises:
         NoPlan, NoTask: There is none.
@@ -245,39 +249,32 @@ def mark_task(
 
     def work(tx: Transaction) -> Marked:
         run = plan_in(tx, name)
-        return mark_in(tx, ledger, task_in(tx, run, key), status, said, outcome, token)
+        return _mark_in(tx, ledger, task_in(tx, run, key), status, said, outcome)
 
     return ledger.commit(work)
 
 
-def mark_in(
-    tx: Transaction,
-    ledger: Ledger,
-    task: Task,
-    status: Status,
-    note: str | None,
-    result: str | None,
-    token: str | None = None,
+def _mark_in(
+    tx: Transaction, ledger: Ledger, task: Task, status: Status, note: str | None, result: str | None
 ) -> Marked:
-    """Mark a task inside a transaction that does more; the texts are clean."""
     verbs = route(task.status, status)
-    if not verbs or (verbs == ("restart",) and token is not None and token == task.lease_token):
-        return _mark_again(tx, ledger, task, note, result)
+    if not verbs:
+        return mark_again(tx, ledger, task, note, result)
     for verb in verbs[:-1]:
-        task = move_in(tx, ledger, task, _ask(task, verb), token=token)
-    ask = _ask(task, verbs[-1], result if status in FINAL else None)
-    return Marked(move_in(tx, ledger, task, ask, note=note, token=token))
+        task = move_in(tx, ledger, task, ask_for(task, verb))
+    ask = ask_for(task, verbs[-1], result if status in FINAL else None)
+    return Marked(move_in(tx, ledger, task, ask, note=note))
 
 
-def _ask(task: Task, verb: Verb, result: str | None = None) -> Ask:
-    """A start that passes over needs says so."""
+def ask_for(task: Task, verb: Verb, result: str | None = None) -> Ask:
+    """Return what to ask of a task; a start that passes over needs says so."""
     forced = verb == "start" and task.unmet > 0
     reason = f"started although {task.unmet} of its needs were not met" if forced else None
     return Ask(verb, summary=result, reason=reason, force=forced)
 
 
-def _mark_again(tx: Transaction, ledger: Ledger, task: Task, note: str | None, result: str | None) -> Marked:
-    """It stands there already: a field that is empty is filled, what cannot be taken is kept as a note."""
+def mark_again(tx: Transaction, ledger: Ledger, task: Task, note: str | None, result: str | None) -> Marked:
+    """Mark a task that stands there already: an empty field is filled, what cannot be taken is kept as a note."""
     now, other = ledger.clock.now(), None
     if result and task.summary is None and task.status in FINAL:
         task = _applied(tx, Change(task, task.status, now, {"summary": result}), Mark(ledger.actor))
@@ -327,8 +324,11 @@ def _applied(tx: Transaction, change: Change, mark: Mark) -> Task:
     return change.after
 
 
-def add_note(ledger: Ledger, name: str, key: str, text: str) -> None:
+def add_note(ledger: Ledger, name: str, key: str, text: str, token: str | None = None) -> None:
     """Append a note to a task of a plan.
+
+    Args:
+        token: Of a claim on it, which is renewed.
 
     Raises:
         NoPlan, NoTask: There is none.
@@ -336,7 +336,9 @@ def add_note(ledger: Ledger, name: str, key: str, text: str) -> None:
     clean = str(ledger.clean_text(text))
 
     def work(tx: Transaction) -> None:
-        note_in(tx, ledger, task_in(tx, plan_in(tx, name), key), clean)
+        task = task_in(tx, plan_in(tx, name), key)
+        renew_in(tx, ledger, task, token)
+        note_in(tx, ledger, task, clean)
 
     ledger.commit(work)
 

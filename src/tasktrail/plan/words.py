@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast, get_args
 
+from tasktrail.engine.leases import Holding
 from tasktrail.engine.plan_lists import PlanTaskEdit, check_list
 from tasktrail.model.errors import BadInput
 from tasktrail.model.plan import Note, PlanTask
@@ -13,10 +14,13 @@ from tasktrail.model.task import STATUSES, Status
 
 Words = dict[str, Any]
 
-MARKS: Final[tuple[Status, ...]] = ("pending", "in_progress", "completed", "failed")
+Mark = Literal["pending", "in_progress", "completed", "failed"]
+MARKS: Final[tuple[Mark, ...]] = get_args(Mark)
 """The statuses that the document has; the others come from people and their commands."""
 _STANDING: Final = ("status", "started_at", "completed_at", "result", "error", "reason")
-_OURS: Final = frozenset({"id", *_STANDING, "attempts", "notes", "status_updated_at", "updated_at"})
+_OURS: Final = frozenset(
+    {"id", *_STANDING, "attempts", "notes", "status_updated_at", "updated_at", "claimed_by", "lease_expired"}
+)
 """Keys that say where a task stands: they change with its status alone."""
 _WHAT: Final = ("description", "priority", "dependencies")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,8 +30,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 # out
 
 
-def words_of(task: PlanTask) -> Words:
-    """Return a task in the words of the document, with what else is said of it."""
+def words_of(task: PlanTask, claim: Holding | None = None) -> Words:
+    """Return a task in the words of the document, with what else is said of it, and who has claimed it."""
     words: Words = {"id": task.key, "description": task.title, "priority": task.priority}
     words.update(dependencies=list(task.needs), **{key: value for key, value in task.extra.items() if key not in words})
     words.update(status=task.status, started_at=moment(task.started_at), completed_at=moment(task.completed_at))
@@ -37,6 +41,8 @@ def words_of(task: PlanTask) -> Words:
         words["status_updated_at"] = moment(task.history[-1].at)
     others = {"updated_at": moment(task.updated_at), "error": task.error, "reason": task.reason}
     words.update({key: value for key, value in others.items() if value is not None})
+    if claim is not None:
+        words.update(claimed_by=claim.owner, lease_expired=claim.ran_out)
     return words
 
 

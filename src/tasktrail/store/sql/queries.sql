@@ -265,6 +265,16 @@ WHERE run_id = CAST(:run_id AS BIGINT)
   AND status = 'in_progress'
 ORDER BY priority, position
 
+-- name: claimed_of_run
+-- What agents hold of a plan; the condition of the index `task_live` word by word.
+SELECT {task_columns}
+FROM task
+WHERE run_id = CAST(:run_id AS BIGINT)
+  AND status = 'in_progress'
+  AND (status = 'in_progress' OR (status = 'pending' AND unmet = 0 AND not_before IS NULL))
+  AND lease_token IS NOT NULL
+ORDER BY priority, position
+
 -- name: needs_of_run
 -- In the order of the tasks and of their needs.
 SELECT need.task_id, need.needed_key, need.needed_id, need.optional
@@ -474,6 +484,15 @@ RETURNING dead_needs, critical
 UPDATE task
 SET position = :position
 WHERE id = :id
+
+-- name: renew_claim
+-- A lease is no history, so that no version tells of it.
+UPDATE task
+SET lease_until = :until
+WHERE id = :id
+  AND status = 'in_progress'
+  AND lease_token = :token
+RETURNING id
 
 -- name: edit_task
 -- What a task is, not where it stands.
