@@ -25,6 +25,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.graph import Need
+from tasktrail.plan import PlanTools
 from tasktrail.store import liveness
 from tasktrail.store.opening import open_store
 from tasktrail.store.seam import Store
@@ -258,6 +259,36 @@ def test_workers_that_share_a_run_lose_no_count(server: Server, tmp_path: Path, 
         assert done[0].n_in_progress == 0
         assert not [task.key for task in done[1] if task.status == "pending" and not task.dead_needs]
         assert shared > alone, "the run was hardly ever shared"
+        store.close()
+
+
+@pytest.mark.requirement("JB-056")
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_eight_agents_claim_and_finish_each_task_of_a_plan_once(server: Server, tmp_path: Path, database: str) -> None:
+    """Each task waits for one twenty places before it, so that the agents wait for each other, too."""
+    keys = [f"T{number}" for number in range(400)]
+    tasks = [
+        {"id": key, "description": key, "dependencies": keys[max(0, place - 20) : max(0, place - 19)]}
+        for place, key in enumerate(keys)
+    ]
+    with server.schema() as schema:
+        url = schema if database == "postgres" else f"sqlite:///{tmp_path / 'plan.db'}"
+        tools = PlanTools(url)
+        assert tools.write_task_list(tasks)["status"] == "success"
+        with children("claiming.py", lambda _: url, lambda number: f"agent-{number}", cwd=tmp_path) as processes:
+            said = [process.communicate(timeout=LONGEST_S) for process in processes]
+
+        assert [complaints for _, complaints in said if complaints] == []
+        finished = [json.loads(out) for out, _ in said]
+        assert sorted(key for done in finished for key in done) == sorted(keys)
+        assert sum(map(bool, finished)) > 1, "one agent did it all"
+        found = tools.read_task_breakdown()["tasks"]
+        assert {(task["status"], task["attempts"]) for task in found} == {("completed", 1)}
+        assert {task["id"]: task["result"] for task in found} == {
+            key: f"by agent-{number}" for number, done in enumerate(finished) for key in done
+        }
+        store = open_store(url)
+        assert verify(store) == []
         store.close()
 
 

@@ -10,15 +10,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tasktrail.engine.additions import check_tasks, distinct, named_by, waits_of
+from tasktrail.engine.additions import check_tasks, distinct
 from tasktrail.engine.changes import Changes, keep_code
 from tasktrail.engine.drafts import TaskEdit, define
 from tasktrail.engine.expansion import SURPLUS
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.needs import own_needs, set_needs
 from tasktrail.engine.ownership import check_free, still_free
 from tasktrail.engine.values import json_text
 from tasktrail.engine.workflows import draft_of, keep, pooled_draft_of
-from tasktrail.model.draft import TaskDraft
 from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import Need
 from tasktrail.model.lifecycle import Ask, Verb, decide, route
@@ -94,7 +94,7 @@ class _Acceptance:
     def steps(self) -> None:
         """Bring all steps to what the new state says."""
         tasks = self._tx.tasks("tasks_of_run", run_id=self._run.id)
-        had = {task.id: self._own_needs(task) for task in tasks}
+        had = {task.id: own_needs(self._tx, task) for task in tasks}
         for task in tasks:
             spec = self._new.get(task.key)
             self._set_needs(task.id, [need for need in had[task.id] if spec and need in spec.needs])
@@ -108,39 +108,6 @@ class _Acceptance:
                 self._redefine(task.id, spec, had[task.id])
         for task in tasks:
             self._move(self._current(task.id))
-
-    # needs
-
-    def _own_needs(self, task: Task) -> list[Need]:
-        """What a step or a part needs of other steps; a mapped step needs its parts besides."""
-        rows = self._tx.rows("needs_of_task", task_id=task.id)
-        return [Need(str(row[0]), bool(row[1])) for row in rows if row[0] != task.key]
-
-    def _set_needs(self, task_id: int, needs: Sequence[Need]) -> None:
-        task = self._current(task_id)
-        before, after = self._own_needs(task), list(distinct(needs))
-        if before == after:
-            return
-        unmet, dead = (now - was for now, was in zip(self._waits(task, after), self._waits(task, before), strict=True))
-        of_parts = [row for row in self._tx.rows("needs_of_task", task_id=task_id) if row[0] == task.key]
-        existing = named_by(self._tx, self._run, [TaskDraft(task.key, needs=tuple(after))])
-        self._tx.execute("drop_needs", {"task_id": task_id})
-        rows = [(need.key, existing[need.key].id, need.optional) for need in after]
-        rows += [(task.key, int(str(row[2])), bool(row[1])) for row in of_parts]
-        self._tx.execute_many(
-            "add_need",
-            (
-                {"task_id": task_id, "position": place, "needed_key": key, "needed_id": row_id, "optional": optional}
-                for place, (key, row_id, optional) in enumerate(rows)
-            ),
-        )
-        self._tx.count(self._run.id, n_needs=len(after) - len(before))
-        self._tx.shift(task, unmet, dead)
-
-    def _waits(self, task: Task, needs: Sequence[Need]) -> tuple[int, int]:
-        draft = TaskDraft(task.key, needs=tuple(needs))
-        existing = named_by(self._tx, self._run, [draft])
-        return waits_of(self._run.kind, [draft], existing)[0] if needs else (0, 0)
 
     # what they are, and where they stand
 
@@ -173,6 +140,9 @@ class _Acceptance:
         change = decide(task, Ask(verb, reason=reason), self._at)
         self._tx.apply([(change, Mark(self._ledger.actor, note="the workflow was changed"))])
         return self._current(task.id)
+
+    def _set_needs(self, task_id: int, needs: Sequence[Need]) -> None:
+        set_needs(self._tx, self._run, self._current(task_id), needs)
 
     def _current(self, task_id: int) -> Task:
         task = self._tx.task("task_by_id", id=task_id)

@@ -218,6 +218,8 @@ def _values(task: Task, ask: Ask, target: Status, now: int) -> dict[str, Value]:
     _tally(task, ask, values)
     if ask.verb in ("cancel", "skip", "adopt") and task.status == "in_progress":
         values["fence"] = task.fence + 1
+    if target == "pending":
+        values["summary"] = None
     if ask.verb == "complete":
         values["output"], values["summary"] = ask.output, ask.summary
     elif ask.verb == "fail" and ask.summary is not None:

@@ -63,6 +63,10 @@ WHERE stopped_at IS NULL
   AND lease_until <= {lease_clock}
   AND NOT {is_new}
 
+-- name: lease_now
+-- Differs because of the clock, which no boot begins anew.
+SELECT {lease_clock}, 'server'
+
 -- name: leased_lives
 -- Differs because only here a process may have nothing but its lease.
 SELECT lock_name

@@ -265,6 +265,16 @@ WHERE run_id = CAST(:run_id AS BIGINT)
   AND status = 'in_progress'
 ORDER BY priority, position
 
+-- name: claimed_of_run
+-- What agents hold of a plan; the condition of the index `task_live` word by word.
+SELECT {task_columns}
+FROM task
+WHERE run_id = CAST(:run_id AS BIGINT)
+  AND status = 'in_progress'
+  AND (status = 'in_progress' OR (status = 'pending' AND unmet = 0 AND not_before IS NULL))
+  AND lease_token IS NOT NULL
+ORDER BY priority, position
+
 -- name: needs_of_run
 -- In the order of the tasks and of their needs.
 SELECT need.task_id, need.needed_key, need.needed_id, need.optional
@@ -280,6 +290,13 @@ FROM need
 LEFT JOIN task ON task.id = need.needed_id
 WHERE need.task_id = :task_id
 ORDER BY need.position
+
+-- name: needs_of_tasks
+-- What each of a JSON list of tasks needs, in the order of its needs.
+SELECT task_id, needed_key
+FROM need
+WHERE task_id IN ({each_id})
+ORDER BY task_id, position
 
 -- name: stale_of_run
 -- What is completed although something that it needs is not, or was completed after it.
@@ -313,6 +330,15 @@ WHERE run_id = CAST(:run_id AS BIGINT)
   AND (CAST(:without AS TEXT) IS NULL OR key NOT IN ({each_key_without}))
 ORDER BY priority, position
 LIMIT CAST(:limit AS BIGINT)
+
+-- name: pending_tasks
+-- What is pending of a run, whatever it waits for: the most urgent first.
+SELECT {task_columns}
+FROM task
+WHERE run_id = :run_id
+  AND status = 'pending'
+ORDER BY priority, position
+LIMIT :limit
 
 -- name: due_tasks
 -- The same for tasks whose back-off is over.
@@ -452,6 +478,21 @@ WHERE id = :id
   AND status = :was_status
   AND (:held OR version = :was_version)
 RETURNING dead_needs, critical
+
+-- name: place_task
+-- Where a task stands in its list is nothing that it is or does.
+UPDATE task
+SET position = :position
+WHERE id = :id
+
+-- name: renew_claim
+-- A lease is no history, so that no version tells of it.
+UPDATE task
+SET lease_until = :until
+WHERE id = :id
+  AND status = 'in_progress'
+  AND lease_token = :token
+RETURNING id
 
 -- name: edit_task
 -- What a task is, not where it stands.
@@ -614,6 +655,12 @@ SELECT id, title, metadata, progress_done, progress_total
 FROM task
 WHERE id = :id
 
+-- name: details_of_tasks
+-- Of a JSON list of tasks.
+SELECT id, title, metadata
+FROM task
+WHERE id IN ({each_id})
+
 -- name: add_event
 INSERT INTO event (at, actor, run_id, task_id, verb, from_status, to_status, attempt, changes, note)
 VALUES (:at, :actor, :run_id, :task_id, :verb, :from_status, :to_status, :attempt, :changes, :note)
@@ -627,6 +674,14 @@ WHERE event.run_id = :run_id
   AND event.seq > :after
 ORDER BY event.seq
 LIMIT :limit
+
+-- name: events_of_tasks
+-- What happened to each of a JSON list of tasks of a run, the oldest first.
+SELECT task_id, at, actor, verb, from_status, to_status, note
+FROM event
+WHERE run_id = :run_id
+  AND task_id IN ({each_id})
+ORDER BY seq
 
 -- name: newer_events_of_run
 -- For those who follow a run: the plus keeps the index out, since the log's end is short and a run's history is not.

@@ -48,6 +48,10 @@ FROM worker
 WHERE stopped_at IS NULL
   AND (lease_until < :boot_now OR (lease_until IS NOT NULL AND boot_id <> :boot_id))
 
+-- name: lease_now
+-- Differs because each database has its own clock for leases, and the machine's has its boots.
+SELECT :boot_now, :boot_id
+
 -- name: has_labels
 -- Differs because each database takes JSON apart in its own way. Whether a worker offers all that a task asks for.
 (labels IS NULL OR NOT EXISTS (

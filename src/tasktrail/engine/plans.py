@@ -1,0 +1,351 @@
+"""Plans in the store: what their tasks say, which comes next, and how one is marked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from tasktrail.engine.leases import Holding, holdings, renew_in
+from tasktrail.engine.ledger import Ledger, check_lease
+from tasktrail.engine.pictures import REMOVED
+from tasktrail.model.errors import Conflict, NotFound
+from tasktrail.model.lifecycle import Ask, Change, Verb, decide, route
+from tasktrail.model.plan import Move, Note, PlanTask
+from tasktrail.model.run import Run
+from tasktrail.model.task import FINAL, Status, Task
+from tasktrail.store.records import Mark
+from tasktrail.store.transaction import Row, Transaction
+
+MOST_BLOCKED_NAMED: Final = 20
+"""More tasks that cannot start are counted, not spelt out."""
+_NO_NOTE: Final = frozenset({"adopt", "edit", "late"})
+"""Events whose note says where they come from, and is nobody's note on the task."""
+
+
+class NoPlan(NotFound):
+    """There is no plan of this name."""
+
+
+class NoTask(NotFound):
+    """The plan has no task of this id, or has it no more."""
+
+    def __init__(self, run: Run, key: str) -> None:
+        super().__init__(f"plan {run.name} has no task {key}")
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNow:
+    """A plan as it stands: its run, its tasks in order, and the claims on them."""
+
+    run: Run
+    tasks: Sequence[PlanTask]
+    claims: Sequence[Holding] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A task that cannot start as things stand, and why not."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextTask:
+    """Which task comes next.
+
+    Args:
+        task: None when none can start.
+        n_tasks: How many tasks the plan has; 0 also when there is no plan.
+        blocked: Where none can start, the first of those that wait for what cannot happen.
+        n_blocked: How many there are of those.
+        ran_out: Claims whose lease ran out; whoever claims next takes them over.
+    """
+
+    task: PlanTask | None
+    n_tasks: int
+    blocked: Sequence[Blocked] = ()
+    n_blocked: int = 0
+    ran_out: Sequence[Holding] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A task as it stands after it was marked, and a result that was not taken since it has another."""
+
+    task: Task
+    kept_as_note: str | None = None
+
+
+# finding
+
+
+def find_plan(tx: Transaction, name: str) -> Run | None:
+    """Return the plan of a name, None when there is none."""
+    return next(iter(tx.runs("runs_by_name", name=name, kind="plan")), None)
+
+
+def plan_in(tx: Transaction, name: str) -> Run:
+    """Return a plan that is about to be changed: nobody else changes it until the commit.
+
+    Raises:
+        NoPlan: There is none.
+    """
+    run = find_plan(tx, name)
+    if run is None:
+        raise NoPlan(f"there is no plan {name}", hint="write a task list first")
+    return tx.run(run.id)
+
+
+def task_in(tx: Transaction, run: Run, key: str) -> Task:
+    """Return a task of a plan.
+
+    Raises:
+        NoTask: The plan has none of this id, or has it no more.
+    """
+    task = tx.task("task_by_key", key=key, run_id=run.id, item="", map_index=-1)
+    if task is None or task.reason == REMOVED:
+        raise NoTask(run, key)
+    return task
+
+
+# reading
+
+
+def read_plan(ledger: Ledger, name: str) -> PlanNow | None:
+    """Return a plan with all that is said of its tasks, None when there is none."""
+
+    def work(tx: Transaction) -> PlanNow | None:
+        run = find_plan(tx, name)
+        if run is None:
+            return None
+        return PlanNow(run, said_of(tx, run, shown_tasks(tx, run)), holdings(tx, ledger, run))
+
+    return ledger.store.read(work)
+
+
+def shown_tasks(tx: Transaction, run: Run) -> list[Task]:
+    """Return the tasks of a plan in order, without those that were taken out of it."""
+    return [task for task in tx.tasks("tasks_of_run", run_id=run.id) if task.reason != REMOVED]
+
+
+def said_of(tx: Transaction, run: Run, tasks: Sequence[Task]) -> list[PlanTask]:
+    """Return tasks of a plan with what is said of them."""
+    ids = json.dumps([task.id for task in tasks])
+    needs = _by_task((row[0], str(row[1])) for row in tx.rows("needs_of_tasks", ids=ids))
+    details = {row[0]: row for row in tx.rows("details_of_tasks", ids=ids)}
+    events = _by_task((row[0], row) for row in tx.rows("events_of_tasks", run_id=run.id, ids=ids))
+    return [_said(task, needs.get(task.id, ()), details[task.id], events.get(task.id, ())) for task in tasks]
+
+
+def _by_task(pairs: Iterable[tuple[Any, Any]]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for task_id, value in pairs:
+        found.setdefault(task_id, []).append(value)
+    return found
+
+
+def _said(task: Task, needs: Sequence[str], details: Row, events: Sequence[Row]) -> PlanTask:
+    moves = (row for row in events if row[5] is not None and (row[4] != row[5] or row[3] == "restart"))
+    edits = [row[1] for row in events if row[3] == "edit"]
+    return PlanTask(
+        task.key, str(details[1] or ""), task.status, task.priority, tuple(needs), task.summary, task.error,
+        task.reason, task.attempts, task.created_at, _last_time(edits), task.started_at, task.completed_at,
+        tuple(Note(str(row[6]), _time(row), str(row[2])) for row in events if row[6] and row[3] not in _NO_NOTE),
+        tuple(Move(_time(row), _status(row[4]), _status(row[5]), str(row[2])) for row in moves),
+        json.loads(str(details[2])) if details[2] else {},
+    )  # fmt: skip
+
+
+def _time(row: Row) -> int:
+    return int(str(row[1]))
+
+
+def _last_time(times: Sequence[object]) -> int | None:
+    return int(str(times[-1])) if times else None
+
+
+def _status(word: object) -> Status:
+    return word  # type: ignore[return-value]  # the column's CHECK allows nothing else
+
+
+def next_task(ledger: Ledger, name: str, *, skip_needs: bool = False) -> NextTask:
+    """Return which task comes next: the most urgent one that is pending, ties by place in the list.
+
+    Args:
+        skip_needs: Whether one whose needs are not met counts, too.
+    """
+
+    def work(tx: Transaction) -> NextTask:
+        run = find_plan(tx, name)
+        if run is None:
+            return NextTask(None, 0)
+        task = first_pending(tx, run) if skip_needs else first_ready(tx, run, ledger.clock.now())
+        silent = [one for one in holdings(tx, ledger, run) if one.ran_out] if run.n_in_progress else []
+        return replace(next_of(tx, run, task), ran_out=silent)
+
+    return ledger.store.read(work)
+
+
+def first_ready(tx: Transaction, run: Run, now: int) -> Task | None:
+    """Return the most urgent task that can start now; an index look-up, however many tasks there are."""
+    found = tx.task("ready_tasks", run_id=run.id, without=None, limit=1)
+    due = tx.task("due_tasks", run_id=run.id, now=now, without=None, limit=1)
+    if found is None or due is None:
+        return found or due
+    return min(found, due, key=lambda task: (task.priority, task.position))
+
+
+def first_pending(tx: Transaction, run: Run) -> Task | None:
+    """Return the most urgent pending task, whatever it waits for."""
+    return tx.task("pending_tasks", run_id=run.id, limit=1)
+
+
+def next_of(tx: Transaction, run: Run, task: Task | None) -> NextTask:
+    """Return a task with what is said of it; of none, what cannot start."""
+    if task is not None:
+        return NextTask(said_of(tx, run, [task])[0], run.n_tasks)
+    blocked = blocked_in(tx, run)
+    return NextTask(None, run.n_tasks, blocked[:MOST_BLOCKED_NAMED], len(blocked))
+
+
+def blocked_in(tx: Transaction, run: Run) -> list[Blocked]:
+    """Return the pending tasks that wait for what cannot happen: something failed, was cancelled, or does not exist."""
+    tasks = {task.id: task for task in tx.tasks("tasks_of_run", run_id=run.id)}
+    ends: dict[int, list[str]] = {}
+    for task_id, key, needed_id, _ in tx.rows("needs_of_run", run_id=run.id):
+        if words := _why_dead(str(key), tasks.get(int(str(needed_id))) if needed_id is not None else None):
+            ends.setdefault(int(str(task_id)), []).append(words)
+    pending = (task for task in tasks.values() if task.status == "pending")
+    return [Blocked(task.key, "; ".join(ends[task.id])) for task in pending if task.id in ends]
+
+
+def _why_dead(key: str, needed: Task | None) -> str | None:
+    if needed is None:
+        return f"needs {key}, which does not exist"
+    if needed.status in ("failed", "cancelled"):
+        return f"needs {key}, which is {needed.status}"
+    return f"needs {key}, which can no longer start" if needed.unreachable else None
+
+
+# marking
+
+
+def mark_task(ledger: Ledger, name: str, key: str, status: Status, *, note: str = "", result: str = "") -> Marked:
+    """Let a task of a plan stand at a status, by the verbs that lead there; unmet needs are no obstacle.
+
+    Args:
+        note: Appended to its notes, also where it stands there already.
+        result: What came of it; kept as a note where the task has another result already.
+
+    Raises:
+        NoPlan, NoTask: There is none.
+        Held: Somebody else holds it.
+    """
+    said, outcome = ledger.clean_text(note) or None, ledger.clean_text(result) or None
+
+    def work(tx: Transaction) -> Marked:
+        run = plan_in(tx, name)
+        return _mark_in(tx, ledger, task_in(tx, run, key), status, said, outcome)
+
+    return ledger.commit(work)
+
+
+def _mark_in(
+    tx: Transaction, ledger: Ledger, task: Task, status: Status, note: str | None, result: str | None
+) -> Marked:
+    verbs = route(task.status, status)
+    if not verbs:
+        return mark_again(tx, ledger, task, note, result)
+    for verb in verbs[:-1]:
+        task = move_in(tx, ledger, task, ask_for(task, verb))
+    ask = ask_for(task, verbs[-1], result if status in FINAL else None)
+    return Marked(move_in(tx, ledger, task, ask, note=note))
+
+
+def ask_for(task: Task, verb: Verb, result: str | None = None) -> Ask:
+    """Return what to ask of a task; a start that passes over needs says so."""
+    forced = verb == "start" and task.unmet > 0
+    reason = f"started although {task.unmet} of its needs were not met" if forced else None
+    return Ask(verb, summary=result, reason=reason, force=forced)
+
+
+def mark_again(tx: Transaction, ledger: Ledger, task: Task, note: str | None, result: str | None) -> Marked:
+    """Mark a task that stands there already: an empty field is filled, what cannot be taken is kept as a note."""
+    now, other = ledger.clock.now(), None
+    if result and task.summary is None and task.status in FINAL:
+        task = _applied(tx, Change(task, task.status, now, {"summary": result}), Mark(ledger.actor))
+    elif result and result != task.summary:
+        other = result
+    for text in (note, other):
+        if text:
+            note_in(tx, ledger, task, text)
+    return Marked(task, other)
+
+
+def note_in(tx: Transaction, ledger: Ledger, task: Task, text: str, at: int | None = None) -> None:
+    """Append a note inside a transaction that does more; the text is clean.
+
+    Args:
+        at: When it was written; None is now.
+    """
+    tx.record_run(task.run_id, "note", at or ledger.clock.now(), ledger.actor, task_id=task.id, note=text)
+
+
+def move_in(
+    tx: Transaction,
+    ledger: Ledger,
+    task: Task,
+    ask: Ask,
+    *,
+    note: str | None = None,
+    token: str | None = None,
+    actor: str | None = None,
+    span_id: str | None = None,
+) -> Task:
+    """Ask one thing of a task inside a transaction that does more, and return it as it then stands.
+
+    Raises:
+        Held: Somebody else holds it.
+        WrongState, UnmetNeed: As for `decide`.
+    """
+    check_lease(task, ask, token)
+    mark = Mark(actor or ledger.actor, note=note, span_id=span_id or ledger.ids.span_id())
+    return _applied(tx, decide(task, ask, ledger.clock.now()), mark)
+
+
+def _applied(tx: Transaction, change: Change, mark: Mark) -> Task:
+    """The plan is held, so that nobody else can have changed the task since it was read."""
+    if not tx.apply([(change, mark)]):
+        raise Conflict(f"task {change.task.key} is being changed by others all the time", hint="run it again")
+    return change.after
+
+
+def add_note(ledger: Ledger, name: str, key: str, text: str, token: str | None = None) -> None:
+    """Append a note to a task of a plan.
+
+    Args:
+        token: Of a claim on it, which is renewed.
+
+    Raises:
+        NoPlan, NoTask: There is none.
+    """
+    clean = str(ledger.clean_text(text))
+
+    def work(tx: Transaction) -> None:
+        task = task_in(tx, plan_in(tx, name), key)
+        renew_in(tx, ledger, task, token)
+        note_in(tx, ledger, task, clean)
+
+    ledger.commit(work)
+
+
+def counts_of(tasks: Iterable[PlanTask]) -> Mapping[Status, int]:
+    """Return how many tasks stand at each status that one has."""
+    counts: dict[Status, int] = {}
+    for task in tasks:
+        counts[task.status] = counts.get(task.status, 0) + 1
+    return counts

@@ -1,0 +1,224 @@
+"""`PlanTools`: the documented functions over a plan in a store. Source: document 000, Implementation Components."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tasktrail.config import find_store, find_store_for_folder, load
+from tasktrail.engine.claims import End, claim_next, claim_task, end_claim, renew_claim
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.plan_lists import edit_task, write_list
+from tasktrail.engine.plans import NextTask, counts_of, mark_task, next_task, read_plan
+from tasktrail.engine.project import ledger_of
+from tasktrail.model.errors import BadInput
+from tasktrail.model.reference import MAX_RUN_ID_CHARS
+from tasktrail.model.task import STATUSES
+from tasktrail.plan.answers import NO_PLAN, answering
+from tasktrail.plan.words import MARKS, Words, edit_of, tasks_of, words_of
+
+STANDING_PLAN: Final = "main"
+"""The plan of a store that no folder names."""
+LEASE_SECONDS: Final = 900.0
+"""An agent may think for so long without a word."""
+_NONE_LEFT: Final = "No pending tasks (all completed, failed, or blocked by dependencies)"
+_answering = answering(f"{NO_PLAN}. Create tasks first.", "Task {} not found in breakdown")
+
+
+class PlanTools:
+    """The plan of a folder or a store. Every function answers with a dictionary, also where something is wrong.
+
+    Args:
+        where: A folder, whose project's store is used and whose name the plan has; or a store's URL.
+        plan: The name of the plan; None is the folder's, `main` for a URL.
+    """
+
+    def __init__(self, where: str | Path, plan: str | None = None) -> None:
+        if isinstance(where, str) and ("://" in where or where == "memory:"):
+            location, config = find_store(flag=where), load()
+        else:
+            location, config = find_store_for_folder(Path(where)), load(Path(where))
+            plan = plan or _name_of(Path(where))
+        self._ledger: Ledger = ledger_of(location, config)
+        self._plan = plan or STANDING_PLAN
+
+    @_answering
+    def write_task_list(self, tasks: Sequence[Mapping[str, Any]]) -> Words:
+        """Create the plan, or bring it to a new list; what tasks of the same id have reached is kept.
+
+        Args:
+            tasks: Each has `id` and `description`, and may have `priority` (smaller is more urgent), `dependencies`
+                and keys of your own. Where it has `status`, `result` and the like, that is where the task then stands.
+
+        Returns:
+            `changes` has the ids that were added, changed and removed.
+        """
+        read, standing = tasks_of(tasks)
+        written = write_list(self._ledger, self._plan, read, standing)
+        changes = {"added": written.added, "changed": written.changed, "removed": written.removed}
+        message = f"Task breakdown written: {len(read)} tasks"
+        return {
+            "status": "success", "message": message, "plan": self._plan, "task_count": len(read), "changes": changes,
+        }  # fmt: skip
+
+    @_answering
+    def read_task_breakdown(self) -> Words:
+        """Return all tasks, and how many there are at each status."""
+        now = read_plan(self._ledger, self._plan)
+        tasks = now.tasks if now else ()
+        counts, claims = counts_of(tasks), {claim.key: claim for claim in (now.claims if now else ())}
+        listed = [words_of(task, claims.get(task.key)) for task in tasks]
+        words: Words = {"status": "success", "tasks": listed, "total_tasks": len(tasks)}
+        words.update({f"{status}_count": counts.get(status, 0) for status in STATUSES})
+        words["progress_percent"] = round(100 * counts.get("completed", 0) / len(tasks), 1) if tasks else 0
+        if now is None:
+            words["message"] = NO_PLAN
+        return words
+
+    @_answering
+    def get_next_task(
+        self,
+        skip_dependencies: bool = False,
+        *,
+        claim: bool = False,
+        owner: str = "",
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> Words:
+        """Return the most urgent pending task whose dependencies are all done; ties go by the order of the list.
+
+        Args:
+            skip_dependencies: Whether one that waits for others counts, too.
+            claim: Whether to begin it, so that no other agent gets it; what silent agents held is taken over first.
+            owner: Whom the history names as the one who has it.
+            lease_seconds: How long the claim lasts after the last call that carries its token.
+
+        Returns:
+            `task` is None when there is none; `blocked` then says which tasks cannot start, and why. A claim has its
+            `token`, by which finish_task, release_task and heartbeat know it. `expired_claims` are those of silent
+            agents; `taken_back` are the tasks that a claim took from such.
+        """
+        if not claim:
+            return _next_words(next_task(self._ledger, self._plan, skip_needs=skip_dependencies))
+        found = claim_next(
+            self._ledger, self._plan, owner=self._owner(owner), lease_s=lease_seconds, skip_needs=skip_dependencies
+        )
+        words = _next_words(found.next)
+        if found.claim is not None:
+            words.update(token=found.claim.token, lease_seconds=lease_seconds)
+        if found.taken_back:
+            words["taken_back"] = list(found.taken_back)
+        return words
+
+    @_answering
+    def claim_task(self, task_id: str, *, owner: str = "", lease_seconds: float = LEASE_SECONDS) -> Words:
+        """Begin one task, so that no other agent gets it; its dependencies must be done."""
+        claim = claim_task(self._ledger, self._plan, task_id, owner=self._owner(owner), lease_s=lease_seconds)
+        message = f"Task {task_id} claimed"
+        task = words_of(claim.task)
+        return {
+            "status": "success", "message": message, "task": task, "token": claim.token, "lease_seconds": lease_seconds,
+        }  # fmt: skip
+
+    @_answering
+    def heartbeat(self, task_id: str, token: str) -> Words:
+        """Say that the work on a claimed task goes on; its lease is renewed."""
+        renew_claim(self._ledger, self._plan, task_id, token)
+        return _done(task_id, "in_progress", f"Lease of task {task_id} renewed")
+
+    @_answering
+    def finish_task(
+        self, task_id: str, token: str, result: str = "", *, status: str = "completed", notes: str = "", error: str = ""
+    ) -> Words:
+        """Answer a claim: its task is completed, or failed. Repeating it changes nothing.
+
+        Args:
+            result: What came of it.
+            status: `completed` or `failed`.
+            error: Why it failed.
+        """
+        if status not in ("completed", "failed"):
+            raise BadInput(f"Invalid status: {status}. Must be: completed, failed")
+        end: End = "failed" if status == "failed" else "completed"
+        return self._end(task_id, token, end, notes, result, error)
+
+    @_answering
+    def release_task(self, task_id: str, token: str, notes: str = "") -> Words:
+        """Give a claimed task back unfinished."""
+        return self._end(task_id, token, "pending", notes, "")
+
+    @_answering
+    def mark_task_status(
+        self, task_id: str, status: str, notes: str = "", result: str = "", *, token: str = ""
+    ) -> Words:
+        """Let a task stand at a status: pending, in_progress, completed or failed.
+
+        Args:
+            notes: Appended to the task's notes.
+            result: What came of it, when it is completed or failed.
+            token: Of the claim on it, where an agent has claimed it.
+        """
+        if status not in MARKS:
+            raise BadInput(f"Invalid status: {status}. Must be: {', '.join(MARKS)}")
+        if token and status != "in_progress":
+            return self._end(task_id, token, status, notes, result)
+        if token:
+            renew_claim(self._ledger, self._plan, task_id, token, notes)
+            return _done(task_id, status, f"Task {task_id} marked as {status}")
+        marked = mark_task(self._ledger, self._plan, str(task_id), status, note=notes, result=result)
+        words = _done(task_id, marked.task.status, f"Task {task_id} marked as {status}")
+        if marked.kept_as_note:
+            words["message"] += "; it has another result already, this one was kept as a note"
+        return words
+
+    @answering(NO_PLAN, "Task {} not found")
+    def update_task(self, task_id: str, updates: Mapping[str, Any], *, token: str = "") -> Words:
+        """Change what a task is: its description, priority, dependencies, or keys of your own.
+
+        Args:
+            token: Of a claim on it, which is renewed.
+
+        Returns:
+            `updates` is what was changed; `ignored` has keys that no update changes, such as `status`.
+        """
+        edit, ignored = edit_of(updates)
+        edit_task(self._ledger, self._plan, str(task_id), edit, token)
+        done = {key: value for key, value in updates.items() if key not in ignored}
+        words: Words = {"status": "success", "message": f"Task {task_id} updated", "updates": done}
+        if ignored:
+            words["ignored"] = ignored
+            words["message"] += f"; not changed: {', '.join(ignored)}"
+        return words
+
+    def _end(self, task_id: str, token: str, end: End, notes: str, result: str, error: str = "") -> Words:
+        end_claim(self._ledger, self._plan, task_id, token, end, note=notes, result=result, error=error)
+        return _done(task_id, end, f"Task {task_id} marked as {end}")
+
+    def _owner(self, owner: str) -> str:
+        return owner or self._ledger.actor
+
+
+def _done(task_id: str, status: str, message: str) -> Words:
+    return {"status": "success", "message": message, "task_id": task_id, "new_status": status}
+
+
+def _next_words(found: NextTask) -> Words:
+    words: Words = {"status": "success", "task": None}
+    if found.ran_out:
+        words["expired_claims"] = [{"id": one.key, "claimed_by": one.owner} for one in found.ran_out]
+    if found.task is not None:
+        words["task"] = words_of(found.task)
+        words["message"] = f"Next task: {found.task.key} - {found.task.title}"
+        return words
+    words["message"] = _NONE_LEFT if found.n_tasks else "No tasks in breakdown"
+    if found.blocked:
+        words["blocked"] = [{"id": one.key, "reason": one.reason} for one in found.blocked]
+        words["blocked_count"] = found.n_blocked
+    return words
+
+
+def _name_of(folder: Path) -> str | None:
+    """Return the name of a folder's plan, None where no run can have it."""
+    name = re.sub(r"[^A-Za-z0-9._]+", "-", folder.absolute().resolve().name)[:MAX_RUN_ID_CHARS].strip("-._")
+    return name or None

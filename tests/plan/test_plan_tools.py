@@ -1,0 +1,183 @@
+"""What `PlanTools` answers: the document's words, errors as values, and nothing that the caller gave is touched."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasktrail.plan import PlanTools
+
+FOUR = "pending, in_progress, completed, failed"
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> PlanTools:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    return PlanTools(folder)
+
+
+def task(key: str, *dependencies: str, **more: Any) -> dict[str, Any]:
+    return {"id": key, "description": f"Do {key}", "dependencies": list(dependencies), **more}
+
+
+@pytest.mark.requirement("JB-027", "JB-034", "JB-038")
+def test_without_a_plan_reading_is_empty_and_changing_an_error(tools: PlanTools):
+    found = tools.read_task_breakdown()
+    names = ("pending_count", "in_progress_count", "completed_count", "failed_count", "total_tasks")
+
+    assert [found[name] for name in names] == [0, 0, 0, 0, 0]
+    assert (found["status"], found["tasks"], found["message"]) == ("success", [], "No task breakdown file found")
+    assert tools.get_next_task() == {"status": "success", "task": None, "message": "No tasks in breakdown"}
+    marked = tools.mark_task_status("T1", "completed")
+    assert (marked["status"], marked["message"]) == ("error", "No task breakdown file found. Create tasks first.")
+    assert tools.update_task("T1", {"priority": 1})["message"] == "No task breakdown file found"
+
+
+@pytest.mark.requirement("JB-026", "JB-027")
+def test_what_cannot_be_marked_is_an_error_with_its_code(tools: PlanTools):
+    tools.write_task_list([task("T1")])
+
+    wrong = tools.mark_task_status("T1", "done")
+    unknown = tools.mark_task_status("T9", "completed")
+
+    assert (wrong["status"], wrong["message"]) == ("error", f"Invalid status: done. Must be: {FOUR}")
+    assert (unknown["message"], unknown["code"]) == ("Task T9 not found in breakdown", "not_found")
+    assert tools.update_task("T9", {"priority": 1})["message"] == "Task T9 not found"
+
+
+@pytest.mark.requirement("JB-014")
+def test_all_faults_of_a_list_are_named_at_once(tools: PlanTools):
+    answer = tools.write_task_list(
+        [{"id": "T1"}, {"description": "no id"}, task("T2", "T9"), task("T3", priority="high"), task("T3"), "T4"]  # type: ignore[list-item]
+    )
+
+    assert (answer["status"], answer["code"]) == ("error", "bad_input")
+    assert answer["errors"] == [
+        "tasks[0] has no description",
+        "tasks[1] has no id",
+        "tasks[3] (T3): expected priority to be a whole number, got: 'high'",
+        "tasks[5]: expected a task to be an object, got: 'T4'",
+        "task T3 is given 2 times",
+        "task T2 needs T9, which does not exist",
+    ]
+    assert all(fault in answer["message"] for fault in answer["errors"])
+    assert tools.read_task_breakdown()["tasks"] == []
+
+
+@pytest.mark.requirement("JB-002", "JB-013", "JB-015")
+def test_unknown_keys_come_back_and_what_the_caller_gave_is_left_alone(tools: PlanTools):
+    given = [task("T1", module="auth", estimated_complexity="low", tags=["a", {"b": None}]), task("T2")]
+    before = deepcopy(given)
+
+    tools.write_task_list(given)
+
+    assert given == before
+    first, second = tools.read_task_breakdown()["tasks"]
+    assert (first["module"], first["estimated_complexity"], first["tags"]) == ("auth", "low", ["a", {"b": None}])
+    assert "module" not in second
+
+
+@pytest.mark.requirement("JB-011")
+def test_what_was_read_can_be_written_back(tools: PlanTools):
+    tools.write_task_list([task("T1", module="auth"), task("T2", "T1")])
+    tools.mark_task_status("T1", "in_progress", notes="begins")
+    tools.mark_task_status("T1", "failed", result="no network")
+    before = tools.read_task_breakdown()
+
+    answer = tools.write_task_list(before["tasks"])
+
+    assert answer["changes"] == {"added": [], "changed": [], "removed": []}
+    assert tools.read_task_breakdown() == before
+
+
+@pytest.mark.requirement("JB-036")
+def test_a_task_that_can_never_start_is_reported_with_the_reason(tools: PlanTools):
+    tools.write_task_list([task("T1"), task("T2", "T1")])
+    tools.mark_task_status("T1", "failed")
+
+    found = tools.get_next_task()
+
+    assert found["message"] == "No pending tasks (all completed, failed, or blocked by dependencies)"
+    assert found["blocked"] == [{"id": "T2", "reason": "needs T1, which is failed"}]
+
+
+@pytest.mark.requirement("JB-041", "JB-042")
+def test_an_update_says_what_it_did_and_what_it_did_not(tools: PlanTools):
+    tools.write_task_list([task("T1"), task("T2", "T1")])
+
+    answer = tools.update_task("T2", {"priority": 1, "id": "X", "status": "completed", "owner": "ann"})
+
+    assert (answer["status"], answer["updates"], answer["ignored"]) == (
+        "success",
+        {"priority": 1, "owner": "ann"},
+        ["id", "status"],
+    )
+    second = tools.read_task_breakdown()["tasks"][1]
+    assert (second["id"], second["status"], second["priority"], second["owner"]) == ("T2", "pending", 1, "ann")
+    assert second["updated_at"].endswith("+00:00")
+    assert tools.update_task("T2", {"status": "completed"})["hint"] == "mark_task_status changes the status"
+    cycle = tools.update_task("T1", {"dependencies": ["T2"]})
+    assert cycle["errors"] == ["tasks need each other in a cycle: T1 -> T2 -> T1"]
+
+
+@pytest.mark.requirement("JB-054", "JB-055")
+def test_another_process_goes_on_where_this_one_stopped(tools: PlanTools, tmp_path: Path):
+    tools.write_task_list([task("T1"), task("T2", "T1")])
+    tools.mark_task_status("T1", "in_progress")
+
+    later = PlanTools(tmp_path / "shop")
+    for one in later.read_task_breakdown()["tasks"]:
+        if one["status"] == "in_progress":
+            later.mark_task_status(one["id"], "pending", notes="Reset after interruption")
+
+    found = later.get_next_task()["task"]
+    assert (found["id"], found["attempts"], found["notes"][-1]["note"]) == ("T1", 1, "Reset after interruption")
+
+
+# ------------------------------------------------------------------------------------------------------------ claims
+
+
+def test_a_claim_is_worked_on_with_its_token_in_the_words_of_the_document(tools: PlanTools):
+    tools.write_task_list([task("T1"), task("T2", "T1")])
+
+    claim = tools.get_next_task(claim=True, owner="bob", lease_seconds=60)
+
+    assert (claim["task"]["id"], claim["message"], claim["lease_seconds"]) == ("T1", "Next task: T1 - Do T1", 60)
+    refused = tools.mark_task_status("T1", "completed")
+    assert (refused["status"], refused["code"]) == ("error", "held")
+    assert tools.heartbeat("T1", claim["token"])["status"] == "success"
+    begun = tools.mark_task_status("T1", "in_progress", notes="half way", token=claim["token"])
+    assert begun["new_status"] == "in_progress"
+    first = tools.read_task_breakdown()["tasks"][0]
+    assert (first["attempts"], first["claimed_by"], first["lease_expired"]) == (1, "bob", False)
+    assert tools.write_task_list(tools.read_task_breakdown()["tasks"])["changes"]["changed"] == []
+    done = tools.mark_task_status("T1", "completed", result="done", token=claim["token"])
+    assert (done["status"], done["message"]) == ("success", "Task T1 marked as completed")
+    assert tools.finish_task("T1", claim["token"], "done")["status"] == "success", "said again"
+    assert tools.finish_task("T1", "bob")["code"] == "bad_input"
+
+
+def test_a_claim_is_given_back_and_the_next_one_has_another_token(tools: PlanTools):
+    tools.write_task_list([task("T1"), task("T2", "T1")])
+    first = tools.claim_task("T1", owner="bob")
+    assert tools.claim_task("T2")["code"] == "unmet_need"
+
+    assert tools.release_task("T1", first["token"], "too hard")["new_status"] == "pending"
+
+    second = tools.get_next_task(claim=True, owner="eve")
+    assert (second["task"]["id"], second["task"]["attempts"]) == ("T1", 2)
+    assert second["token"] != first["token"]
+    late = tools.finish_task("T1", first["token"], "after all")
+    assert (late["status"], late["code"]) == ("error", "lease_lost")
+    assert tools.finish_task("T1", second["token"], status="failed", error="no network")["new_status"] == "failed"
+    assert tools.read_task_breakdown()["tasks"][0]["error"] == "no network"
+
+
+def test_nothing_can_be_claimed_without_a_plan(tools: PlanTools):
+    assert tools.get_next_task(claim=True) == {"status": "success", "task": None, "message": "No tasks in breakdown"}
+    assert tools.get_next_task(claim=True, lease_seconds=0)["status"] == "success"
+    assert tools.finish_task("T1", "x", status="done")["message"] == "Invalid status: done. Must be: completed, failed"
