@@ -149,14 +149,16 @@ def _by_task(pairs: Iterable[tuple[Any, Any]]) -> dict[int, list[Any]]:
 
 
 def _said(task: Task, needs: Sequence[str], details: Row, events: Sequence[Row]) -> PlanTask:
-    moves = (row for row in events if row[5] is not None and (row[4] != row[5] or row[3] == "restart"))
+    rows = (row for row in events if row[5] is not None and (row[4] != row[5] or row[3] == "restart"))
+    moves = tuple(Move(_time(row), _status(row[4]), _status(row[5]), str(row[2])) for row in rows)
     edits = [row[1] for row in events if row[3] == "edit"]
     return PlanTask(
         task.key, str(details[1] or ""), task.status, task.priority, tuple(needs), task.summary, task.error,
         task.reason, task.attempts, task.created_at, _last_time(edits), task.started_at, task.completed_at,
-        tuple(Note(str(row[6]), _time(row), str(row[2])) for row in events if row[6] and row[3] not in _NO_NOTE),
-        tuple(Move(_time(row), _status(row[4]), _status(row[5]), str(row[2])) for row in moves),
-        json.loads(str(details[2])) if details[2] else {},
+        status_updated_at=moves[-1].at if moves else None,
+        notes=tuple(Note(str(row[6]), _time(row), str(row[2])) for row in events if row[6] and row[3] not in _NO_NOTE),
+        history=moves,
+        extra=json.loads(str(details[2])) if details[2] else {},
     )  # fmt: skip
 
 
