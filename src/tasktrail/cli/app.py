@@ -28,6 +28,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "block": ("moving", "Keep a step from starting."),
     "unblock": ("moving", "Let a blocked step start again."),
     "reopen": ("moving", "Let a finished step be done again."),
+    "write-tasks": ("plan", "Create a plan from a file, or bring it up to date."),
+    "next": ("plan", "Show which task of a plan comes next."),
     "graph": ("graph", "Draw a run: as text, Mermaid or DOT."),
     "watch": ("watch", "Follow a run until it is over."),
     "explain": ("explain", "Say why nothing runs, or why a step did not start."),
