@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -108,6 +109,24 @@ def test_needs_can_be_turned_round_without_a_cycle_on_the_way(ledger: Ledger, fa
 
     assert next_key(ledger) == (None if failing == "C" else "C")
     assert [one.key for one in next_task(ledger, "p").blocked] == (["D", "A", "B"] if failing == "C" else [])
+
+
+@pytest.mark.parametrize("ledger", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_list_comes_after_whatever_other_all_counters_are_right(ledger: Ledger, seed: int) -> None:
+    draw = Random(seed)
+    statuses: list[Status] = ["pending", "in_progress", "completed", "failed"]
+    for _ in range(5):
+        keys = draw.sample("ABCDEFGH", draw.randint(3, 8))
+        tasks = [plan(key, *draw.sample(keys[:place], min(place, 2))) for place, key in enumerate(keys)]
+        draw.shuffle(tasks)
+
+        write(ledger, *tasks)
+        for key in keys[::3]:
+            mark_task(ledger, "p", key, draw.choice(statuses))
+
+        assert verify(ledger.store) == []
+        assert {key: task.needs for key, task in tasks_of(ledger).items()} == {task.key: task.needs for task in tasks}
 
 
 def test_a_task_that_was_removed_comes_back_as_a_new_one_and_is_not_found_meanwhile(ledger: Ledger) -> None:
