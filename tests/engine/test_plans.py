@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan_lists import ListWritten, PlanTaskEdit, edit_task, write_list
-from tasktrail.engine.plans import NoPlan, NoTask, add_note, mark_task, next_task, read_plan
+from tasktrail.engine.plans import NoPlan, NoTask, add_note, mark_task, next_task, page_of_tasks, read_plan
 from tasktrail.engine.verification import verify
 from tasktrail.model.errors import BadInput
 from tasktrail.model.plan import Note, PlanTask
@@ -99,12 +100,33 @@ def test_the_same_list_again_changes_nothing(ledger: Ledger) -> None:
     assert tasks_of(ledger) == before
 
 
-def test_needs_can_be_turned_round_without_a_cycle_on_the_way(ledger: Ledger) -> None:
-    write(ledger, plan("A"), plan("B", "A"), plan("C", "B"))
+@pytest.mark.parametrize("failing", ["A", "B", "C"])
+def test_needs_can_be_turned_round_without_a_cycle_on_the_way(ledger: Ledger, failing: str) -> None:
+    write(ledger, plan("A"), plan("B", "A"), plan("C", "B"), plan("D", "C"))
+    mark_task(ledger, "p", failing, "failed")
 
-    write(ledger, plan("A", "B"), plan("B", "C"), plan("C"))
+    write(ledger, plan("D", "B"), plan("A", "B"), plan("B", "C"), plan("C"))
 
-    assert next_key(ledger) == "C"
+    assert next_key(ledger) == (None if failing == "C" else "C")
+    assert [one.key for one in next_task(ledger, "p").blocked] == (["D", "A", "B"] if failing == "C" else [])
+
+
+@pytest.mark.parametrize("ledger", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_list_comes_after_whatever_other_all_counters_are_right(ledger: Ledger, seed: int) -> None:
+    draw = Random(seed)
+    statuses: list[Status] = ["pending", "in_progress", "completed", "failed"]
+    for _ in range(5):
+        keys = draw.sample("ABCDEFGH", draw.randint(3, 8))
+        tasks = [plan(key, *draw.sample(keys[:place], min(place, 2))) for place, key in enumerate(keys)]
+        draw.shuffle(tasks)
+
+        write(ledger, *tasks)
+        for key in keys[::3]:
+            mark_task(ledger, "p", key, draw.choice(statuses))
+
+        assert verify(ledger.store) == []
+        assert {key: task.needs for key, task in tasks_of(ledger).items()} == {task.key: task.needs for task in tasks}
 
 
 def test_a_task_that_was_removed_comes_back_as_a_new_one_and_is_not_found_meanwhile(ledger: Ledger) -> None:
@@ -165,6 +187,20 @@ def test_without_a_plan_nothing_comes_next_and_nothing_can_be_marked(ledger: Led
     assert (next_task(ledger, "p").task, next_task(ledger, "p").n_tasks) == (None, 0)
     with pytest.raises(NoPlan):
         mark_task(ledger, "p", "A", "completed")
+
+
+def test_tasks_come_in_pages_by_status_and_by_what_is_said_of_them(ledger: Ledger) -> None:
+    write(ledger, plan("A"), plan("gone"), plan("B", title="50% off"), plan("C"))
+    write(ledger, plan("A"), plan("B", title="50% off"), plan("C"))
+    mark_task(ledger, "p", "C", "completed", result="All GOOD")
+
+    first = page_of_tasks(ledger, "p", limit=2)
+    rest = page_of_tasks(ledger, "p", limit=2, cursor=first.cursor)
+
+    assert ([one.key for one in first.tasks], [one.key for one in rest.tasks], rest.cursor) == (["A", "B"], ["C"], None)
+    assert [one.key for one in page_of_tasks(ledger, "p", status="completed").tasks] == ["C"]
+    assert [one.key for one in page_of_tasks(ledger, "p", words="good").tasks] == ["C"]
+    assert [one.key for one in page_of_tasks(ledger, "p", words="0%").tasks] == ["B"]
 
 
 # ------------------------------------------------------------------------------------------------------------- marks

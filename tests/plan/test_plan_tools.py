@@ -181,3 +181,70 @@ def test_nothing_can_be_claimed_without_a_plan(tools: PlanTools):
     assert tools.get_next_task(claim=True) == {"status": "success", "task": None, "message": "No tasks in breakdown"}
     assert tools.get_next_task(claim=True, lease_seconds=0)["status"] == "success"
     assert tools.finish_task("T1", "x", status="done")["message"] == "Invalid status: done. Must be: completed, failed"
+
+
+# ----------------------------------------------------------------------------------------------------- looking closer
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    return [one["id"] for one in answer["tasks"]]
+
+
+def test_tasks_come_in_pages_and_by_status(tools: PlanTools):
+    tools.write_task_list([task(f"T{number}") for number in range(5)])
+    tools.mark_task_status("T3", "completed")
+
+    first = tools.get_tasks(limit=2)
+    second = tools.get_tasks(limit=3, cursor=first["next"])
+
+    assert (ids(first), ids(second), second["next"]) == (["T0", "T1"], ["T2", "T3", "T4"], None)
+    assert ids(tools.get_tasks("completed")) == ["T3"]
+    assert tools.get_tasks("done")["status"] == "error"
+    assert tools.get_tasks(limit=0)["code"] == "bad_input"
+    assert tools.get_tasks(cursor="T9")["code"] == "not_found"
+
+
+def test_a_search_finds_ids_descriptions_and_results_and_takes_signs_as_they_are(tools: PlanTools):
+    tools.write_task_list([task("LOGIN"), task("T2", description="fix 100% of LOGINs"), task("T3"), task("T4")])
+    tools.mark_task_status("T3", "completed", result="the login works")
+
+    assert ids(tools.search_tasks("Login")) == ["LOGIN", "T2", "T3"]
+    assert ids(tools.search_tasks("100%")) == ["T2"]
+    assert ids(tools.search_tasks("_")) == []
+
+
+@pytest.mark.requirement("JB-057", "JB-063")
+def test_the_history_of_a_task_tells_every_move_note_and_edit(tools: PlanTools):
+    tools.write_task_list([task("T1")])
+    tools.mark_task_status("T1", "in_progress", notes="begins")
+    tools.mark_task_status("T1", "completed", result="done")
+    tools.add_note("T1", "looks good")
+    tools.update_task("T1", {"priority": 1})
+
+    found = tools.task_history("T1")["history"]
+
+    assert [(one["event"], one.get("from"), one.get("to"), one.get("note")) for one in found] == [
+        ("start", "pending", "in_progress", "begins"),
+        ("complete", "in_progress", "completed", None),
+        ("note", None, None, "looks good"),
+        ("edit", None, None, None),
+    ]
+    assert (found[1]["changes"], found[3]["changes"]) == ({"summary": [None, "done"]}, {"priority": [3, 1]})
+    newest = tools.task_history("T1", limit=1)
+    assert tools.task_history("T1", limit=1, cursor=newest["next"])["history"][0]["note"] == "looks good"
+
+
+def test_it_is_explained_what_a_task_waits_for_down_to_who_must_act(tools: PlanTools):
+    tools.write_task_list([task("T1"), task("T2", "T1"), task("T3", "T2")])
+    tools.get_next_task(claim=True, owner="bob")
+
+    waiting = tools.explain_task("T3")
+    assert (waiting["message"], waiting["reasons"][0]["cause"]) == (
+        "T3 waits: T1 is in progress, by bob",
+        "in_progress",
+    )
+
+    tools.write_task_list([task("T1", status="failed"), task("T2", "T1"), task("T3", "T2")])
+    assert tools.explain_task("T3")["reasons"][0]["cause"] == "unreachable"
+    assert tools.explain_task("T9")["message"] == "Task T9 not found in breakdown"
+    assert tools.add_note("T1", " ")["status"] == "error"

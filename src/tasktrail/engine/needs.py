@@ -19,7 +19,7 @@ def own_needs(tx: Transaction, task: Task) -> list[Need]:
 
 
 def set_needs(tx: Transaction, run: Run, task: Task, needs: Sequence[Need]) -> None:
-    """Let a task need these tasks of its run, which exist; there must be no cycle at any moment.
+    """Let a task need these tasks of its run, which exist.
 
     Args:
         task: As it stands now.

@@ -113,16 +113,15 @@ class _Writing:
         return ListWritten(run, added=list(self._wanted))
 
     def update(self, run: Run) -> ListWritten:
-        """Bring the plan to the list. What goes is taken away first: no cycle may appear on the way."""
+        """Bring the plan to the list. Counters move by the needs that change, so that their order does not matter."""
         tasks = self._tx.tasks("tasks_of_run", run_id=run.id)
         old = {one.key: one for one in said_of(self._tx, run, tasks)}
-        kept = {task.key: self._take_needs(run, task, old[task.key].needs) for task in tasks}
         added = [task for task in self._wanted.values() if task.key not in old]
         if added:
             self._ledger.add_in(self._tx, run.id, [_draft(task) for task in added], self._now)
         stay = [task for task in tasks if task.key in self._wanted]
-        for task in stay:
-            self._exchange(run, task, kept[task.key], self._wanted[task.key].needs)
+        for task in tasks:
+            self._exchange(run, task, old[task.key].needs)
         changed = [task.key for task in stay if self._redefine(task, old[task.key])]
         returned = [task.key for task in stay if self._bring_back(task)]
         removed = [task.key for task in tasks if task.key not in self._wanted and self._remove(task)]
@@ -131,20 +130,12 @@ class _Writing:
         changed = [key for key in self._wanted if key in stood.union(changed).difference(returned)]
         return ListWritten(run, [*(task.key for task in added), *returned], changed, removed)
 
-    # needs
+    # what they are, and where in the list
 
-    def _take_needs(self, run: Run, task: Task, needs: Sequence[str]) -> Sequence[str]:
-        """Let a task need no more than what it needs then, too; return what that is."""
-        wanted = self._wanted[task.key].needs if task.key in self._wanted else ()
-        kept = [key for key in needs if key in wanted]
-        self._exchange(run, task, needs, kept)
-        return kept
-
-    def _exchange(self, run: Run, task: Task, was: Sequence[str], now: Sequence[str]) -> None:
+    def _exchange(self, run: Run, task: Task, was: Sequence[str]) -> None:
+        now = self._wanted[task.key].needs if task.key in self._wanted else ()
         if list(was) != list(dict.fromkeys(now)):
             set_needs(self._tx, run, _current(self._tx, task), [Need(key) for key in now])
-
-    # what they are, and where in the list
 
     def _redefine(self, task: Task, old: PlanTask) -> bool:
         return _define(self._tx, self._ledger, task, old, self._wanted[task.key], self._now)

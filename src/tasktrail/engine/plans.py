@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tasktrail.engine.leases import Holding, holdings, renew_in
 from tasktrail.engine.ledger import Ledger, check_lease
+from tasktrail.engine.lookup import Found
 from tasktrail.engine.pictures import REMOVED
 from tasktrail.model.errors import Conflict, NotFound
 from tasktrail.model.lifecycle import Ask, Change, Verb, decide, route
@@ -80,12 +82,20 @@ class Marked:
     kept_as_note: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """A page of the tasks of a plan, in order. `cursor` gets the next page; None when this is the last."""
+
+    tasks: Sequence[PlanTask]
+    cursor: str | None
+
+
 # finding
 
 
 def find_plan(tx: Transaction, name: str) -> Run | None:
     """Return the plan of a name, None when there is none."""
-    return next(iter(tx.runs("runs_by_name", name=name, kind="plan")), None)
+    return next(iter(tx.runs("plan_by_name", name=name)), None)
 
 
 def plan_in(tx: Transaction, name: str) -> Run:
@@ -94,10 +104,19 @@ def plan_in(tx: Transaction, name: str) -> Run:
     Raises:
         NoPlan: There is none.
     """
+    return tx.run(existing_plan(tx, name).id)
+
+
+def existing_plan(tx: Transaction, name: str) -> Run:
+    """Return the plan of a name.
+
+    Raises:
+        NoPlan: There is none.
+    """
     run = find_plan(tx, name)
     if run is None:
         raise NoPlan(f"there is no plan {name}", hint="write a task list first")
-    return tx.run(run.id)
+    return run
 
 
 def task_in(tx: Transaction, run: Run, key: str) -> Task:
@@ -172,6 +191,53 @@ def _last_time(times: Sequence[object]) -> int | None:
 
 def _status(word: object) -> Status:
     return word  # type: ignore[return-value]  # the column's CHECK allows nothing else
+
+
+def page_of_tasks(
+    ledger: Ledger,
+    name: str,
+    *,
+    status: Status | None = None,
+    words: str | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
+) -> TaskPage:
+    """Return a page of the tasks that all filters let through.
+
+    Args:
+        words: What the id, the title or the result has in it, in lower or upper case.
+        cursor: What the page before said; None begins.
+
+    Raises:
+        NoPlan: There is none.
+        NoTask: The cursor is none of ours.
+    """
+    escaped = re.sub(r"([!%_])", r"!\1", words.lower()) if words else None
+
+    def work(tx: Transaction) -> TaskPage:
+        run = existing_plan(tx, name)
+        after = task_in(tx, run, cursor).position if cursor is not None else -1
+        pattern = f"%{escaped}%" if escaped else None
+        filters = {"status": status, "pattern": pattern, "removed": REMOVED, "limit": limit + 1}
+        tasks = tx.tasks("page_of_plan", run_id=run.id, after=after, **filters)
+        page = tasks[:limit]
+        return TaskPage(said_of(tx, run, page), page[-1].key if len(tasks) > limit else None)
+
+    return ledger.store.read(work)
+
+
+def found_task(ledger: Ledger, name: str, key: str) -> Found:
+    """Return a plan and its task, for whoever looks at one.
+
+    Raises:
+        NoPlan, NoTask: There is none.
+    """
+
+    def work(tx: Transaction) -> Found:
+        run = existing_plan(tx, name)
+        return Found(run, task_in(tx, run, key))
+
+    return ledger.store.read(work)
 
 
 def next_task(ledger: Ledger, name: str, *, skip_needs: bool = False) -> NextTask:

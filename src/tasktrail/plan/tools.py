@@ -9,20 +9,33 @@ from typing import Any, Final
 
 from tasktrail.config import find_store, find_store_for_folder, load
 from tasktrail.engine.claims import End, claim_next, claim_task, end_claim, renew_claim
+from tasktrail.engine.explaining import explain_task
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.lookup import history
 from tasktrail.engine.plan_lists import edit_task, write_list
-from tasktrail.engine.plans import NextTask, counts_of, mark_task, next_task, read_plan
+from tasktrail.engine.plans import (
+    NextTask,
+    add_note,
+    counts_of,
+    found_task,
+    mark_task,
+    next_task,
+    page_of_tasks,
+    read_plan,
+)
 from tasktrail.engine.project import ledger_of
+from tasktrail.engine.situation import situation
 from tasktrail.model.errors import BadInput
 from tasktrail.model.reference import MAX_RUN_ID_CHARS
 from tasktrail.model.task import STATUSES
 from tasktrail.plan.answers import NO_PLAN, answering
-from tasktrail.plan.words import MARKS, Words, edit_of, tasks_of, words_of
+from tasktrail.plan.words import MARKS, Words, edit_of, event_words, tasks_of, words_of
 
 STANDING_PLAN: Final = "main"
 """The plan of a store that no folder names."""
 LEASE_SECONDS: Final = 900.0
 """An agent may think for so long without a word."""
+MOST_ON_A_PAGE: Final = 1_000
 _NONE_LEFT: Final = "No pending tasks (all completed, failed, or blocked by dependencies)"
 _answering = answering(f"{NO_PLAN}. Create tasks first.", "Task {} not found in breakdown")
 
@@ -191,12 +204,73 @@ class PlanTools:
             words["message"] += f"; not changed: {', '.join(ignored)}"
         return words
 
+    @_answering
+    def add_note(self, task_id: str, note: str, *, token: str = "") -> Words:
+        """Append a note to a task.
+
+        Args:
+            token: Of a claim on it, which is renewed.
+        """
+        if not note.strip():
+            raise BadInput("expected note to be a text, got nothing")
+        add_note(self._ledger, self._plan, task_id, note, token)
+        return {"status": "success", "message": f"Note added to task {task_id}", "task_id": task_id}
+
+    @_answering
+    def get_tasks(self, status: str = "", limit: int = 20, cursor: str = "") -> Words:
+        """Return tasks in the order of the list, a page at a time.
+
+        Args:
+            status: Only those that stand there; empty takes all.
+            cursor: `next` of the page before; empty begins.
+        """
+        return self._page(status, "", limit, cursor)
+
+    @_answering
+    def search_tasks(self, query: str, limit: int = 20, cursor: str = "") -> Words:
+        """Return the tasks whose id, description or result has a text in it, in lower or upper case."""
+        return self._page("", query, limit, cursor)
+
+    @_answering
+    def task_history(self, task_id: str, limit: int = 50, cursor: str = "") -> Words:
+        """Return what happened to a task, the newest at the end; `next` gets what was before."""
+        _check_limit(limit)
+        found = found_task(self._ledger, self._plan, task_id)
+        page = history(self._ledger, found, limit=limit, cursor=cursor or None)
+        events = [event_words(event) for event in page.events]
+        return {"status": "success", "task_id": task_id, "history": events, "next": page.cursor}
+
+    @_answering
+    def explain_task(self, task_id: str) -> Words:
+        """Return why a task stands where it stands: what it waits for, down to the tasks that somebody must act on."""
+        found = found_task(self._ledger, self._plan, task_id)
+        seen = situation(self._ledger, found.run)
+        task = next(task for task in seen.tasks if task.key == task_id)
+        reasons = [{"cause": reason.cause, "text": reason.text} for reason in explain_task(seen, task)]
+        message = "; ".join(reason["text"] for reason in reasons)
+        return {"status": "success", "task_id": task_id, "message": message, "reasons": reasons}
+
+    def _page(self, status: str, query: str, limit: int, cursor: str) -> Words:
+        _check_limit(limit)
+        known = next((one for one in STATUSES if one == status), None)
+        if status and known is None:
+            raise BadInput(f"Invalid status: {status}. Must be: {', '.join(STATUSES)}")
+        page = page_of_tasks(
+            self._ledger, self._plan, status=known, words=query or None, limit=limit, cursor=cursor or None
+        )
+        return {"status": "success", "tasks": [words_of(task) for task in page.tasks], "next": page.cursor}
+
     def _end(self, task_id: str, token: str, end: End, notes: str, result: str, error: str = "") -> Words:
         end_claim(self._ledger, self._plan, task_id, token, end, note=notes, result=result, error=error)
         return _done(task_id, end, f"Task {task_id} marked as {end}")
 
     def _owner(self, owner: str) -> str:
         return owner or self._ledger.actor
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MOST_ON_A_PAGE:
+        raise BadInput(f"expected limit to be 1 to {MOST_ON_A_PAGE}, got: {limit!r}")
 
 
 def _done(task_id: str, status: str, message: str) -> Words:

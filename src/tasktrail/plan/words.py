@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, cast, get_args
 
 from tasktrail.engine.leases import Holding
+from tasktrail.engine.lookup import Event
 from tasktrail.engine.plan_lists import PlanTaskEdit, check_list
 from tasktrail.model.errors import BadInput
 from tasktrail.model.plan import Note, PlanTask
@@ -23,6 +24,8 @@ _OURS: Final = frozenset(
 )
 """Keys that say where a task stands: they change with its status alone."""
 _WHAT: Final = ("description", "priority", "dependencies")
+_TOLD: Final = frozenset({"summary", "error", "reason", "priority", "title", "needs", "metadata"})
+"""Columns whose change the history of a task tells; the event itself says the others."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -44,6 +47,15 @@ def words_of(task: PlanTask, claim: Holding | None = None) -> Words:
     if claim is not None:
         words.update(claimed_by=claim.owner, lease_expired=claim.ran_out)
     return words
+
+
+def event_words(event: Event) -> Words:
+    """Return one line of a task's history; what is empty is left out."""
+    words: Words = {"timestamp": moment(event.at), "actor": event.actor, "event": event.verb}
+    changes = {name: list(values) for name, values in event.changes.items() if name in _TOLD}
+    others = {"from": event.from_status, "to": event.to_status, "attempt": event.attempt, "note": event.note}
+    words.update({key: value for key, value in others.items() if value is not None})
+    return {**words, "changes": changes} if changes else words
 
 
 def moment(at: int | None) -> str | None:

@@ -38,6 +38,26 @@ WHERE name = :name
   AND (kind = :kind OR :kind IS NULL)
 ORDER BY id DESC
 
+-- name: plan_by_name
+-- Every tool of an agent begins with it.
+SELECT {run_columns}
+FROM run
+WHERE kind = 'plan'
+  AND name = :name
+
+-- name: page_of_plan
+-- Tasks behind a place of the list that all filters let through; without those that were taken out of it.
+SELECT {task_columns}
+FROM task
+WHERE run_id = :run_id
+  AND position > :after
+  AND (status = :status OR :status IS NULL)
+  AND (CAST(:pattern AS TEXT) IS NULL
+    OR lower(key || ' ' || coalesce(title, '') || ' ' || coalesce(summary, '')) LIKE :pattern ESCAPE '!')
+  AND (reason IS NULL OR reason <> :removed)
+ORDER BY position
+LIMIT :limit
+
 -- name: runs_of_workflow
 -- The newest first.
 SELECT {run_columns}
