@@ -64,6 +64,7 @@ class SqliteStore:
         self._opened = False
         self._token = (0, 0)
         self._writer: apsw.Connection | None = None
+        self._seen: tuple[apsw.Connection, int] | None = None
         with _explained(self.where):
             self._open_writer()
 
@@ -310,6 +311,7 @@ class SqliteStore:
                 self._run(connection, batch.tickets)
                 ending = True
                 connection.execute("COMMIT")
+                self._seen = connection, connection.data_version()
             except Exception as error:  # noqa: BLE001 - whatever it is belongs to the callers that wait
                 self._roll_back(connection)
                 _fail(batch.tickets, error)
@@ -341,10 +343,12 @@ class SqliteStore:
                 f"{self.where} was locked for {patience_s:g} s by {holder or 'another process'}",
                 hint="tasktrail doctor",
             ) from None
-        version = int(connection.pragma("user_version"))
-        if version != self._version:  # a newer program has been here since
-            _check_newer(connection, version, self.where)
-            self._version = version
+        seen = connection, connection.data_version()
+        if seen != self._seen:  # others wrote since, perhaps a newer program
+            version = int(connection.pragma("user_version"))
+            if version != self._version:
+                _check_newer(connection, version, self.where)
+            self._version, self._seen = version, seen
 
     def _run(self, connection: apsw.Connection, batch: Sequence[Ticket]) -> None:
         if len(batch) == 1:
