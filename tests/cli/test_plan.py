@@ -76,8 +76,14 @@ def test_a_file_that_cannot_be_a_plan_changes_nothing(call: Call) -> None:
     broken = Path("broken.json")
     broken.write_text(text[:-5], "utf-8")
     torn = call("write-tasks", str(broken))
+    Path("latin.json").write_bytes(b'\xff{"tasks": []}')
+    strange = call("write-tasks", "latin.json")
+    Path("folder.json").mkdir()
+    folder = call("write-tasks", "folder.json")
 
-    assert (refused.code, torn.code) == (2, 2)
+    assert (refused.code, torn.code, strange.code, folder.code) == (2, 2, 2, 2), strange.err + folder.err
+    assert "latin.json" in strange.err
+    assert "folder.json" in folder.err
     assert "T9" in refused.err
     assert "broken.json:1:" in torn.err
     assert call("next", "--json").data["title"] == "Set up the database"

@@ -32,11 +32,10 @@ def write_tasks_command(session: Session, file: Path, plan: str) -> None:
     FILE is a task-breakdown.json, or what Task Master, Backlog.md, beads, Taskwarrior or a spreadsheet (CSV) wrote. A
     task that is no longer in it is taken out of the plan.
     """
-    from tasktrail.engine.plan_lists import write_list
+    from tasktrail.engine.plan_lists import take_over
 
     imported = _read(file)
-    standing = {task.key for task in imported.tasks if task.status != "pending"}
-    written = write_list(session.ledger(create=True), check_run_id(plan), imported.tasks, standing)
+    written = take_over(session.ledger(create=True), check_run_id(plan), imported.tasks)
     for note in imported.notes:
         tell(plain(note))
     if session.json:
@@ -61,9 +60,9 @@ def _read(path: Path) -> Imported:
     try:
         detect.detect(path)
     except BadInput:
-        if path.suffix != ".json":
+        if path.suffix != ".json" or path.is_dir():
             raise
-        breakdown = plan_json.load(path.read_text("utf-8"), str(path))
+        breakdown = plan_json.load(detect.text_of(path), str(path))
         return Imported(breakdown.tasks, ())
     return detect.read(path)[1]
 

@@ -91,6 +91,15 @@ def write_list(ledger: Ledger, name: str, tasks: Sequence[PlanTask], standing: C
     return ledger.commit(work)
 
 
+def take_over(ledger: Ledger, name: str, tasks: Sequence[PlanTask]) -> ListWritten:
+    """Write a list that a file says: what is not pending there stands so here; what is keeps what it has reached.
+
+    Raises:
+        BadInput: As for `write_list`.
+    """
+    return write_list(ledger, name, tasks, {task.key for task in tasks if task.status != "pending"})
+
+
 def _draft(task: PlanTask) -> TaskDraft:
     metadata = json_text(dict(task.extra), f"what is said of task {task.key!r}") if task.extra else None
     needs = tuple(Need(key) for key in task.needs)

@@ -14,7 +14,7 @@ from tasktrail.formats.imports.source import Imported, Words
 from tasktrail.formats.json_load import MAX_CHARS
 from tasktrail.model.errors import BadInput, NotFound
 
-__all__ = ["Found", "Tool", "detect", "read"]
+__all__ = ["Found", "Tool", "detect", "read", "text_of"]
 
 Tool = Literal["backlog.md", "beads", "csv", "task-master", "taskwarrior"]
 
@@ -51,9 +51,9 @@ def read(path: Path, words: Words | None = None) -> tuple[Found, Imported]:
     """
     found = detect(path)
     if found.tool == "backlog.md":
-        files = {one.relative_to(found.path).as_posix(): _text(one) for one in _markdown(found.path)}
+        files = {one.relative_to(found.path).as_posix(): text_of(one) for one in _markdown(found.path)}
         return found, backlog_md.read(files, str(found.path), words)
-    return found, _READERS[found.tool](_text(found.path), str(found.path), words)
+    return found, _READERS[found.tool](text_of(found.path), str(found.path), words)
 
 
 def detect(path: Path) -> Found:
@@ -67,7 +67,7 @@ def detect(path: Path) -> Found:
         return _of_folder(path)
     if not path.exists():
         raise NotFound(f"{path} does not exist")
-    return Found("csv" if path.suffix.lower() == ".csv" else _of_text(_text(path), str(path)), path)
+    return Found("csv" if path.suffix.lower() == ".csv" else _oftext_of(text_of(path), str(path)), path)
 
 
 def _of_folder(folder: Path) -> Found:
@@ -86,7 +86,7 @@ def _is_backlog(folder: Path) -> bool:
     return tasks.is_dir() and ((folder / "config.yml").is_file() or any(tasks.glob("* - *.md")))
 
 
-def _of_text(text: str, where: str) -> Tool:
+def _oftext_of(text: str, where: str) -> Tool:
     start = text.lstrip("\ufeff \t\r\n")
     if start[:1] not in ("{", "["):
         raise BadInput(f"{where} is no plan that can be imported", hint=f"expected {_KNOWN}")
@@ -129,7 +129,12 @@ def _markdown(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.suffix in (".md", ".yml") and path.is_file())
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        BadInput: It cannot be read, is too large, or is no UTF-8.
+    """
     try:
         if path.stat().st_size > 4 * MAX_CHARS:
             raise BadInput(f"{path}: expected at most {4 * MAX_CHARS:,} bytes")
