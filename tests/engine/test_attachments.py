@@ -1,4 +1,4 @@
-"""Run files pass the contract of documents."""
+"""Run files and task breakdowns pass the contract of documents."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import ClassVar
 
+from tasktrail.formats import json_edit
+from tasktrail.formats.plan_codec import PLAN_JSON
 from tasktrail.formats.run_json import RUN_JSON, STEP_WORDS
 from tasktrail.model.task import Status
 from tasktrail.testing import DocumentContract
@@ -32,6 +34,26 @@ class TestRunJson(DocumentContract):
         old = WORDS[_status(text, key)]
         at = text.index(f'"{key}"')
         return text[:at] + text[at:].replace(f'"{old}"', f'"{WORDS[status]}"', 1)
+
+
+class TestPlanJson(DocumentContract):
+    codec = PLAN_JSON.name
+    kind = "plan"
+    most_changed_lines = 24
+    broken: ClassVar[Sequence[str]] = (
+        "", "{", "[]", '{"tasks": 1}', '{"tasks": [{"id": "a", "status": "done"}]}',
+        '{"tasks": [{"description": "a"}]}', '{"tasks": [{"id": "a"}, {"id": "a"}]}', '{"tasks": []} x', "<<<<<<< HEAD\n{}", "{}",
+    )  # fmt: skip
+
+    def sample(self, keys: Sequence[str]) -> str:
+        tasks = ",\n".join(
+            f'   {{"note" : "ours", "status":\t"pending", "id": "{key}" ,  "dependencies": null}}' for key in keys
+        )
+        return f'{{ "x-owner" : ["CC",\n  "CA"],\r\n "tasks": [\n{tasks} ],\n "for": "us" }}\n\n'
+
+    def edited(self, text: str, key: str, status: Status) -> str:
+        at = next(at for at, task in enumerate(json.loads(text)["tasks"]) if task["id"] == key)
+        return json_edit.edit(text, [(("tasks", at, "status"), status)], "sample")
 
 
 def _status(text: str, key: str) -> Status:

@@ -6,36 +6,26 @@ transaction, just before COMMIT: so the store is never ahead, and after a crash 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from tasktrail.engine.additions import check_tasks
-from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
+from tasktrail.engine.adopting import Adopting, drafts
 from tasktrail.engine.ledger import Documented, Ledger, drop_in, free_name
-from tasktrail.engine.pictures import REMOVED, Pictures, Written
-from tasktrail.engine.values import NOTHING, encode_text
+from tasktrail.engine.pictures import Pictures, Written
 from tasktrail.formats import codec
-from tasktrail.formats.picture import Codec, Differences, Picture, TaskChange, TaskPicture, differences
-from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.formats.picture import Codec, Differences, Picture, differences
+from tasktrail.model.draft import RunDraft
 from tasktrail.model.errors import Busy, Conflict, NotFound, StoreError
 from tasktrail.model.reference import check_run_id
-from tasktrail.model.run import OVER, Kind, Run
-from tasktrail.model.task import Status, Task, Value
+from tasktrail.model.run import Kind, Run
 from tasktrail.store.documents import Document, DocumentFile, Documents, Look
 from tasktrail.store.locks import sync_folder
 from tasktrail.store.transaction import Transaction
 
-_DEFINITION: Final = ("priority", "critical", "max_retries")
-_UNSAID: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3, "priority": 3, "critical": 1}
-"""What a task has when its document no longer says it, where that cannot be nothing."""
-_FRESH: Final[Mapping[str, Value]] = {"tries": 0, "last_outcome": None, "output": None}
-"""What a task that comes back into its document has, unless that says otherwise."""
-_RUN_TIMES: Final = ("started_at", "finished_at")
-_STANDING: Final = ("not_before", "error_type", "error", "reason", "completed_at")
-"""What `adopt` forgets of how a task stood, unless it is told."""
 _TRIES: Final = 5
 
 T = TypeVar("T")
@@ -49,6 +39,7 @@ class Attachments:
         self._ledger = ledger
         self._store = ledger.store
         self._pictures = Pictures(ledger)
+        self._adopting = Adopting(ledger, self._pictures)
         self.documents = Documents(ledger.store.path)
 
     # writing
@@ -125,7 +116,8 @@ class Attachments:
         run_alone = self._pictures.clean(replace(writing.picture, tasks=()))
         self.documents.save(tx, document.seen(look, run_alone.joined(kept.values())))
         known = {id_: version for id_, _, version in versions}
-        self._pictures.remember(document.id, Written(look.digest, run.status, writing.picture, kept, known))
+        seq = int(str(tx.rows("last_event")[0][0]))
+        self._pictures.remember(document.id, Written(look.digest, run.status, writing.picture, kept, known, seq))
 
     # reading
 
@@ -175,7 +167,7 @@ class Attachments:
         def work(tx: Transaction) -> None:
             run = self._run(tx, document.id)
             if run is not None and found:
-                self._apply(tx, run.id, known, found, picture)
+                self._adopting.apply(tx, run.id, known, found, picture)
             self.documents.save(tx, known)
             if run is not None and was_gone:
                 self._bring_up(tx, run.id, known, file)
@@ -187,61 +179,6 @@ class Attachments:
         """A file that came back may not know what its run did without it."""
         tx.settle()
         self._replace(tx, tx.settled(run_id), document, file)
-
-    def _apply(self, tx: Transaction, run_id: int, document: Document, found: Differences, picture: Picture) -> None:
-        assert document.look is not None, "a document that was just read"
-        tasks = {task.key: task for task in tx.tasks("steps_of_run", run_id=run_id)}
-        edits = [_changed(tasks[change.key], change) for change in found.changed if change.key in tasks]
-        edits += [_removed(tasks[task.key]) for task in found.removed if task.key in tasks]
-        edits += [_returned(tasks[task.key], task) for task in found.added if task.key in tasks]
-        added = [task for task in found.added if task.key not in tasks]
-        edit = RunEdit(
-            run_id,
-            edits,
-            [(_draft(task), None) for task in added],
-            metadata=str(found.run["metadata"] or "{}") if "metadata" in found.run else None,
-            workflow=_text(found.run.get("workflow")),
-            source=f"document changed at {document.look.signature.mtime_ns // 1_000_000_000} s",
-        )
-        save_in(tx, self._ledger, edit, self._ledger.clock.now())
-        self._take_over(tx, run_id, added)
-        if found.run.keys() & {"status", "error"}:
-            self._declare(tx, run_id, document, picture)
-        self._keep_times(tx, run_id, {name: found.run[name] for name in _RUN_TIMES if name in found.run})
-
-    def _take_over(self, tx: Transaction, run_id: int, added: Sequence[TaskPicture]) -> None:
-        """Tasks that came with the file stand where it says."""
-        edits = []
-        for picture in added:
-            task = tx.task("task_by_key", key=picture.key, run_id=run_id, item="", map_index=-1)
-            assert task is not None, "it was added just now"
-            edit = _edit(task, picture.status, picture.values)
-            if edit.status is not None:
-                edits.append(edit)
-        if edits:
-            save_in(tx, self._ledger, RunEdit(run_id, edits, source="document"), self._ledger.clock.now())
-
-    def _declare(self, tx: Transaction, run_id: int, document: Document, said: Picture) -> None:
-        """What a file says of its run as a whole holds until a task moves, where the tasks do not explain it."""
-        tx.settle()
-        run = tx.run(run_id)
-        status = said.status or run.status
-        shown = codec(document.codec).write(None, self._pictures.of(tx, run), document.path).picture
-        if status != run.status or said.error != (shown.error if said.error else run.declared_error):
-            self._ledger.declare_in(tx, run_id, status, said.error, self._ledger.clock.now())
-
-    @staticmethod
-    def _keep_times(tx: Transaction, run_id: int, said: Mapping[str, Value]) -> None:
-        """Times that a file says are facts; what we noticed later did not happen later."""
-        tx.settle()
-        run = tx.run(run_id)
-        times = {name: at for name, at in said.items() if isinstance(at, int)}
-        if run.status not in OVER:
-            times.pop("finished_at", None)
-        elif "finished_at" in times and run.started_at is not None:
-            times.setdefault("started_at", min(run.started_at, times["finished_at"]))
-        if times:
-            tx.set_run(run_id, **times)
 
     # attaching
 
@@ -274,8 +211,11 @@ class Attachments:
         with file.lock(self._store.busy_s):
             return self._store.write(work)
 
-    def open(self, path: Path, codec_name: str, kind: Kind) -> Run | None:
+    def open(self, path: Path, codec_name: str, kind: Kind, name: str | None = None) -> Run | None:
         """Return the run of a file, up to date with it; a file that no run knows yet gets one. None: there is no file.
+
+        Args:
+            name: What a new run is called whose file does not say it.
 
         Raises:
             BadInput: The file cannot be read; nothing is changed then.
@@ -289,16 +229,16 @@ class Attachments:
         if file.signature() is None:
             return None
         with file.lock(self._store.busy_s):
-            return self._import(file, codec_name, kind)
+            return self._import(file, codec_name, kind, name)
 
-    def parse(self, path: Path, codec_name: str, kind: Kind) -> Run | None:
+    def parse(self, path: Path, codec_name: str, kind: Kind, name: str | None = None) -> Run | None:
         """Return the run of a file in a store that nobody else sees: no lock is taken. None: there is no file.
 
         Raises:
             BadInput: The file cannot be read.
         """
         file = DocumentFile(path)
-        return self._import(file, codec_name, kind) if file.signature() is not None else None
+        return self._import(file, codec_name, kind, name) if file.signature() is not None else None
 
     def drop(self, run: Run) -> None:
         """Remove a run for good, with its history and its document. The file goes first, as in any other write."""
@@ -321,7 +261,7 @@ class Attachments:
             with suppress(OSError):  # while it is ours: who waits for it then notices that it is gone
                 Path(f"{path}.lock").unlink(missing_ok=True)
 
-    def _import(self, file: DocumentFile, codec_name: str, kind: Kind) -> Run:
+    def _import(self, file: DocumentFile, codec_name: str, kind: Kind, name: str | None) -> Run:
         reading = file.read()
         if reading is None:
             raise NotFound(f"{file.path} is gone")
@@ -333,8 +273,9 @@ class Attachments:
             if existing is not None:
                 return existing
             document = self._attach(tx, file, codec_name).seen(reading.look, picture.to_json())
-            tasks = tuple(map(_draft, picture.tasks))
-            draft = RunDraft(kind, picture.name, picture.workflow, tasks, metadata=picture.metadata)
+            known_as = name or picture.name or kind
+            workflow = picture.workflow or known_as
+            draft = RunDraft(kind, known_as, workflow, drafts(picture), metadata=picture.metadata)
             run = self._make(tx, document, draft, codec(codec_name).standing(picture))
             self.documents.save(tx, document)
             return run
@@ -358,10 +299,7 @@ class Attachments:
         run = self._ledger.create_in(tx, draft, now, created_at=stands.created_at if stands else None)
         tx.set_run(run.id, document_id=document.id)
         if stands is not None:
-            self._take_over(tx, run.id, stands.tasks)
-            if stands.status or stands.error:
-                self._declare(tx, run.id, document, stands)
-            self._keep_times(tx, run.id, {name: getattr(stands, name) for name in (*_RUN_TIMES, "updated_at")})
+            self._adopting.stand(tx, run.id, document, stands)
         tx.settle()
         return tx.settled(run.id)
 
@@ -393,53 +331,6 @@ def _meant(words: Codec, old: Picture, new: Picture) -> Differences:
     found, before, after = differences(words.standing(old), words.standing(new)), old.by_key(), new.by_key()
     changed = (change for change in found.changed if before[change.key] != after[change.key])
     return replace(found, changed=tuple(changed))
-
-
-def _edit(task: Task, status: Status, said: Mapping[str, Value], metadata: str | None = None) -> TaskEdit:
-    """Return what brings a task to where its document says it stands; nothing where it stands there already."""
-    values = {name: _UNSAID.get(name) if value is None else value for name, value in said.items()}
-    payload = NOTHING
-    if "output" in values:
-        payload = encode_text(_text(values["output"]))
-        values["output"] = payload.column
-    values = {name: value for name, value in values.items() if value != getattr(task, name)}
-    definition: dict[str, Value] = {name: values.pop(name) for name in _DEFINITION if name in values}
-    moved = status != task.status or bool(values)
-    return TaskEdit(task.id, task.version, status if moved else None, values, definition, metadata, payload)
-
-
-def _changed(task: Task, change: TaskChange) -> TaskEdit:
-    """A column that the document did not change stays, also where a task that moves would lose it."""
-    metadata = (change.new.metadata or "{}") if change.metadata_changed else None
-    edit = _edit(task, change.new.status if change.moved else task.status, change.values, metadata)
-    if edit.status is None:
-        return edit
-    kept: Mapping[str, Value] = {name: getattr(task, name) for name in _STANDING}
-    if change.moved:
-        kept = {name: value for name, value in change.new.values.items() if name in _STANDING}
-    return replace(edit, values={**kept, **edit.values})
-
-
-def _returned(task: Task, picture: TaskPicture) -> TaskEdit:
-    return _edit(task, picture.status, {**_FRESH, **picture.values}, picture.metadata or "{}")
-
-
-def _removed(task: Task) -> TaskEdit:
-    return TaskEdit(task.id, task.version, "skipped", {"reason": REMOVED})
-
-
-def _draft(picture: TaskPicture) -> TaskDraft:
-    max_retries = picture.values.get("max_retries")
-    return TaskDraft(
-        picture.key,
-        critical=picture.values.get("critical") != 0,
-        max_retries=max_retries if isinstance(max_retries, int) else 3,
-        metadata=picture.metadata,
-    )
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def _tells_more(look: Look, known: Look | None) -> bool:

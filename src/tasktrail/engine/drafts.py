@@ -32,6 +32,7 @@ class TaskEdit:
         definition: What the task is: critical, max_retries and so on.
         metadata: JSON text; None leaves it.
         title: What people read; None leaves it.
+        also: What else of it changes, for the history: old and new by name.
     """
 
     task_id: int
@@ -42,6 +43,7 @@ class TaskEdit:
     metadata: str | None = None
     payload: Encoded = NOTHING
     title: str | None = None
+    also: Mapping[str, Sequence[object]] = field(default_factory=dict)
 
 
 Addition = tuple[TaskDraft, TaskEdit | None]
@@ -97,8 +99,8 @@ def save_in(tx: Transaction, ledger: Ledger, edit: RunEdit, now: int) -> None:
     for one in [*edit.tasks, *_said_of_added(tx, edit.run_id, added)]:
         task = _loaded(tx, one)
         one.payload.keep(tx, now)
-        if one.definition or one.metadata is not None:
-            task = define(tx, ledger, task, one, now)
+        if one.definition or one.metadata is not None or one.also:
+            task = define(tx, ledger, task, one, now, one.also)
         if one.status is not None:
             ask = ledger.clean(Ask("adopt", target=one.status, values=one.values))
             tx.apply([(decide(task, ask, now), mark)])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tasktrail.engine.additions import distinct, named_by, waits_of
 from tasktrail.model.draft import TaskDraft
-from tasktrail.model.graph import Need
+from tasktrail.model.graph import Need, dead_needs, unmet
 from tasktrail.model.run import Run
-from tasktrail.model.task import Task
-from tasktrail.store.transaction import Transaction
+from tasktrail.model.task import Status, Task
+from tasktrail.store.transaction import Transaction, met_by
 
 
 def own_needs(tx: Transaction, task: Task) -> list[Need]:
@@ -42,6 +42,58 @@ def set_needs(tx: Transaction, run: Run, task: Task, needs: Sequence[Need]) -> N
     )
     tx.count(run.id, n_needs=len(after) - len(before))
     tx.shift(task, now[0] - was[0], now[1] - was[1])
+
+
+def write_needs(tx: Transaction, run: Run, said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Let the tasks of a run need what a document says, be it tasks that do not exist, themselves or each other.
+
+    Args:
+        said: The needs of all its tasks, by key. A run's task that is not there needs nothing and is needed by none.
+
+    Returns:
+        What those tasks needed before that need something else now, by key.
+    """
+    tasks = tx.tasks("steps_of_run", run_id=run.id)
+    ids = {task.key: task.id for task in tasks if task.key in said}
+    had: dict[int, list[tuple[str, int | None]]] = {}
+    for task_id, key, needed_id, _ in tx.rows("needs_of_run", run_id=run.id):
+        had.setdefault(int(str(task_id)), []).append((str(key), None if needed_id is None else int(str(needed_id))))
+    wanted = {task.id: [(key, ids.get(key)) for key in dict.fromkeys(said.get(task.key, ()))] for task in tasks}
+    changed = [task for task in tasks if had.get(task.id, []) != wanted[task.id]]
+    tx.execute_many("drop_needs", [{"task_id": task.id} for task in changed])
+    tx.execute_many(
+        "add_need",
+        [
+            {"task_id": task.id, "position": place, "needed_key": key, "needed_id": needed_id, "optional": False}
+            for task in changed
+            for place, (key, needed_id) in enumerate(wanted[task.id])
+        ],
+    )
+    if changed:
+        tx.count(run.id, n_needs=sum(len(wanted[task.id]) - len(had.get(task.id, ())) for task in changed))
+        _recount(tx, run, tasks, wanted)
+    names = {task.key: [key for key, _ in had.get(task.id, ())] for task in changed}
+    return {key: names[key] for key in names if names[key] != list(dict.fromkeys(said.get(key, ())))}
+
+
+def _recount(
+    tx: Transaction, run: Run, tasks: Sequence[Task], needed: Mapping[int, Sequence[tuple[str, int | None]]]
+) -> None:
+    """Write the counters of a run's tasks anew: what hand-written needs do to each other follows no order."""
+    statuses: dict[str, Status] = {str(task.id): task.status for task in tasks}
+    needs = {
+        str(task_id): [Need(f"no task: {key}" if row_id is None else str(row_id)) for key, row_id in rows]
+        for task_id, rows in needed.items()
+    }
+    met = met_by(run.kind)
+    waiting, dead = unmet(statuses, needs, met_by=met), dead_needs(statuses, needs, met_by=met)
+    for task in tasks:
+        now = len(waiting.get(str(task.id), ())), len(dead.get(str(task.id), ()))
+        if now != (task.unmet, task.dead_needs):
+            shift = {"unmet": now[0] - task.unmet, "dead_needs": now[1] - task.dead_needs}
+            tx.execute("shift_needs", {"id": task.id, **shift})
+        if task.status == "pending":
+            tx.count(run.id, n_unreachable=(now[1] > 0) - (task.dead_needs > 0))
 
 
 def _waits(tx: Transaction, run: Run, task: Task, needs: Sequence[Need]) -> tuple[int, int]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from tasktrail.engine.ledger import TEXT_COLUMNS, Ledger
+from tasktrail.engine.plans import said_of
 from tasktrail.engine.values import text_of
-from tasktrail.formats.picture import Picture, TaskPicture
-from tasktrail.model.run import Run, RunStatus
-from tasktrail.model.task import Task, Value
+from tasktrail.formats.picture import Listed, Picture, TaskPicture
+from tasktrail.model.plan import Move, Note, PlanTask
+from tasktrail.model.run import Kind, Run, RunStatus
+from tasktrail.model.task import REMOVED, Task, Value
 from tasktrail.store.documents import Document, Look
 from tasktrail.store.transaction import Transaction
 
-REMOVED: Final = "removed from its document"
+_LISTING: Final[frozenset[Kind]] = frozenset({"plan"})
+"""Kinds of runs whose documents list tasks with titles, needs and notes."""
+_EVENTS: Final = 100_000
 _KEPT: Final = 8
 """Documents whose last writing is remembered; another one is read whole once more."""
 _ONE_BY_ONE: Final = 100
@@ -34,6 +39,7 @@ class Written:
         said: What the file says, as people typed it.
         kept: Its tasks as `document.written` has them, by key.
         versions: Of the run's tasks, by row id.
+        seq: Of the run's last event.
     """
 
     digest: str
@@ -41,6 +47,7 @@ class Written:
     said: Picture
     kept: Mapping[str, str]
     versions: Mapping[int, int]
+    seq: int
 
 
 class Pictures:
@@ -55,21 +62,23 @@ class Pictures:
     def of(self, tx: Transaction, run: Run) -> Picture:
         """Return where a run stands, with all its tasks that documents show."""
         metadata = {row[0]: row[2] for row in tx.rows("details_of_run", run_id=run.id)}
-        tasks = tx.tasks("steps_of_run", run_id=run.id)
-        pictures = (_task_picture(tx, task, metadata.get(task.id)) for task in tasks)
-        return Picture.of(run, [shown for shown in pictures if shown])
+        tasks = [task for task in tx.tasks("steps_of_run", run_id=run.id) if task.reason != REMOVED]
+        return Picture.of(run, _task_pictures(tx, run, tasks, metadata))
 
     def since(self, tx: Transaction, run: Run, last: Written, versions: Versions) -> Picture:
         """Return the same; of tasks that did not change since the last writing, with what that said of them."""
-        changed = [id_ for id_, _, version in versions if last.versions.get(id_) != version]
+        noted = _touched(tx, run, last.seq) if run.kind in _LISTING else ()
+        changed = [id_ for id_, key, version in versions if last.versions.get(id_) != version or key in noted]
         if run.status != last.run_status or len(changed) > _ONE_BY_ONE:
             return self.of(tx, run)
-        found: dict[str, TaskPicture | None] = {**last.said.by_key()}
-        for id_ in changed:
-            task, details = tx.task("task_by_id", id=id_), tx.row("details_of_task", id=id_)
-            assert task is not None, "its version was read just now"
-            found[task.key] = _task_picture(tx, task, details[2] if details else None)
-        return Picture.of(run, [shown for _, key, _ in versions if (shown := found.get(key))])
+        found: dict[str, TaskPicture] = {**last.said.by_key()}
+        tasks = [task for task in (tx.task("task_by_id", id=id_) for id_ in changed) if task]
+        metadata = {task.id: row[2] for task in tasks if (row := tx.row("details_of_task", id=task.id))}
+        for task in tasks:
+            found.pop(task.key, None)
+        shown = _task_pictures(tx, run, [task for task in tasks if task.reason != REMOVED], metadata)
+        found.update({task.key: task for task in shown})
+        return Picture.of(run, [found[key] for _, key, _ in versions if key in found])
 
     @staticmethod
     def versions(tx: Transaction, run: Run) -> Versions:
@@ -92,7 +101,15 @@ class Pictures:
 
     def _clean_task(self, task: TaskPicture) -> TaskPicture:
         texts = {name: self._ledger.clean_text(str(task.values[name])) for name in TEXT_COLUMNS & task.values.keys()}
-        return replace(task, values={**task.values, **texts}) if texts else task
+        notes = task.listed.notes if task.listed else ()
+        if not (texts or notes):
+            return task
+        listed = replace(task.listed, notes=tuple(map(self._clean_note, notes))) if task.listed else None
+        return replace(task, values={**task.values, **texts}, listed=listed)
+
+    def _clean_note(self, note: Note) -> Note:
+        text = str(self._ledger.clean_text(note.text))
+        return note if text == note.text else replace(note, text=text)
 
     def as_typed(self, picture: Picture, said: Picture) -> Picture:
         """Return the picture in the words of a document where the store has the same, scrubbed."""
@@ -105,7 +122,35 @@ class Pictures:
             return task
         names = TEXT_COLUMNS & task.values.keys() & said.values.keys()
         typed = {name: self._text_as_typed(task.values[name], said.values[name]) for name in names}
-        return replace(task, values={**task.values, **typed}) if typed else task
+        task = replace(task, values={**task.values, **typed}) if typed else task
+        if task.listed is None or said.listed is None:
+            return task
+        notes = self._notes_as_typed(task.listed.notes, said.listed.notes)
+        history = _history_as_told(task.listed.history, said.listed.history)
+        return replace(task, listed=replace(task.listed, notes=notes, history=history))
+
+    def _notes_as_typed(self, stored: Sequence[Note], said: Sequence[Note]) -> tuple[Note, ...]:
+        """The document's own notes where the store has them, too; it may not say when they were written."""
+        left = [(self._clean_note(note).text, note) for note in said]
+        found = []
+        for note in stored:
+            fits = (one for one in left if one[0] == note.text and one[1].at in (None, note.at))
+            same = next(fits, None)
+            if same is not None:
+                left.remove(same)
+            found.append(same[1] if same else note)
+        return tuple(found)
+
+    def new_notes(self, stored: Sequence[Note], said: Sequence[Note]) -> list[Note]:
+        """Return the notes that a document says and the store does not have; theirs are scrubbed already."""
+        known = Counter((note.text, note.at) for note in self._notes_as_typed(stored, said))
+        new = []
+        for note in said:
+            if known[note.text, note.at]:
+                known[note.text, note.at] -= 1
+            else:
+                new.append(note)
+        return new
 
     def _text_as_typed(self, stored: Value, said: Value) -> str | None:
         same = isinstance(said, str) and said != stored and self._ledger.clean_text(said) == stored
@@ -128,8 +173,35 @@ class Pictures:
         self._written[document_id] = written
 
 
-def _task_picture(tx: Transaction, task: Task, metadata: object) -> TaskPicture | None:
-    """Return a task as documents show it; None for one that was taken out of its document."""
-    if task.reason == REMOVED:
-        return None
-    return TaskPicture.of(task, text_of(task.output, tx), None if metadata is None else str(metadata))
+def _task_pictures(
+    tx: Transaction, run: Run, tasks: Sequence[Task], metadata: Mapping[Any, object]
+) -> list[TaskPicture]:
+    listed = [_listed(said) for said in said_of(tx, run, tasks)] if run.kind in _LISTING else [None] * len(tasks)
+    return [
+        TaskPicture.of(task, text_of(task.output, tx), _text(metadata.get(task.id)), words)
+        for task, words in zip(tasks, listed, strict=True)
+    ]
+
+
+def _listed(said: PlanTask) -> Listed:
+    return Listed(said.title, said.needs, said.notes, said.history, said.updated_at)
+
+
+def _touched(tx: Transaction, run: Run, seq: int) -> set[object]:
+    """Return the keys of the tasks of which the history says more since an event: a note changes no row."""
+    return {row[9] for row in tx.rows("newer_events_of_run", run_id=run.id, after=seq, limit=_EVENTS)}
+
+
+def _history_as_told(stored: Sequence[Move], said: Sequence[Move]) -> tuple[Move, ...]:
+    """The moves that the document does not tell yet. One that only repeats where its own ended is none: the store, when
+    it came to know the task, found it there."""
+    told = {(move.at, move.from_status, move.to_status) for move in said}
+    new = [move for move in stored if (move.at, move.from_status, move.to_status) not in told]
+    before = [move for move in said if new and move.at < new[0].at]
+    if new and new[0] == stored[0] and before and before[-1].to_status == new[0].to_status:
+        new = new[1:]
+    return (*said, *new)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -11,7 +11,6 @@ from tasktrail.engine.drafts import TaskEdit, define
 from tasktrail.engine.leases import renew_in
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import set_needs
-from tasktrail.engine.pictures import REMOVED
 from tasktrail.engine.plans import find_plan, move_in, note_in, plan_in, said_of, shown_tasks, task_in
 from tasktrail.engine.values import json_text
 from tasktrail.model.draft import RunDraft, TaskDraft
@@ -20,7 +19,7 @@ from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Ask
 from tasktrail.model.plan import Note, PlanTask
 from tasktrail.model.run import Run
-from tasktrail.model.task import FINAL, Task, Value
+from tasktrail.model.task import FINAL, REMOVED, Task, Value
 from tasktrail.store.transaction import Transaction
 
 _FROM: Final = "adopted from a task list"

@@ -11,12 +11,11 @@ from typing import Any, Final
 from tasktrail.engine.leases import Holding, holdings, renew_in
 from tasktrail.engine.ledger import Ledger, check_lease
 from tasktrail.engine.lookup import Found
-from tasktrail.engine.pictures import REMOVED
 from tasktrail.model.errors import Conflict, NotFound
 from tasktrail.model.lifecycle import Ask, Change, Verb, decide, route
 from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.run import Run
-from tasktrail.model.task import FINAL, Status, Task
+from tasktrail.model.task import FINAL, REMOVED, Status, Task
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Row, Transaction
 

@@ -58,9 +58,12 @@ class Folded:
     definition: dict[str, Value] | None = None
     endings: list[str] | None = None
     """The verbs that ended its attempts, in order."""
+    untold: int = 0
+    """Attempts that a document or list counts and nobody here has seen."""
 
 
-FOLDED: Final = tuple(column.name for column in fields(Folded) if column.name not in ("definition", "endings"))
+_FOLDING: Final = ("definition", "endings", "untold")
+FOLDED: Final = tuple(column.name for column in fields(Folded) if column.name not in _FOLDING)
 _CHANGED: Final = frozenset(FOLDED) - {"status", "version", "open_attempt"}
 _told: Final = attrgetter(*FOLDED)
 _BORN: Final = Folded()
@@ -164,7 +167,10 @@ def _fold_task(task: Folded, verb: str, was: object, now: object, attempt: objec
         task.status = STATUSES[STATUSES.index(now)] if now in STATUSES else str(now)
         yield from _fold_attempt(task, verb, attempt)
     if changes is not None:
+        counted = task.attempts
         yield from _fold_changes(task, str(changes))
+        if verb == "adopt" and isinstance(counted, int) and isinstance(task.attempts, int):
+            task.untold += max(0, task.attempts - counted)
 
 
 def _fold_attempt(task: Folded, verb: str, attempt: object) -> Iterator[str]:
@@ -286,21 +292,20 @@ def check_attempts(attempts: Iterable[Attempt], folded: Mapping[int, Folded], ro
     """Yield where attempts (by task, then number) are not the ones that the history began and ended."""
     counts: Counter[int] = Counter()
     for attempt in attempts:
-        n = counts[attempt.task_id] = counts[attempt.task_id] + 1
-        if attempt.n != n:
+        task, n = folded.get(attempt.task_id, _BORN), counts[attempt.task_id] + 1
+        if not n <= attempt.n <= n + task.untold:
             yield attempt.task_id, f"has attempt {attempt.n} where attempt {n} was due"
-            counts[attempt.task_id] = attempt.n
-        endings = folded.get(attempt.task_id, _BORN).endings or []
-        yield from ((attempt.task_id, fault) for fault in _ending_faults(attempt, endings))
+        counts[attempt.task_id] = n
+        yield from ((attempt.task_id, fault) for fault in _ending_faults(attempt, n, task.endings or []))
         if attempt.output is not None and attempt.output.startswith("@"):
             rows.payloads.add(attempt.output[1:])
     for task_id, task in folded.items():
-        if task.attempts != counts[task_id]:
+        if task.attempts != counts[task_id] + task.untold:
             yield task_id, f"has {counts[task_id]} attempts, but its history began {task.attempts}"
 
 
-def _ending_faults(attempt: Attempt, endings: list[str]) -> Iterator[str]:
-    ended_by = endings[attempt.n - 1] if attempt.n <= len(endings) else None
+def _ending_faults(attempt: Attempt, n: int, endings: list[str]) -> Iterator[str]:
+    ended_by = endings[n - 1] if n <= len(endings) else None
     if ended_by is None and attempt.outcome is not None:
         yield f"has attempt {attempt.n} ended as {attempt.outcome}, but its history did not end it"
     elif ended_by is not None and attempt.outcome not in _ENDINGS.get(ended_by, OUTCOMES):

@@ -7,7 +7,7 @@ from tasktrail.model.errors import BadInput
 
 __all__ = ["codec"]
 
-_NAMES = ("run-json@1",)
+_NAMES = ("run-json@1", "plan-json@1")
 
 
 def codec(name: str) -> Codec:
@@ -20,4 +20,8 @@ def codec(name: str) -> Codec:
         from tasktrail.formats.run_json import RUN_JSON
 
         return RUN_JSON
+    if name == "plan-json@1":
+        from tasktrail.formats.plan_codec import PLAN_JSON
+
+        return PLAN_JSON
     raise BadInput(f"expected a codec to be {' or '.join(_NAMES)}, got: {name[:60]!r}", hint="upgrade Tasktrail")

@@ -4,24 +4,54 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, Protocol, cast
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any, Final, NamedTuple, Protocol, cast
 
+from tasktrail.model.plan import Move, Note
 from tasktrail.model.run import Run, RunStatus
 from tasktrail.model.task import Status, Task, Value
 
-__all__ = ["MAX_TASKS", "Codec", "Differences", "Picture", "TaskChange", "TaskPicture", "Writing", "differences"]
+__all__ = [
+    "MAX_TASKS", "Codec", "Differences", "Listed", "Picture", "TaskChange", "TaskPicture", "Writing", "differences",
+]  # fmt: skip
 
 MAX_TASKS: Final = 20_000
 """A document refuses more: every reader would have to load them all to show one."""
 
 _TASK_COLUMNS: Final = (
-    "priority", "critical", "max_retries", "tries", "last_outcome", "summary", "error", "reason",
+    "priority", "critical", "max_retries", "attempts", "tries", "last_outcome", "summary", "error", "reason",
     "started_at", "completed_at",
 )  # fmt: skip
 _RUN_FIELDS: Final = ("name", "workflow", "status", "error", "metadata", "created_at", "started_at", "finished_at")
 _TIMES: Final = frozenset({"created_at", "started_at", "completed_at", "finished_at"})
 _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a document that lists its tasks says of one, beside where it stands.
+
+    Args:
+        title: What is to be done.
+        needs: Keys of what must be done before; what they name need not exist.
+        notes: The oldest first. They only come.
+        history: Its moves, the oldest first. They are told, and make nothing happen.
+        updated_at: When title, needs and the like were changed last; microseconds UTC. That is told, too.
+    """
+
+    title: str
+    needs: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    history: tuple[Move, ...] = ()
+    updated_at: int | None = None
+
+    @classmethod
+    def from_json(cls, said: list[Any]) -> Listed:
+        """Return what `TaskPicture.to_json` wrote of it."""
+        title, needs, notes, history, updated_at = said
+        return cls(
+            title, tuple(needs), tuple(Note(*one) for one in notes), tuple(Move(*one) for one in history), updated_at
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +62,17 @@ class TaskPicture:
         values: Columns of `Task` that the document has words for and that are not empty. `output` is the JSON text
             of the value itself, never a hash. Times are microseconds UTC.
         metadata: JSON text of an object; None when there is none or it is empty.
+        listed: None where the format has no words for it.
     """
 
     key: str
     status: Status
     values: Mapping[str, Value] = field(default_factory=dict)
     metadata: str | None = None
+    listed: Listed | None = None
 
     @classmethod
-    def of(cls, task: Task, output: str | None, metadata: str | None) -> TaskPicture:
+    def of(cls, task: Task, output: str | None, metadata: str | None, listed: Listed | None = None) -> TaskPicture:
         """Return a task of the store with all its values; a codec leaves out what it has no word for.
 
         Args:
@@ -49,11 +81,18 @@ class TaskPicture:
         values = {name: value for name in _TASK_COLUMNS if (value := getattr(task, name)) is not None}
         if output is not None:
             values["output"] = output
-        return cls(task.key, task.status, values, metadata)
+        return cls(task.key, task.status, values, metadata, listed)
 
     def to_json(self) -> str:
         """Return its part of what `Picture.to_json` gives."""
-        return _encode([self.key, self.status, dict(self.values), self.metadata])
+        said: list[object] = [self.key, self.status, dict(self.values), self.metadata]
+        return _encode([*said, astuple(self.listed)] if self.listed else said)
+
+    @classmethod
+    def from_json(cls, said: list[Any]) -> TaskPicture:
+        """Return the picture of which `to_json` wrote this."""
+        key, status, values, metadata, *listed = said
+        return cls(key, status, values, metadata, Listed.from_json(listed[0]) if listed else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +151,7 @@ class Picture:
         """Return the picture that `to_json` wrote."""
         written = json.loads(text)
         run: Picture = cls(*written["run"])
-        return replace(run, tasks=tuple(TaskPicture(*task) for task in written["tasks"]))
+        return replace(run, tasks=tuple(map(TaskPicture.from_json, written["tasks"])))
 
 
 class Writing(NamedTuple):
@@ -185,6 +224,12 @@ class TaskChange:
         """Whether its metadata are others."""
         return self.old.metadata != self.new.metadata
 
+    @property
+    def listed_changed(self) -> bool:
+        """Whether its title, its needs or its notes are others; the rest that is listed is only told."""
+        old, new = self.old.listed, self.new.listed
+        return old != new and _meant(old) != _meant(new)
+
 
 @dataclass(frozen=True, slots=True)
 class Differences:
@@ -226,7 +271,11 @@ def _change(old: TaskPicture, new: TaskPicture) -> TaskChange | None:
     values = {name: value for name, value in new.values.items() if old.values.get(name) != value}
     values.update({name: None for name in old.values if name not in new.values and name not in _TIMES})
     change = TaskChange(old, new, values)
-    return change if values or change.moved or change.metadata_changed else None
+    return change if values or change.moved or change.metadata_changed or change.listed_changed else None
+
+
+def _meant(listed: Listed | None) -> tuple[object, ...]:
+    return () if listed is None else (listed.title, listed.needs, listed.notes)
 
 
 def _changed_fields(old: Picture, new: Picture) -> dict[str, Value]:

@@ -16,7 +16,7 @@ from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.reference import check_key
 from tasktrail.model.task import STATUSES, Status
 
-__all__ = ["Breakdown", "dump", "load", "places", "read_task", "task_words", "write"]
+__all__ = ["Breakdown", "dump", "load", "places", "read_task", "task_words", "write", "written"]
 
 _TOP: Final = frozenset({"generated_at", "total_tasks", "tasks"})
 _ALWAYS: Final = ("status", "started_at", "completed_at", "result", "attempts")
@@ -111,6 +111,17 @@ def write(
     _check(breakdown, where)
     old = load(text, where) if said is None else said
     return json_edit.edit(text, _changes(old, breakdown), where)
+
+
+def written(old: PlanTask, new: PlanTask) -> PlanTask:
+    """Return what a text that said `old` says of a task once it was brought to `new`: see `write` for what stays."""
+    task = _silent_as(old, new)
+    return replace(
+        task,
+        notes=(*old.notes, *_added(old.notes, new.notes)),
+        history=(*old.history, *_added(old.history, new.history)),
+        extra={**old.extra, **new.extra},
+    )
 
 
 def places(text: str, breakdown: Breakdown, keys: Iterable[str], where: str) -> dict[str, str]:
@@ -339,10 +350,14 @@ def _extra_changes(
 
 def _growth(old: tuple[_T, ...], new: tuple[_T, ...], path: json_edit.Path) -> list[json_edit.Change]:
     """Changes that add to a list what it does not have yet."""
-    added = new[len(old) :] if new[: len(old)] == old else _missing(old, new)
+    added = _added(old, new)
     if not old:
         return [(path, _entries(added))] if added else []
     return [((*path, at), _entry(each)) for at, each in enumerate(added, len(old))]
+
+
+def _added(old: tuple[_T, ...], new: tuple[_T, ...]) -> Sequence[_T]:
+    return new[len(old) :] if new[: len(old)] == old else _missing(old, new)
 
 
 def _missing(old: Sequence[_T], new: Sequence[_T]) -> list[_T]:

@@ -13,6 +13,8 @@ STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 FINAL: Final[frozenset[Status]] = frozenset({"completed", "failed", "skipped", "cancelled"})
 WAITING: Final[frozenset[Status]] = frozenset({"pending", "blocked"})
+REMOVED: Final = "removed from its document"
+"""The reason of a skipped task that its document or list has no more; it is shown no more either."""
 
 
 class Task(NamedTuple):

@@ -5,16 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import pytest
 
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.values import text_of
+from tasktrail.engine.pictures import Pictures
 from tasktrail.engine.verification import verify
 from tasktrail.formats import codec
 from tasktrail.formats.picture import MAX_TASKS, Picture, TaskPicture, differences
@@ -348,13 +348,9 @@ def assert_agree(ledger: Ledger, path: Path, when: str = "now") -> None:
 
     def written(tx: Transaction) -> tuple[str, Picture]:
         run = next(run for run in tx.runs("runs_with_documents") if _path_of(ledger, tx, run) == os.path.realpath(path))
-        details: Mapping[object, Any] = {row[0]: row[2] for row in tx.rows("details_of_run", run_id=run.id)}
-        found = tx.tasks("tasks_of_run", run_id=run.id)
         document = ledger.attachments.documents.by_id(tx, run.document_id or 0)
         assert document is not None
-        return document.codec, Picture.of(
-            run, [TaskPicture.of(task, text_of(task.output, tx), details.get(task.id)) for task in found]
-        )
+        return document.codec, Pictures(ledger).of(tx, run)
 
     name, picture = ledger.store.read(written)
     text = path.read_bytes().decode()

@@ -1,0 +1,207 @@
+"""Bringing a run to what its document says: what somebody changed there is a fact, recorded with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.needs import write_needs
+from tasktrail.engine.pictures import Pictures
+from tasktrail.engine.plans import note_in, said_of
+from tasktrail.engine.values import NOTHING, encode_text
+from tasktrail.formats import codec
+from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPicture
+from tasktrail.model.draft import TaskDraft
+from tasktrail.model.graph import Need, check_graph
+from tasktrail.model.run import OVER
+from tasktrail.model.task import REMOVED, Status, Task, Value
+from tasktrail.store.documents import Document
+from tasktrail.store.transaction import Transaction
+
+_DEFINITION: Final = ("priority", "critical", "max_retries")
+_UNSAID: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3, "priority": 3, "critical": 1}
+"""What a task has when its document no longer says it, where that cannot be nothing."""
+_FRESH: Final[Mapping[str, Value]] = {"tries": 0, "last_outcome": None, "output": None}
+"""What a task that comes back into its document has, unless that says otherwise."""
+_STANDING: Final = ("not_before", "error_type", "error", "reason", "completed_at")
+"""What `adopt` forgets of how a task stood, unless it is told."""
+_RUN_TIMES: Final = ("started_at", "finished_at")
+
+
+class Adopting:
+    """Brings the runs of a ledger's store to what their documents say."""
+
+    def __init__(self, ledger: Ledger, pictures: Pictures) -> None:
+        self._ledger = ledger
+        self._pictures = pictures
+
+    def apply(self, tx: Transaction, run_id: int, document: Document, found: Differences, picture: Picture) -> None:
+        """Adopt what somebody changed in a document.
+
+        Args:
+            picture: All that the document says now.
+        """
+        assert document.look is not None, "a document that was just read"
+        tasks = {task.key: task for task in tx.tasks("steps_of_run", run_id=run_id)}
+        edits = [_changed(tasks[change.key], change) for change in found.changed if change.key in tasks]
+        edits += [_removed(tasks[task.key]) for task in found.removed if task.key in tasks]
+        edits += [_returned(tasks[task.key], task) for task in found.added if task.key in tasks]
+        added = [task for task in found.added if task.key not in tasks]
+        edit = RunEdit(
+            run_id,
+            edits,
+            [(_draft(task), None) for task in added],
+            metadata=str(found.run["metadata"] or "{}") if "metadata" in found.run else None,
+            workflow=_text(found.run.get("workflow")),
+            source=f"document changed at {document.look.signature.mtime_ns // 1_000_000_000} s",
+        )
+        save_in(tx, self._ledger, edit, self._ledger.clock.now())
+        self._stand(tx, run_id, added)
+        self._list(tx, run_id, picture, [*found.added, *(change.new for change in found.changed)])
+        if found.run.keys() & {"status", "error"}:
+            self._declare(tx, run_id, document, picture)
+        _keep_times(tx, run_id, {name: found.run[name] for name in _RUN_TIMES if name in found.run})
+
+    def stand(self, tx: Transaction, run_id: int, document: Document, said: Picture) -> None:
+        """Let a new run stand where its document says."""
+        self._stand(tx, run_id, said.tasks)
+        self._list(tx, run_id, said, said.tasks)
+        if said.status or said.error:
+            self._declare(tx, run_id, document, said)
+        _keep_times(tx, run_id, {name: getattr(said, name) for name in (*_RUN_TIMES, "updated_at")})
+
+    def _stand(self, tx: Transaction, run_id: int, added: Sequence[TaskPicture]) -> None:
+        """Tasks that came with the file stand where it says."""
+        edits = []
+        for picture in added:
+            edit = _edit(_by_key(tx, run_id, picture.key), picture.status, picture.values)
+            if edit.status is not None:
+                edits.append(edit)
+        if edits:
+            save_in(tx, self._ledger, RunEdit(run_id, edits, source="document"), self._ledger.clock.now())
+
+    def _list(self, tx: Transaction, run_id: int, picture: Picture, changed: Sequence[TaskPicture]) -> None:
+        """Take over the needs, notes and order of a document that lists them; nothing of another."""
+        said = {task.key: task.listed for task in picture.tasks if task.listed}
+        if not said:
+            return
+        tx.settle()
+        write_needs(tx, tx.run(run_id), {key: listed.needs for key, listed in said.items()})
+        noted = [task for task in changed if task.listed and task.listed.notes]
+        tasks = [_by_key(tx, run_id, task.key) for task in noted]
+        known = {task.key: task.notes for task in said_of(tx, tx.run(run_id), tasks)}
+        for task, of in zip(tasks, noted, strict=True):
+            for note in self._pictures.new_notes(known[task.key], of.listed.notes if of.listed else ()):
+                note_in(tx, self._ledger, task, note.text, note.at)
+        places = {key: place for place, key in enumerate(said, 1)}
+        moved = [
+            task
+            for task in tx.tasks("steps_of_run", run_id=run_id)
+            if places.get(task.key, task.position) != task.position
+        ]
+        tx.execute_many("place_task", [{"id": task.id, "position": places[task.key]} for task in moved])
+
+    def _declare(self, tx: Transaction, run_id: int, document: Document, said: Picture) -> None:
+        """What a file says of its run as a whole holds until a task moves, where the tasks do not explain it."""
+        tx.settle()
+        run = tx.run(run_id)
+        status = said.status or run.status
+        shown = codec(document.codec).write(None, self._pictures.of(tx, run), document.path).picture
+        if status != run.status or said.error != (shown.error if said.error else run.declared_error):
+            self._ledger.declare_in(tx, run_id, status, said.error, self._ledger.clock.now())
+
+
+def drafts(picture: Picture) -> tuple[TaskDraft, ...]:
+    """Return the tasks of a document as they are created. Needs that cannot be a graph come once all are there."""
+    needs = {task.key: [Need(key) for key in task.listed.needs] for task in picture.tasks if task.listed}
+    sound = not check_graph([task.key for task in picture.tasks], needs)
+    return tuple(
+        replace(_draft(task), needs=tuple(needs[task.key]) if sound and task.key in needs else ())
+        for task in picture.tasks
+    )
+
+
+def _by_key(tx: Transaction, run_id: int, key: str) -> Task:
+    task = tx.task("task_by_key", key=key, run_id=run_id, item="", map_index=-1)
+    assert task is not None, "it was there or added just now"
+    return task
+
+
+def _keep_times(tx: Transaction, run_id: int, said: Mapping[str, Value]) -> None:
+    """Times that a file says are facts; what we noticed later did not happen later."""
+    tx.settle()
+    run = tx.run(run_id)
+    times = {name: at for name, at in said.items() if isinstance(at, int)}
+    if run.status not in OVER:
+        times.pop("finished_at", None)
+    elif "finished_at" in times and run.started_at is not None:
+        times.setdefault("started_at", min(run.started_at, times["finished_at"]))
+    if times:
+        tx.set_run(run_id, **times)
+
+
+def _edit(task: Task, status: Status, said: Mapping[str, Value], metadata: str | None = None) -> TaskEdit:
+    """Return what brings a task to where its document says it stands; nothing where it stands there already."""
+    values = {name: _UNSAID.get(name) if value is None else value for name, value in said.items()}
+    if (attempts := values.get("attempts")) is None or (isinstance(attempts, int) and attempts <= task.attempts):
+        values.pop("attempts", None)  # every start counts, for ever
+    payload = NOTHING
+    if "output" in values:
+        payload = encode_text(_text(values["output"]))
+        values["output"] = payload.column
+    values = {name: value for name, value in values.items() if value != getattr(task, name)}
+    definition: dict[str, Value] = {name: values.pop(name) for name in _DEFINITION if name in values}
+    moved = status != task.status or bool(values)
+    return TaskEdit(task.id, task.version, status if moved else None, values, definition, metadata, payload)
+
+
+def _changed(task: Task, change: TaskChange) -> TaskEdit:
+    """A column that the document did not change stays, also where a task that moves would lose it."""
+    metadata = (change.new.metadata or "{}") if change.metadata_changed else None
+    edit = _edit(task, change.new.status if change.moved else task.status, change.values, metadata)
+    edit = _relisted(edit, change.old, change.new)
+    if edit.status is None:
+        return edit
+    kept: Mapping[str, Value] = {name: getattr(task, name) for name in _STANDING}
+    if change.moved:
+        kept = {name: value for name, value in change.new.values.items() if name in _STANDING}
+    return replace(edit, values={**kept, **edit.values})
+
+
+def _relisted(edit: TaskEdit, old: TaskPicture, new: TaskPicture) -> TaskEdit:
+    """The edit with another title, and with what the history tells of title and needs."""
+    if old.listed is None or new.listed is None:
+        return edit
+    was, now = (old.listed.title, [*old.listed.needs]), (new.listed.title, [*new.listed.needs])
+    also: dict[str, Sequence[object]] = {
+        name: [a, b] for name, a, b in zip(("title", "needs"), was, now, strict=True) if a != b
+    }
+    return replace(edit, title=new.listed.title if "title" in also else None, also=also)
+
+
+def _returned(task: Task, picture: TaskPicture) -> TaskEdit:
+    title = picture.listed.title if picture.listed else None
+    return replace(_edit(task, picture.status, {**_FRESH, **picture.values}, picture.metadata or "{}"), title=title)
+
+
+def _removed(task: Task) -> TaskEdit:
+    return TaskEdit(task.id, task.version, "skipped", {"reason": REMOVED})
+
+
+def _draft(picture: TaskPicture) -> TaskDraft:
+    max_retries, priority = picture.values.get("max_retries"), picture.values.get("priority")
+    return TaskDraft(
+        picture.key,
+        title=picture.listed.title if picture.listed else None,
+        priority=priority if isinstance(priority, int) else 3,
+        critical=picture.values.get("critical") != 0,
+        max_retries=max_retries if isinstance(max_retries, int) else 3,
+        metadata=picture.metadata,
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
