@@ -42,7 +42,8 @@ class TestPlanJson(DocumentContract):
     most_changed_lines = 24
     broken: ClassVar[Sequence[str]] = (
         "", "{", "[]", '{"tasks": 1}', '{"tasks": [{"id": "a", "status": "done"}]}',
-        '{"tasks": [{"description": "a"}]}', '{"tasks": [{"id": "a"}, {"id": "a"}]}', '{"tasks": []} x', "<<<<<<< HEAD\n{}", "{}",
+        '{"tasks": [{"description": "a"}]}', '{"tasks": [{"id": "a"}, {"id": "a"}]}', '{"tasks": []} x', "{}",
+        "<<<<<<< HEAD\n{}",
     )  # fmt: skip
 
     def sample(self, keys: Sequence[str]) -> str:

@@ -355,12 +355,18 @@ def test_times_that_the_file_leaves_out_are_written_once_the_status_moves_only()
 
 def test_tasks_come_and_go_and_the_count_with_them_where_there_is_one():
     third = PlanTask("T3", "Deploy", needs=("T2",))
-    text = write(NEW_TEXT, replace(NEW, tasks=(third, NEW.tasks[1])))
+    text = write(NEW_TEXT, replace(NEW, tasks=(NEW.tasks[1], third)))
 
     assert load(text, "x.json").tasks == (NEW.tasks[1], third)
     assert json.loads(text)["total_tasks"] == 2
     assert json.loads(write(NEW_TEXT, replace(NEW, tasks=(*NEW.tasks, third))))["total_tasks"] == 3
     assert "total_tasks" not in write('{"tasks": []}', NEW)
+
+
+def test_another_order_is_written_and_members_of_others_stay():
+    text = write(HAND_MADE, replace(load(HAND_MADE, "x.json"), tasks=tuple(reversed(load(HAND_MADE, "x.json").tasks))))
+
+    assert load(text, "x.json") == replace(load(HAND_MADE, "x.json"), tasks=load(HAND_MADE, "x.json").tasks[::-1])
 
 
 def test_notes_that_somebody_wrote_meanwhile_stay_and_none_comes_twice():

@@ -6,28 +6,26 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-from tasktrail.config import find_store_for_folder, load
 from tasktrail.dag.records import Record, RunNotFound, find_run, run_statuses, step_metadata, stored, when
 from tasktrail.dag.states import DAGRun, DAGRunStatus, DAGStepState, DAGStepStatus
 from tasktrail.dag.words import RUN_STATUSES, STEP_STATUSES
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.project import ledger_of
+from tasktrail.engine.project import FolderProject
 from tasktrail.engine.values import encode
 from tasktrail.formats import json_edit
 from tasktrail.formats.picture import Picture, TaskPicture
 from tasktrail.formats.run_json import RUN_JSON
 from tasktrail.logs import logger
 from tasktrail.model.draft import RunDraft, TaskDraft
-from tasktrail.model.errors import BadInput, Conflict, NewerStore, NotAStore, StoreError
+from tasktrail.model.errors import BadInput, Conflict, StoreError
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import OVER, Run
 from tasktrail.model.task import FINAL, Value
 from tasktrail.store.documents import Document, DocumentFile
-from tasktrail.store.opening import open_store
 from tasktrail.store.transaction import Transaction
 
 _INDEX: Final = "dag_runs_index.json"
@@ -95,12 +93,12 @@ class DAGRunStore:
 
     def __init__(self, storage_path: str | Path = "data/dag_runs") -> None:
         self.storage_path = Path(storage_path).absolute()
-        self._location = find_store_for_folder(self.storage_path)
+        self._project = FolderProject(self.storage_path)
 
-    @cached_property
+    @property
     def ledger(self) -> Ledger:
         """The ledger of the project around the folder; its store is made when it is first asked for."""
-        return ledger_of(self._location, load(self.storage_path))
+        return self._project.ledger
 
     # one run
 
@@ -173,7 +171,7 @@ class DAGRunStore:
         if not _is_run_id(run_id):
             return None
         path = self._path(run_id)
-        if not self._has_store() and not path.exists():  # asking for nothing makes no store
+        if not self._project.has_store() and not path.exists():  # asking for nothing makes no store
             return None
         return self.ledger.attachments.open(path, RUN_JSON.name, "dag")
 
@@ -181,13 +179,14 @@ class DAGRunStore:
         """Return it for reading alone."""
         if not _is_run_id(run_id):
             return None
-        return self._reading(lambda: self._stored(run_id), lambda: self._parsed(run_id, self._unsaved()))
+        project = self._project
+        return project.reading(lambda: self._stored(run_id), lambda: self._parsed(run_id, project.unsaved()))
 
     # many
 
     def newest_first(self) -> list[Found]:
         """Return all runs that have a file, the last changed one first, for reading alone."""
-        return self._reading(self._all_stored, self._all_parsed)
+        return self._project.reading(self._all_stored, self._all_parsed)
 
     def list_runs(
         self, dag_id: str | None = None, status: DAGRunStatus | str | None = None, limit: int = 100
@@ -227,25 +226,6 @@ class DAGRunStore:
 
     # reading: from the store, or from the files alone
 
-    def _reading(self, stored: Callable[[], T], parsed: Callable[[], T]) -> T:
-        """Ask the store; where there is none yet, or it cannot be written, the files alone, and store nothing."""
-        if not self._has_store():
-            return parsed()
-        try:
-            return stored()
-        except (NotAStore, NewerStore):
-            raise
-        except StoreError as error:
-            logger(__name__).warning("answering from the files alone: %s", error)
-            return parsed()
-
-    def _has_store(self) -> bool:
-        path = self._location.path
-        return path is None or path.exists()
-
-    def _unsaved(self) -> Ledger:
-        return Ledger(open_store("memory:"), actor=load(self.storage_path).actor)
-
     def _stored(self, name: str) -> Found | None:
         run = self.find(name)
         return Found(name, run, self.ledger) if run else None
@@ -266,7 +246,7 @@ class DAGRunStore:
         return _newest_first(one for one in found if one)
 
     def _all_parsed(self) -> list[Found]:
-        unsaved = self._unsaved()
+        unsaved = self._project.unsaved()
         found = [_tolerating(partial(self._parsed, name, unsaved), None) for name in self._names()]
         return _newest_first(one for one in found if one)
 
@@ -281,7 +261,7 @@ class DAGRunStore:
         """Bring `dag_runs_index.json` to what the files say, and return its entries, the last changed one first."""
         if not self.storage_path.is_dir():
             return []
-        return self._reading(self._write_index, lambda: _entries(self._all_parsed()))
+        return self._project.reading(self._write_index, lambda: _entries(self._all_parsed()))
 
     def _write_index(self) -> list[dict[str, Any]]:
         file = DocumentFile(self.storage_path / _INDEX)

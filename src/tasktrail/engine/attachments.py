@@ -196,7 +196,7 @@ class Attachments:
         """
         check_run_id(draft.name)
         check_tasks(draft.tasks)
-        file = DocumentFile(path)
+        file, stands = DocumentFile(path), self._pictures.clean(stands) if stands else None
 
         def work(tx: Transaction) -> Run:
             if file.signature() is not None:

@@ -193,14 +193,9 @@ def _touched(tx: Transaction, run: Run, seq: int) -> set[object]:
 
 
 def _history_as_told(stored: Sequence[Move], said: Sequence[Move]) -> tuple[Move, ...]:
-    """The moves that the document does not tell yet. One that only repeats where its own ended is none: the store, when
-    it came to know the task, found it there."""
+    """The document's own history, and the moves that it does not tell yet."""
     told = {(move.at, move.from_status, move.to_status) for move in said}
-    new = [move for move in stored if (move.at, move.from_status, move.to_status) not in told]
-    before = [move for move in said if new and move.at < new[0].at]
-    if new and new[0] == stored[0] and before and before[-1].to_status == new[0].to_status:
-        new = new[1:]
-    return (*said, *new)
+    return (*said, *(move for move in stored if (move.at, move.from_status, move.to_status) not in told))
 
 
 def _text(value: object) -> str | None:

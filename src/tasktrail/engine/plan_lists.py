@@ -60,7 +60,7 @@ def check_list(tasks: Sequence[PlanTask], faults: Sequence[str] = ()) -> None:
     """
     found = list(faults)
     try:
-        check_tasks([_draft(task) for task in tasks])
+        check_tasks([draft_of(task) for task in tasks])
     except BadInput as error:
         found += error.details or [error.message]
     if found:
@@ -99,7 +99,8 @@ def take_over(ledger: Ledger, name: str, tasks: Sequence[PlanTask]) -> ListWritt
     return write_list(ledger, name, tasks, {task.key for task in tasks if task.status != "pending"})
 
 
-def _draft(task: PlanTask) -> TaskDraft:
+def draft_of(task: PlanTask) -> TaskDraft:
+    """Return a task of a list as it is created."""
     metadata = json_text(dict(task.extra), f"what is said of task {task.key!r}") if task.extra else None
     needs = tuple(Need(key) for key in task.needs)
     return TaskDraft(task.key, title=task.title, needs=needs, priority=task.priority, metadata=metadata)
@@ -115,7 +116,7 @@ class _Writing:
 
     def create(self, name: str) -> ListWritten:
         """Create the plan."""
-        drafts = tuple(_draft(task) for task in self._wanted.values())
+        drafts = tuple(draft_of(task) for task in self._wanted.values())
         run = self._ledger.create_in(self._tx, RunDraft("plan", name, name, drafts), self._now)
         self._stand(run, {})
         return ListWritten(run, added=list(self._wanted))
@@ -126,7 +127,7 @@ class _Writing:
         old = {one.key: one for one in said_of(self._tx, run, tasks)}
         added = [task for task in self._wanted.values() if task.key not in old]
         if added:
-            self._ledger.add_in(self._tx, run.id, [_draft(task) for task in added], self._now)
+            self._ledger.add_in(self._tx, run.id, [draft_of(task) for task in added], self._now)
         stay = [task for task in tasks if task.key in self._wanted]
         for task in tasks:
             self._exchange(run, task, old[task.key].needs)

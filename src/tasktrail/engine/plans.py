@@ -21,6 +21,8 @@ from tasktrail.store.transaction import Row, Transaction
 
 MOST_BLOCKED_NAMED: Final = 20
 """More tasks that cannot start are counted, not spelt out."""
+CAME: Final = "adopted from a document"
+"""What the history notes of a task that came with its document as it stands."""
 _NO_NOTE: Final = frozenset({"adopt", "edit", "late"})
 """Events whose note says where they come from, and is nobody's note on the task."""
 
@@ -97,6 +99,16 @@ def find_plan(tx: Transaction, name: str) -> Run | None:
     return next(iter(tx.runs("plan_by_name", name=name)), None)
 
 
+def fresh_plan(ledger: Ledger, name: str) -> Run | None:
+    """Return the plan of a name, up to date with its file where it has one; None when there is none.
+
+    Raises:
+        BadInput: The file cannot be read.
+    """
+    run = ledger.store.read(lambda tx: find_plan(tx, name))
+    return ledger.attachments.sync(run) if run is not None and run.document_id is not None else run
+
+
 def plan_in(tx: Transaction, name: str) -> Run:
     """Return a plan that is about to be changed: nobody else changes it until the commit.
 
@@ -167,8 +179,7 @@ def _by_task(pairs: Iterable[tuple[Any, Any]]) -> dict[int, list[Any]]:
 
 
 def _said(task: Task, needs: Sequence[str], details: Row, events: Sequence[Row]) -> PlanTask:
-    rows = (row for row in events if row[5] is not None and (row[4] != row[5] or row[3] == "restart"))
-    moves = tuple(Move(_time(row), _status(row[4]), _status(row[5]), str(row[2])) for row in rows)
+    moves = tuple(Move(_time(row), _status(row[4]), _status(row[5]), str(row[2])) for row in events if _is_move(row))
     edits = [row[1] for row in events if row[3] == "edit"]
     return PlanTask(
         task.key, str(details[1] or ""), task.status, task.priority, tuple(needs), task.summary, task.error,
@@ -178,6 +189,13 @@ def _said(task: Task, needs: Sequence[str], details: Row, events: Sequence[Row])
         history=moves,
         extra=json.loads(str(details[2])) if details[2] else {},
     )  # fmt: skip
+
+
+def _is_move(row: Row) -> bool:
+    """Whether somebody moved the task: one that came with a document stood there before."""
+    if row[5] is None or (row[3] == "adopt" and row[6] == CAME):
+        return False
+    return row[4] != row[5] or row[3] == "restart"
 
 
 def _time(row: Row) -> int:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
-from tasktrail.config import Config, StoreLocation, load, prepare_folder
+from tasktrail.config import Config, StoreLocation, find_store_for_folder, load, prepare_folder
 from tasktrail.engine.ledger import Ledger
-from tasktrail.model.errors import NotFound
+from tasktrail.logs import logger
+from tasktrail.model.errors import NewerStore, NotAStore, NotFound, StoreError
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
 from tasktrail.store.migrate import any_version
 from tasktrail.store.opening import open_store
 from tasktrail.store.seam import Store
 
 _NO_FLAGS: Final[Mapping[str, str]] = MappingProxyType({})
+T = TypeVar("T")
 _clock: Final[ContextVar[Clock]] = ContextVar("tasktrail_clock", default=SYSTEM_CLOCK)
 
 
@@ -29,6 +32,44 @@ def clocked(clock: Clock) -> Iterator[None]:
         yield
     finally:
         _clock.reset(token)
+
+
+class FolderProject:
+    """The store of the project around a folder: made by the first write, never by a read.
+
+    Args:
+        folder: It need not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._location = find_store_for_folder(folder)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger of the store, which is made when it is first asked for."""
+        return ledger_of(self._location, load(self._folder))
+
+    def has_store(self) -> bool:
+        """Whether there is one already."""
+        path = self._location.path
+        return path is None or path.exists()
+
+    def unsaved(self) -> Ledger:
+        """Return the ledger of a new store in memory, which nobody else sees."""
+        return Ledger(open_store("memory:"), actor=load(self._folder).actor, clock=_clock.get())
+
+    def reading(self, stored: Callable[[], T], parsed: Callable[[], T]) -> T:
+        """Ask the store; where there is none yet, or it cannot be written, the files alone, and store nothing."""
+        if not self.has_store():
+            return parsed()
+        try:
+            return stored()
+        except (NotAStore, NewerStore):
+            raise
+        except StoreError as error:
+            logger(__name__).warning("answering from the files alone: %s", error)
+            return parsed()
 
 
 def open_project(start: Path | None = None, flags: Mapping[str, str] = _NO_FLAGS, *, create: bool = True) -> Ledger:

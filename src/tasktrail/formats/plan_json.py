@@ -91,9 +91,10 @@ def write(
 ) -> str:
     """Bring a text to what the breakdown says, with the smallest edit.
 
-    The tasks of the text keep their order; new ones follow, and those that the breakdown does not have go. Nothing
-    else is taken away: members that it has no word for stay, and notes and history only grow by what they do not have
-    yet. What the text leaves out stays out where it is at its default, and so do a status's times until it moves.
+    New tasks follow the others, and those that the breakdown does not have go; only where it has them in another order
+    is the list written anew. Nothing else is taken away: members that it has no word for stay, and notes and history
+    only grow by what they do not have yet. What the text leaves out stays out where it is at its default, and so do a
+    status's times until it moves.
 
     Args:
         text: None makes a new file.
@@ -312,12 +313,18 @@ def _list_changes(old: Sequence[PlanTask], new: Sequence[PlanTask]) -> list[json
         (("tasks", at), json_edit.REMOVE) for key, at in at_by_key.items() if key not in kept
     ]
     added = [task for task in new if task.key not in at_by_key]
+    if [task.key for task in [*(one for one in old if one.key in kept), *added]] != [task.key for task in new]:
+        return [(("tasks",), [_words_now(old, at_by_key.get(task.key), task) for task in new])]
     changes += [(("tasks", at), task_words(task)) for at, task in enumerate(added, len(old))]
     for task in new:
         at = at_by_key.get(task.key)
         if at is not None and old[at] is not task and old[at] != task:
             changes += _task_changes(old[at], _silent_as(old[at], task), ("tasks", at))
     return changes
+
+
+def _words_now(old: Sequence[PlanTask], at: int | None, task: PlanTask) -> dict[str, object]:
+    return task_words(task if at is None else written(old[at], task))
 
 
 def _silent_as(old: PlanTask, new: PlanTask) -> PlanTask:

@@ -7,10 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tasktrail.plan.tools import PlanTools
+    from tasktrail.plan.workspace import (
+        get_next_task,
+        mark_task_status,
+        read_task_breakdown,
+        set_workspace,
+        update_task,
+        write_task_list,
+    )
 
-__all__ = ["PlanTools"]
+__all__ = [
+    "PlanTools",
+    "get_next_task",
+    "mark_task_status",
+    "read_task_breakdown",
+    "set_workspace",
+    "update_task",
+    "write_task_list",
+]
 
-_HOMES = {"PlanTools": "tools"}
+_HOMES = dict.fromkeys(__all__, "workspace") | {"PlanTools": "tools"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tasktrail.config import find_store, find_store_for_folder, load
 from tasktrail.engine.claims import End, claim_next, claim_task, end_claim, renew_claim
 from tasktrail.engine.explaining import explain_task
-from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import history
-from tasktrail.engine.plan_lists import edit_task, write_list
+from tasktrail.engine.plan_lists import edit_task
 from tasktrail.engine.plans import (
     NextTask,
+    NoPlan,
     add_note,
     counts_of,
     found_task,
@@ -23,16 +21,13 @@ from tasktrail.engine.plans import (
     page_of_tasks,
     read_plan,
 )
-from tasktrail.engine.project import ledger_of
 from tasktrail.engine.situation import situation
 from tasktrail.model.errors import BadInput
-from tasktrail.model.reference import MAX_RUN_ID_CHARS
 from tasktrail.model.task import STATUSES
 from tasktrail.plan.answers import NO_PLAN, answering
+from tasktrail.plan.places import FILE, STANDING_PLAN, FolderPlan, Place, StorePlan
 from tasktrail.plan.words import MARKS, Words, edit_of, event_words, tasks_of, words_of
 
-STANDING_PLAN: Final = "main"
-"""The plan of a store that no folder names."""
 LEASE_SECONDS: Final = 900.0
 """An agent may think for so long without a word."""
 MOST_ON_A_PAGE: Final = 1_000
@@ -50,12 +45,16 @@ class PlanTools:
 
     def __init__(self, where: str | Path, plan: str | None = None) -> None:
         if isinstance(where, str) and ("://" in where or where == "memory:"):
-            location, config = find_store(flag=where), load()
+            self._place: Place = StorePlan(where, plan or STANDING_PLAN)
         else:
-            location, config = find_store_for_folder(Path(where)), load(Path(where))
-            plan = plan or _name_of(Path(where))
-        self._ledger: Ledger = ledger_of(location, config)
-        self._plan = plan or STANDING_PLAN
+            self._place = FolderPlan(Path(where), plan)
+
+    @classmethod
+    def in_workspace(cls, folder: str | Path) -> PlanTools:
+        """Return the tools of a workspace, whose plan is in `architecture/task-breakdown.json`, also a new one."""
+        tools = cls(folder)
+        tools._place = FolderPlan(Path(folder), makes_file=True)
+        return tools
 
     @_answering
     def write_task_list(self, tasks: Sequence[Mapping[str, Any]]) -> Words:
@@ -69,20 +68,27 @@ class PlanTools:
             `changes` has the ids that were added, changed and removed.
         """
         read, standing = tasks_of(tasks)
-        written = write_list(self._ledger, self._plan, read, standing)
+        written = self._place.write(read, standing)
         changes = {"added": written.added, "changed": written.changed, "removed": written.removed}
         message = f"Task breakdown written: {len(read)} tasks"
-        return {
-            "status": "success", "message": message, "plan": self._plan, "task_count": len(read), "changes": changes,
-        }  # fmt: skip
+        words: Words = {"status": "success", "message": message, "plan": written.run.name, "task_count": len(read)}
+        if self._place.file is not None:
+            words.update(file_path=FILE, absolute_path=str(self._place.file))
+        return {**words, "changes": changes}
 
     @_answering
     def read_task_breakdown(self) -> Words:
         """Return all tasks, and how many there are at each status."""
-        now = read_plan(self._ledger, self._plan)
+        try:
+            now = read_plan(*self._place.look())
+        except NoPlan:
+            now = None
         tasks = now.tasks if now else ()
         counts, claims = counts_of(tasks), {claim.key: claim for claim in (now.claims if now else ())}
-        listed = [words_of(task, claims.get(task.key)) for task in tasks]
+        listed, keys = [words_of(task, claims.get(task.key)) for task in tasks], {task.key for task in tasks}
+        for task, said in zip(tasks, listed, strict=True):
+            if unknown := [key for key in task.needs if key not in keys]:
+                said["unknown_dependencies"] = unknown
         words: Words = {"status": "success", "tasks": listed, "total_tasks": len(tasks)}
         words.update({f"{status}_count": counts.get(status, 0) for status in STATUSES})
         words["progress_percent"] = round(100 * counts.get("completed", 0) / len(tasks), 1) if tasks else 0
@@ -112,11 +118,13 @@ class PlanTools:
             `token`, by which finish_task, release_task and heartbeat know it. `expired_claims` are those of silent
             agents; `taken_back` are the tasks that a claim took from such.
         """
+        try:
+            plan = self._place.open() if claim else self._place.look()
+        except NoPlan:
+            return _next_words(NextTask(None, 0))
         if not claim:
-            return _next_words(next_task(self._ledger, self._plan, skip_needs=skip_dependencies))
-        found = claim_next(
-            self._ledger, self._plan, owner=self._owner(owner), lease_s=lease_seconds, skip_needs=skip_dependencies
-        )
+            return _next_words(next_task(*plan, skip_needs=skip_dependencies))
+        found = claim_next(*plan, owner=owner or plan.ledger.actor, lease_s=lease_seconds, skip_needs=skip_dependencies)
         words = _next_words(found.next)
         if found.claim is not None:
             words.update(token=found.claim.token, lease_seconds=lease_seconds)
@@ -127,7 +135,8 @@ class PlanTools:
     @_answering
     def claim_task(self, task_id: str, *, owner: str = "", lease_seconds: float = LEASE_SECONDS) -> Words:
         """Begin one task, so that no other agent gets it; its dependencies must be done."""
-        claim = claim_task(self._ledger, self._plan, task_id, owner=self._owner(owner), lease_s=lease_seconds)
+        plan = self._place.open()
+        claim = claim_task(*plan, task_id, owner=owner or plan.ledger.actor, lease_s=lease_seconds)
         message = f"Task {task_id} claimed"
         task = words_of(claim.task)
         return {
@@ -137,7 +146,7 @@ class PlanTools:
     @_answering
     def heartbeat(self, task_id: str, token: str) -> Words:
         """Say that the work on a claimed task goes on; its lease is renewed."""
-        renew_claim(self._ledger, self._plan, task_id, token)
+        renew_claim(*self._place.open(), task_id, token)
         return _done(task_id, "in_progress", f"Lease of task {task_id} renewed")
 
     @_answering
@@ -177,9 +186,9 @@ class PlanTools:
         if token and status != "in_progress":
             return self._end(task_id, token, status, notes, result)
         if token:
-            renew_claim(self._ledger, self._plan, task_id, token, notes)
+            renew_claim(*self._place.open(), task_id, token, notes)
             return _done(task_id, status, f"Task {task_id} marked as {status}")
-        marked = mark_task(self._ledger, self._plan, str(task_id), status, note=notes, result=result)
+        marked = mark_task(*self._place.open(), str(task_id), status, note=notes, result=result)
         words = _done(task_id, marked.task.status, f"Task {task_id} marked as {status}")
         if marked.kept_as_note:
             words["message"] += "; it has another result already, this one was kept as a note"
@@ -196,7 +205,7 @@ class PlanTools:
             `updates` is what was changed; `ignored` has keys that no update changes, such as `status`.
         """
         edit, ignored = edit_of(updates)
-        edit_task(self._ledger, self._plan, str(task_id), edit, token)
+        edit_task(*self._place.open(), str(task_id), edit, token)
         done = {key: value for key, value in updates.items() if key not in ignored}
         words: Words = {"status": "success", "message": f"Task {task_id} updated", "updates": done}
         if ignored:
@@ -213,7 +222,7 @@ class PlanTools:
         """
         if not note.strip():
             raise BadInput("expected note to be a text, got nothing")
-        add_note(self._ledger, self._plan, task_id, note, token)
+        add_note(*self._place.open(), task_id, note, token)
         return {"status": "success", "message": f"Note added to task {task_id}", "task_id": task_id}
 
     @_answering
@@ -235,16 +244,16 @@ class PlanTools:
     def task_history(self, task_id: str, limit: int = 50, cursor: str = "") -> Words:
         """Return what happened to a task, the newest at the end; `next` gets what was before."""
         _check_limit(limit)
-        found = found_task(self._ledger, self._plan, task_id)
-        page = history(self._ledger, found, limit=limit, cursor=cursor or None)
+        plan = self._place.look()
+        page = history(plan.ledger, found_task(*plan, task_id), limit=limit, cursor=cursor or None)
         events = [event_words(event) for event in page.events]
         return {"status": "success", "task_id": task_id, "history": events, "next": page.cursor}
 
     @_answering
     def explain_task(self, task_id: str) -> Words:
         """Return why a task stands where it stands: what it waits for, down to the tasks that somebody must act on."""
-        found = found_task(self._ledger, self._plan, task_id)
-        seen = situation(self._ledger, found.run)
+        plan = self._place.look()
+        seen = situation(plan.ledger, found_task(*plan, task_id).run)
         task = next(task for task in seen.tasks if task.key == task_id)
         reasons = [{"cause": reason.cause, "text": reason.text} for reason in explain_task(seen, task)]
         message = "; ".join(reason["text"] for reason in reasons)
@@ -255,17 +264,13 @@ class PlanTools:
         known = next((one for one in STATUSES if one == status), None)
         if status and known is None:
             raise BadInput(f"Invalid status: {status}. Must be: {', '.join(STATUSES)}")
-        page = page_of_tasks(
-            self._ledger, self._plan, status=known, words=query or None, limit=limit, cursor=cursor or None
-        )
+        plan = self._place.look()
+        page = page_of_tasks(*plan, status=known, words=query or None, limit=limit, cursor=cursor or None)
         return {"status": "success", "tasks": [words_of(task) for task in page.tasks], "next": page.cursor}
 
     def _end(self, task_id: str, token: str, end: End, notes: str, result: str, error: str = "") -> Words:
-        end_claim(self._ledger, self._plan, task_id, token, end, note=notes, result=result, error=error)
+        end_claim(*self._place.open(), task_id, token, end, note=notes, result=result, error=error)
         return _done(task_id, end, f"Task {task_id} marked as {end}")
-
-    def _owner(self, owner: str) -> str:
-        return owner or self._ledger.actor
 
 
 def _check_limit(limit: int) -> None:
@@ -290,9 +295,3 @@ def _next_words(found: NextTask) -> Words:
         words["blocked"] = [{"id": one.key, "reason": one.reason} for one in found.blocked]
         words["blocked_count"] = found.n_blocked
     return words
-
-
-def _name_of(folder: Path) -> str | None:
-    """Return the name of a folder's plan, None where no run can have it."""
-    name = re.sub(r"[^A-Za-z0-9._]+", "-", folder.absolute().resolve().name)[:MAX_RUN_ID_CHARS].strip("-._")
-    return name or None
