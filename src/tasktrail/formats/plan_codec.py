@@ -42,20 +42,17 @@ class PlanJson:
         """Bring a text to what the picture says. See `Codec.write`, and `plan_json.write` for what is left as it is."""
         if text is None or said is None or [task.key for task in said.tasks] != [task.key for task in picture.tasks]:
             whole = _breakdown(picture)
-            new = plan_json.write(text, whole if text is None else replace(whole, generated_at=None), where)
-            return Writing(new, said if new is text and said is not None else self.load(new, where))
+            brought = plan_json.write(text, whole if text is None else replace(whole, generated_at=None), where)
+            return Writing(brought, said if brought is text and said is not None else self.load(brought, where))
         changed = {
-            task.key: (_plan_task(was), _plan_task(task))
-            for was, task in zip(said.tasks, picture.tasks, strict=True)
+            at: (_plan_task(was), _plan_task(task))
+            for at, (was, task) in enumerate(zip(said.tasks, picture.tasks, strict=True))
             if task is not was
         }
-        # Of the others nothing is asked but whether they are the very same.
-        same = {task.key: PlanTask(task.key, "") for task in picture.tasks if task.key not in changed}
-        old = [changed[task.key][0] if task.key in changed else same[task.key] for task in said.tasks]
-        new_tasks = [changed[task.key][1] if task.key in changed else same[task.key] for task in picture.tasks]
-        text = plan_json.write(text, Breakdown(tuple(new_tasks)), where, said=Breakdown(tuple(old)))
-        written = {key: task_picture(plan_json.written(was, task)) for key, (was, task) in changed.items()}
-        return Writing(text, replace(said, tasks=tuple(written.get(task.key, task) for task in said.tasks)))
+        tasks = list(said.tasks)
+        for at, (old, new) in changed.items():
+            tasks[at] = task_picture(plan_json.written(old, new))
+        return Writing(plan_json.edit_tasks(text, changed, where), replace(said, tasks=tuple(tasks)))
 
 
 PLAN_JSON: Final = PlanJson()

@@ -16,7 +16,7 @@ from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.reference import check_key
 from tasktrail.model.task import STATUSES, Status
 
-__all__ = ["Breakdown", "dump", "load", "places", "read_task", "task_words", "write", "written"]
+__all__ = ["Breakdown", "dump", "edit_tasks", "load", "places", "read_task", "task_words", "write", "written"]
 
 _TOP: Final = frozenset({"generated_at", "total_tasks", "tasks"})
 _ALWAYS: Final = ("status", "started_at", "completed_at", "result", "attempts")
@@ -112,6 +112,24 @@ def write(
     _check(breakdown, where)
     old = load(text, where) if said is None else said
     return json_edit.edit(text, _changes(old, breakdown), where)
+
+
+def edit_tasks(text: str, changed: Mapping[int, tuple[PlanTask, PlanTask]], where: str) -> str:
+    """Bring some tasks of a text that was loaded to what they are now. See `write`.
+
+    Args:
+        changed: By place in the list, what the text says of the task, and what it is.
+
+    Raises:
+        BadInput: What `load` would refuse was to be written.
+    """
+    _refuse([fault for _, new in changed.values() for fault in _unwritable(new)], where)
+    changes = [
+        change
+        for at, (old, new) in changed.items()
+        for change in _task_changes(old, _silent_as(old, new), ("tasks", at))
+    ]
+    return json_edit.edit(text, changes, where)
 
 
 def written(old: PlanTask, new: PlanTask) -> PlanTask:
@@ -219,6 +237,10 @@ def _check(breakdown: Breakdown, where: str) -> None:
     counts = Counter(task.key for task in breakdown.tasks)
     if len(counts) < len(breakdown.tasks):
         faults += [f"task {key} is given {times} times" for key, times in counts.items() if times > 1]
+    _refuse(faults, where)
+
+
+def _refuse(faults: Sequence[str], where: str) -> None:
     if len(faults) == 1:
         raise BadInput(f"{where}: {faults[0]}")
     if faults:
