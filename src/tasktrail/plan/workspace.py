@@ -33,10 +33,19 @@ def set_workspace(workspace: str | os.PathLike[str] | WorkspaceManager | None) -
         BadInput: It is neither.
     """
     global _tools
+    _tools = None if workspace is None else PlanTools.in_workspace(folder_of(workspace))
+
+
+def folder_of(workspace: object) -> str:
+    """Return the folder of a workspace.
+
+    Raises:
+        BadInput: It is neither a folder nor something that has one.
+    """
     folder = getattr(workspace, "workspace_dir", workspace)
-    if folder is not None and not isinstance(folder, str | os.PathLike):
-        raise BadInput(f"expected workspace to be a folder or to have a workspace_dir, got: {type(workspace).__name__}")
-    _tools = None if folder is None else PlanTools.in_workspace(os.fspath(folder))
+    if isinstance(folder, str | os.PathLike):
+        return os.fspath(folder)
+    raise BadInput(f"expected workspace to be a folder or to have a workspace_dir, got: {type(workspace).__name__}")
 
 
 def workspace_tools() -> PlanTools | None:
