@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tasktrail.plan.tools import PlanTools
+    from tasktrail.plan.tools import DEFAULT_TOOLS, TOOLS, PlanTools
 
-__all__ = ["PlanTools"]
+__all__ = ["DEFAULT_TOOLS", "TOOLS", "PlanTools"]
 
-_HOMES = {"PlanTools": "tools"}
+_HOMES = {"DEFAULT_TOOLS": "tools", "PlanTools": "tools", "TOOLS": "tools"}
 
 
 def __getattr__(name: str) -> Any:
