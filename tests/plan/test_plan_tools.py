@@ -258,12 +258,13 @@ def test_it_is_explained_what_a_task_waits_for_down_to_who_must_act(tools: PlanT
 
 @pytest.mark.requirement("JB-011")
 def test_a_list_may_say_how_often_a_task_was_attempted_and_the_proof_holds(tools: PlanTools, tmp_path: Path):
-    tools.write_task_list([task("T1", status="failed", attempts=3), task("T2")])
-    assert [one["attempts"] for one in tools.read_task_breakdown()["tasks"]] == [3, 0]
+    tools.write_task_list([task("T1", status="failed", attempts=3), task("T2", attempts=1)])
+    assert [one["attempts"] for one in tools.read_task_breakdown()["tasks"]] == [3, 1]
 
     tools.mark_task_status("T1", "in_progress")
-    tools.write_task_list([task("T1", status="in_progress", attempts=1), task("T2", status="failed", attempts=2)])
-    tools.mark_task_status("T1", "completed")
+    tools.write_task_list([task("T1", status="completed", attempts=1), task("T2", status="failed", attempts=2)])
+    assert [one["attempts"] for one in tools.read_task_breakdown()["tasks"]] == [4, 2]
+
     tools.write_task_list([task("T1", status="completed", attempts=7), task("T2")])
     tools.mark_task_status("T1", "in_progress")
 
@@ -275,6 +276,7 @@ def test_a_priority_may_be_one_of_four_words_in_any_case(tools: PlanTools):
     words = ["CRITICAL", "high", "Medium", "LOW"]
     tools.write_task_list([task(word, priority=word) for word in words])
     tools.update_task("LOW", {"priority": "critical"})
+    tools.update_task("LOW", {"priority": None, "module": "x"})
 
     assert [one["priority"] for one in tools.read_task_breakdown()["tasks"]] == [1, 2, 3, 1]
     assert tools.update_task("LOW", {"priority": "soon", "description": " "})["errors"] == [
@@ -303,6 +305,7 @@ def test_a_list_that_replaces_the_plan_keeps_no_progress_but_the_history(tools: 
     assert answer["changes"] == {"added": [], "changed": ["T1", "T2"], "removed": ["T3"]}
     first, second = tools.read_task_breakdown()["tasks"]
     assert [first[name] for name in ("status", "result", "started_at", "completed_at")] == ["pending", None, None, None]
-    assert (second["status"], second["result"], second["attempts"]) == ("completed", "by hand", 1)
+    assert (second["status"], second["result"], second["started_at"]) == ("completed", "by hand", None)
+    assert second["attempts"] == 1
     assert [one["event"] for one in tools.task_history("T1")["history"]] == ["complete", "adopt"]
     assert verify(ledger_of(find_store_for_folder(tmp_path / "shop"), load(tmp_path / "shop")).store) == []

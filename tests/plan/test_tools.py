@@ -86,6 +86,12 @@ def test_what_is_required_and_what_may_be_chosen_is_as_documented(tools: Tools):
         Draft202012Validator.check_schema(schema)
 
 
+def test_what_need_not_be_given_may_be_null_in_a_strict_definition(tools: Tools):
+    for one, definition in zip(tools, tools.openai(), strict=True):
+        for name, member in definition["function"]["parameters"]["properties"].items():
+            assert Draft202012Validator(member).is_valid(None) == (name not in one.schema["required"])
+
+
 def test_a_definition_that_is_not_strict_leaves_room_for_keys_of_your_own(plan: PlanTools):
     loose = {one["function"]["name"]: one["function"] for one in plan.tools().openai(strict=False)}
 
@@ -105,7 +111,32 @@ def test_every_tool_says_what_it_may_do(tools: Tools):
         "explain_task",
         "task_history",
     ]
+    assert {name for name, effect in effects.items() if effect.repeats} == REPEATED.keys()
     assert all(one.description for one in tools)
+
+
+REPEATED: dict[str, dict[str, Any]] = {
+    "write_task_list": {"tasks": [task("T1", status="failed", error="x", notes=[{"note": "n"}]), task("T2", "T1")]},
+    "replace_task_list": {"tasks": [task("T1", status="completed", result="y"), task("T3")]},
+    "heartbeat": {"task_id": "T1"},
+    "finish_task": {"task_id": "T1", "result": "done", "notes": "easy"},
+    "release_task": {"task_id": "T1", "notes": "too hard"},
+    "update_task": {"task_id": "T2", "updates": {"priority": 1, "owner": "ann", "dependencies": []}},
+}
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_what_says_that_it_may_be_repeated_changes_nothing_the_second_time(plan: PlanTools, tools: Tools, name: str):
+    plan.write_task_list([task("T1"), task("T2", "T1")])
+    claimed = plan.claim_task("T1")
+    token = {"token": claimed["token"]} if name in ("heartbeat", "finish_task", "release_task") else {}
+    first = tools.call(name, {**REPEATED[name], **token})
+    before = [plan.read_task_breakdown(), plan.task_history("T1")]
+
+    second = tools.call(name, {**REPEATED[name], **token})
+
+    assert (first["status"], second["status"]) == ("success", "success")
+    assert [plan.read_task_breakdown(), plan.task_history("T1")] == before
 
 
 def test_the_default_tools_are_told_in_few_tokens(plan: PlanTools):

@@ -241,7 +241,6 @@ class _Replacing(_Writing):
             "summary": said.result,
             "error": said.error,
             "reason": said.reason,
-            "completed_at": said.completed_at or self._now,
         }
 
 
