@@ -141,9 +141,9 @@ COMPLETION = "(SELECT seq FROM event WHERE verb = 'complete')"
             "UPDATE attempt SET ended_at = 1, outcome = 'ok' WHERE ended_at IS NULL",
             "task dag/etl:busy has attempt 1 ended as ok, but its history did not end it",
         ),
-        ("UPDATE attempt SET n = 3 WHERE n = 2", "task dag/etl:fetch has attempt 3 where attempt 2 was due"),
+        ("UPDATE attempt SET n = 3 WHERE n = 2", "task dag/etl:fetch has attempt 3, but its history did not begin it"),
         ("DELETE FROM attempt WHERE n = 2", "task dag/etl:fetch has 1 attempts, but its history began 2"),
-        ("DELETE FROM attempt WHERE n = 1", "task dag/etl:fetch has attempt 2 where attempt 1 was due"),
+        ("DELETE FROM attempt WHERE n = 1", "task dag/etl:fetch has 1 attempts, but its history began 2"),
         # history
         (
             f"DELETE FROM event WHERE seq = {COMPLETION}",

@@ -242,7 +242,7 @@ def test_an_id_that_comes_twice_is_refused_where_it_comes_again():
 def test_all_faults_are_said_at_once():
     text = """\
 {"generated_at": "yesterday", "tasks": [
-{"id": " T1", "description": ["a"], "priority": "high"},
+{"id": " T1", "description": ["a"], "priority": "soon"},
 {"id": "T2", "dependencies": "T1", "attempts": -1, "result": 7},
 {"id": "T3", "dependencies": ["T2", 1], "notes": ["a", {"timestamp": 5}]},
 {"id": "T4", "history": [{"from": "new", "timestamp": "2025-10-31"}]}]}"""
@@ -254,7 +254,7 @@ def test_all_faults_are_said_at_once():
         "1:18: expected generated_at to be an ISO 8601 time like 2025-05-19T10:00:00Z",
         "2:8: expected an id to be 1-200 printable characters without a blank at either end",
         "2:30: expected tasks[0].description to be text",
-        "2:49: expected tasks[0].priority to be a whole number that fits 64 bits",
+        "2:49: expected tasks[0].priority to be a whole number or one of CRITICAL, HIGH, MEDIUM, LOW",
         "3:30: expected tasks[1].dependencies to be a list",
         "3:48: expected tasks[1].attempts to be a whole number from 0 to 2147483647",
         "3:62: expected tasks[1].result to be text",

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from tasktrail.config import find_store_for_folder, load
+from tasktrail.engine.project import ledger_of
+from tasktrail.engine.verification import verify
 from tasktrail.plan import PlanTools
 
 FOUR = "pending, in_progress, completed, failed"
@@ -52,15 +55,15 @@ def test_what_cannot_be_marked_is_an_error_with_its_code(tools: PlanTools):
 @pytest.mark.requirement("JB-014")
 def test_all_faults_of_a_list_are_named_at_once(tools: PlanTools):
     answer = tools.write_task_list(
-        [{"id": "T1"}, {"description": "no id"}, task("T2", "T9"), task("T3", priority="high"), task("T3"), "T4"]  # type: ignore[list-item]
+        [{"id": "T1"}, {"description": "x"}, task("T2", "T9"), task("T3", priority="soon"), task("T3"), "T4"]  # type: ignore[list-item]
     )
 
     assert (answer["status"], answer["code"]) == ("error", "bad_input")
     assert answer["errors"] == [
-        "tasks[0] has no description",
-        "tasks[1] has no id",
-        "tasks[3] (T3): expected priority to be a whole number, got: 'high'",
-        "tasks[5]: expected a task to be an object, got: 'T4'",
+        "T1: expected tasks[0].description to be given",
+        "expected tasks[1].id to be given",
+        'T3: expected tasks[3].priority to be a whole number or one of CRITICAL, HIGH, MEDIUM, LOW, got: "soon"',
+        'expected tasks[5] to be an object, got: "T4"',
         "task T3 is given 2 times",
         "task T2 needs T9, which does not exist",
     ]
@@ -248,3 +251,61 @@ def test_it_is_explained_what_a_task_waits_for_down_to_who_must_act(tools: PlanT
     assert tools.explain_task("T3")["reasons"][0]["cause"] == "unreachable"
     assert tools.explain_task("T9")["message"] == "Task T9 not found in breakdown"
     assert tools.add_note("T1", " ")["status"] == "error"
+
+
+# ----------------------------------------------------------------------------------------------------- lists, read once
+
+
+@pytest.mark.requirement("JB-011")
+def test_a_list_may_say_how_often_a_task_was_attempted_and_the_proof_holds(tools: PlanTools, tmp_path: Path):
+    tools.write_task_list([task("T1", status="failed", attempts=3), task("T2", attempts=1)])
+    assert [one["attempts"] for one in tools.read_task_breakdown()["tasks"]] == [3, 1]
+
+    tools.mark_task_status("T1", "in_progress")
+    tools.write_task_list([task("T1", status="completed", attempts=1), task("T2", status="failed", attempts=2)])
+    assert [one["attempts"] for one in tools.read_task_breakdown()["tasks"]] == [4, 2]
+
+    tools.write_task_list([task("T1", status="completed", attempts=7), task("T2")])
+    tools.mark_task_status("T1", "in_progress")
+
+    assert [one["attempts"] for one in tools.read_task_breakdown()["tasks"]] == [8, 2]
+    assert verify(ledger_of(find_store_for_folder(tmp_path / "shop"), load(tmp_path / "shop")).store) == []
+
+
+def test_a_priority_may_be_one_of_four_words_in_any_case(tools: PlanTools):
+    words = ["CRITICAL", "high", "Medium", "LOW"]
+    tools.write_task_list([task(word, priority=word) for word in words])
+    tools.update_task("LOW", {"priority": "critical"})
+    tools.update_task("LOW", {"priority": None, "module": "x"})
+
+    assert [one["priority"] for one in tools.read_task_breakdown()["tasks"]] == [1, 2, 3, 1]
+    assert tools.update_task("LOW", {"priority": "soon", "description": " "})["errors"] == [
+        "expected updates.description to be given",
+        'expected updates.priority to be a whole number or one of CRITICAL, HIGH, MEDIUM, LOW, got: "soon"',
+    ]
+
+
+@pytest.mark.requirement("JB-045")
+def test_what_is_no_json_is_an_error_like_any_other(tools: PlanTools):
+    answer = tools.write_task_list([task("T1", result={1}), task("T2", priority=float("nan")), task("T3", due=object)])
+
+    assert (answer["code"], len(answer["errors"])) == ("bad_input", 3)
+    assert answer["errors"][0] == 'T1: expected tasks[0].result to be text, got: "{1}"'
+
+
+@pytest.mark.requirement("JB-012", "JB-015")
+def test_a_list_that_replaces_the_plan_keeps_no_progress_but_the_history(tools: PlanTools, tmp_path: Path):
+    tools.write_task_list([task("T1"), task("T2"), task("T3")])
+    tools.mark_task_status("T1", "completed", notes="easy", result="done")
+    tools.mark_task_status("T2", "in_progress")
+    tools.mark_task_status("T2", "failed", result="no network")
+
+    answer = tools.replace_task_list([task("T1"), task("T2", status="completed", result="by hand")])
+
+    assert answer["changes"] == {"added": [], "changed": ["T1", "T2"], "removed": ["T3"]}
+    first, second = tools.read_task_breakdown()["tasks"]
+    assert [first[name] for name in ("status", "result", "started_at", "completed_at")] == ["pending", None, None, None]
+    assert (second["status"], second["result"], second["started_at"]) == ("completed", "by hand", None)
+    assert second["attempts"] == 1
+    assert [one["event"] for one in tools.task_history("T1")["history"]] == ["complete", "adopt"]
+    assert verify(ledger_of(find_store_for_folder(tmp_path / "shop"), load(tmp_path / "shop")).store) == []

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.plan_lists import ListWritten, check_list, draft_of, write_list
+from tasktrail.engine.plan_lists import ListWritten, check_list, draft_of
 from tasktrail.formats.picture import Picture
 from tasktrail.formats.plan_codec import PLAN_JSON, task_picture
 from tasktrail.model.draft import RunDraft
-from tasktrail.model.errors import Conflict, StoreError
+from tasktrail.model.errors import StoreError
 from tasktrail.model.plan import PlanTask
 from tasktrail.model.run import Run
 
@@ -33,34 +33,24 @@ def parse_file(ledger: Ledger, path: Path, name: str | None) -> Run | None:
     return ledger.attachments.parse(path, PLAN_JSON.name, "plan", name)
 
 
-def write_file(
+def create_file(
     ledger: Ledger, path: Path, name: str | None, tasks: Sequence[PlanTask], standing: Collection[str] = ()
 ) -> ListWritten:
-    """Create the plan of a file, and the file, or bring those that exist to a list. See `write_list`.
+    """Create a plan and its file from a list.
+
+    Args:
+        standing: Keys of which the list also says where they stand.
 
     Raises:
-        BadInput: The list cannot be a plan, or the file that is there cannot be read; nothing is changed.
+        BadInput: The list cannot be a plan.
+        Conflict: The file exists.
         StoreError: The file or its folder cannot be made.
     """
     check_list(tasks)
-    run = open_file(ledger, path, name)
-    if run is None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot make {path.parent}: {error.strerror}", hint="choose another folder") from None
-        try:
-            return _create(ledger, path, name, tasks, standing)
-        except Conflict:  # somebody else made it just now
-            run = open_file(ledger, path, name)
-            if run is None:
-                raise
-    return write_list(ledger, run.name, tasks, standing)
-
-
-def _create(
-    ledger: Ledger, path: Path, name: str | None, tasks: Sequence[PlanTask], standing: Collection[str]
-) -> ListWritten:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make {path.parent}: {error.strerror}", hint="choose another folder") from None
     called = name or "plan"
     stands = [task_picture(task if task.key in standing else replace(task, status="pending")) for task in tasks]
     picture = Picture(called, called, created_at=ledger.clock.now(), tasks=tuple(stands))

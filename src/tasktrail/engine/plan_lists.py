@@ -78,11 +78,28 @@ def write_list(ledger: Ledger, name: str, tasks: Sequence[PlanTask], standing: C
     Raises:
         BadInput: The list cannot be a plan; the details name all that is wrong.
     """
+    return _written(ledger, name, tasks, standing, _Writing)
+
+
+def replace_list(ledger: Ledger, name: str, tasks: Sequence[PlanTask]) -> ListWritten:
+    """Let a plan be a list and nothing else: its tasks stand where that says, whatever they had reached.
+
+    What happened stays in their history, with their notes and the number of their attempts.
+
+    Raises:
+        BadInput: As for `write_list`.
+    """
+    return _written(ledger, name, tasks, {task.key for task in tasks}, _Replacing)
+
+
+def _written(
+    ledger: Ledger, name: str, tasks: Sequence[PlanTask], standing: Collection[str], way: type[_Writing]
+) -> ListWritten:
     check_list(tasks)
 
     def work(tx: Transaction) -> ListWritten:
         run = find_plan(tx, name)
-        writing = _Writing(tx, ledger, tasks, standing)
+        writing = way(tx, ledger, tasks, standing)
         written = writing.create(name) if run is None else writing.update(tx.run(run.id))
         tx.settle()
         return written
@@ -174,22 +191,32 @@ class _Writing:
     def _stand(self, run: Run, old: Mapping[str, PlanTask]) -> list[str]:
         """Bring tasks to where the list says they stand, and add its notes; return the keys of those that moved."""
         moved = []
-        for key in (key for key, task in self._wanted.items() if key in self._standing or task.notes):
-            task, said = task_in(self._tx, run, key), self._wanted[key]
-            if key in self._standing and self._adopt(task, said):
+        for key, said in self._wanted.items():
+            stands = key in self._standing or (key not in old and _has_stood(said))
+            if not (stands or said.notes):
+                continue
+            task = task_in(self._tx, run, key)
+            if stands and self._adopt(task, said):
                 moved.append(key)
             self._add_notes(task, said, old[key].notes if key in old else ())
         return moved
 
-    def _adopt(self, task: Task, said: PlanTask) -> bool:
-        values: dict[str, Value] = {
+    def _facts(self, task: Task, said: PlanTask) -> dict[str, Value]:
+        """What is not said stays as it is."""
+        return {
             "started_at": said.started_at or task.started_at,
             "summary": said.result or (task.summary if said.status in FINAL else None),
             "error": said.error or task.error,
             "reason": said.reason or task.reason,
+            "completed_at": said.completed_at or task.completed_at or self._now,
         }
-        if said.status in FINAL:
-            values["completed_at"] = said.completed_at or task.completed_at or self._now
+
+    def _adopt(self, task: Task, said: PlanTask) -> bool:
+        values = self._facts(task, said)
+        if said.status not in FINAL:
+            del values["completed_at"]
+        if said.attempts > task.attempts:
+            values["attempts"] = said.attempts
         ask = self._ledger.clean(Ask("adopt", target=said.status, values=values))
         if said.status == task.status and all(getattr(task, name) == value for name, value in ask.values.items()):
             return False
@@ -205,6 +232,25 @@ class _Writing:
             text = str(self._ledger.clean_text(note.text))
             if text not in texts or (note.at is not None and (text, note.at) not in times):
                 note_in(self._tx, self._ledger, task, text, note.at)
+
+
+def _has_stood(task: PlanTask) -> bool:
+    """Whether a list says more of where a task stands than that it is new."""
+    said = (task.attempts, task.result, task.error, task.reason, task.started_at, task.completed_at)
+    return task.status != "pending" or any(said)
+
+
+class _Replacing(_Writing):
+    """What a list does that says all there is to say."""
+
+    def _facts(self, task: Task, said: PlanTask) -> dict[str, Value]:
+        return {
+            **super()._facts(task, said),
+            "started_at": said.started_at,
+            "summary": said.result,
+            "error": said.error,
+            "reason": said.reason,
+        }
 
 
 def edit_task(ledger: Ledger, name: str, key: str, edit: PlanTaskEdit, token: str | None = None) -> PlanTask:

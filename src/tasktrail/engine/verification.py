@@ -56,14 +56,11 @@ class Folded:
     started_at: Value = None
     completed_at: Value = None
     definition: dict[str, Value] | None = None
-    endings: list[str] | None = None
-    """The verbs that ended its attempts, in order."""
-    untold: int = 0
-    """Attempts that a document or list counts and nobody here has seen."""
+    begun: dict[int, str | None] | None = None
+    """By number the attempts that it began, each with the verb that ended it. A list may say of earlier ones."""
 
 
-_FOLDING: Final = ("definition", "endings", "untold")
-FOLDED: Final = tuple(column.name for column in fields(Folded) if column.name not in _FOLDING)
+FOLDED: Final = tuple(column.name for column in fields(Folded) if column.name not in ("definition", "begun"))
 _CHANGED: Final = frozenset(FOLDED) - {"status", "version", "open_attempt"}
 _told: Final = attrgetter(*FOLDED)
 _BORN: Final = Folded()
@@ -167,21 +164,20 @@ def _fold_task(task: Folded, verb: str, was: object, now: object, attempt: objec
         task.status = STATUSES[STATUSES.index(now)] if now in STATUSES else str(now)
         yield from _fold_attempt(task, verb, attempt)
     if changes is not None:
-        counted = task.attempts
         yield from _fold_changes(task, str(changes))
-        if verb == "adopt" and isinstance(counted, int) and isinstance(task.attempts, int):
-            task.untold += max(0, task.attempts - counted)
 
 
 def _fold_attempt(task: Folded, verb: str, attempt: object) -> Iterator[str]:
     if task.open_attempt is not None and verb not in ("start", "edit"):
         if verb != "restart" and attempt != task.open_attempt:
             yield f"ends attempt {attempt}, but attempt {task.open_attempt} was open"
-        task.endings = task.endings or []
-        task.endings.append(verb)
+        assert task.begun, "the open attempt is the last of them"
+        task.begun[next(reversed(task.begun))] = verb
         task.open_attempt = None
-    if verb in ("start", "restart"):
-        task.open_attempt = attempt if isinstance(attempt, int) else None
+    if verb in ("start", "restart") and isinstance(attempt, int):
+        task.open_attempt = attempt
+        task.begun = task.begun or {}
+        task.begun[attempt] = None
 
 
 def _fold_changes(task: Folded, text: str) -> Iterator[str]:
@@ -292,20 +288,20 @@ def check_attempts(attempts: Iterable[Attempt], folded: Mapping[int, Folded], ro
     """Yield where attempts (by task, then number) are not the ones that the history began and ended."""
     counts: Counter[int] = Counter()
     for attempt in attempts:
-        task, n = folded.get(attempt.task_id, _BORN), counts[attempt.task_id] + 1
-        if not n <= attempt.n <= n + task.untold:
-            yield attempt.task_id, f"has attempt {attempt.n} where attempt {n} was due"
-        counts[attempt.task_id] = n
-        yield from ((attempt.task_id, fault) for fault in _ending_faults(attempt, n, task.endings or []))
+        counts[attempt.task_id] += 1
+        begun = folded.get(attempt.task_id, _BORN).begun or {}
+        if attempt.n not in begun:
+            yield attempt.task_id, f"has attempt {attempt.n}, but its history did not begin it"
+        yield from ((attempt.task_id, fault) for fault in _ending_faults(attempt, begun))
         if attempt.output is not None and attempt.output.startswith("@"):
             rows.payloads.add(attempt.output[1:])
     for task_id, task in folded.items():
-        if task.attempts != counts[task_id] + task.untold:
-            yield task_id, f"has {counts[task_id]} attempts, but its history began {task.attempts}"
+        if (n_begun := len(task.begun or ())) != counts[task_id]:
+            yield task_id, f"has {counts[task_id]} attempts, but its history began {n_begun}"
 
 
-def _ending_faults(attempt: Attempt, n: int, endings: list[str]) -> Iterator[str]:
-    ended_by = endings[n - 1] if n <= len(endings) else None
+def _ending_faults(attempt: Attempt, begun: Mapping[int, str | None]) -> Iterator[str]:
+    ended_by = begun.get(attempt.n)
     if ended_by is None and attempt.outcome is not None:
         yield f"has attempt {attempt.n} ended as {attempt.outcome}, but its history did not end it"
     elif ended_by is not None and attempt.outcome not in _ENDINGS.get(ended_by, OUTCOMES):

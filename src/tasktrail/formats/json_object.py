@@ -11,7 +11,7 @@ from tasktrail.formats import json_edit
 from tasktrail.formats.moment import parse_moment
 from tasktrail.model.errors import BadInput
 
-__all__ = ["Fault", "JsonObject", "dotted", "encode", "member_changes", "refusal"]
+__all__ = ["Fault", "JsonObject", "dotted", "encode", "member_changes", "refusal", "shown"]
 
 Fault = tuple[json_edit.Path, str]
 """What is wrong, and where."""
@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 encode: Final[Callable[[object], str]] = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":")
 ).encode
+_show: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=repr, skipkeys=True).encode
+_MOST_SHOWN: Final = 60
 
 
 @dataclass(slots=True)
@@ -42,7 +44,7 @@ class JsonObject:
         """Return the object at a path; an empty one, and a fault, when it is none."""
         if isinstance(value, dict):
             return cls(value, path, faults)
-        faults.append((path, f"expected {dotted(path) or 'the document'} to be an object, got: {encode(value)[:60]}"))
+        faults.append((path, f"expected {dotted(path) or 'the document'} to be an object, got: {shown(value)}"))
         return cls({}, path, faults)
 
     def text(self, name: str) -> str | None:
@@ -103,6 +105,8 @@ class JsonObject:
             return []
         if isinstance(value, list):
             return value
+        if isinstance(value, tuple):  # from a caller, not from a text
+            return list(value)
         self.refuse(name, "a list")
         return []
 
@@ -113,7 +117,7 @@ class JsonObject:
             for at, item in enumerate(items):
                 if not isinstance(item, str):
                     place = dotted((*self.path, name, at))
-                    self.fault(f"expected {place} to be text, got: {encode(item)[:60]}", name, at)
+                    self.fault(f"expected {place} to be text, got: {shown(item)}", name, at)
         return found
 
     def objects(self, name: str) -> list[JsonObject]:
@@ -129,11 +133,16 @@ class JsonObject:
                 self.fault(f"expected {dotted((*self.path, name))} to be given")
 
     def refuse(self, name: str, kind: str) -> None:
-        got = encode(self.members[name])
-        self.fault(f"expected {dotted((*self.path, name))} to be {kind}, got: {got[:60]}", name)
+        got = shown(self.members[name])
+        self.fault(f"expected {dotted((*self.path, name))} to be {kind}, got: {got}", name)
 
     def fault(self, message: str, *inner: str | int) -> None:
         self.faults.append(((*self.path, *inner), message))
+
+
+def shown(value: object) -> str:
+    """Return the beginning of a value for a message; what is no JSON as Python writes it."""
+    return _show(value)[:_MOST_SHOWN]
 
 
 def dotted(path: json_edit.Path) -> str:

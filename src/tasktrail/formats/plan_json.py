@@ -15,6 +15,7 @@ from tasktrail.model.errors import BadInput
 from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.reference import check_key
 from tasktrail.model.task import STATUSES, Status
+from tasktrail.model.workflow import PRIORITIES
 
 __all__ = ["Breakdown", "dump", "edit_tasks", "load", "places", "read_task", "task_words", "write", "written"]
 
@@ -181,12 +182,11 @@ def _refuse_repeated(tasks: Iterable[JsonObject]) -> None:
 
 def read_task(task: JsonObject) -> PlanTask:
     """Return the task that an object of the list says."""
-    priority = task.number("priority")
     return PlanTask(
         key=_key(task),
         title=task.text("description") or "",
         status=task.word("status", _STATUS) or "pending",
-        priority=_PRIORITY if priority is None else priority,
+        priority=_priority(task),
         needs=tuple(task.texts("dependencies")),
         result=task.text("result"),
         error=task.text("error"),
@@ -211,6 +211,17 @@ def _key(task: JsonObject) -> str:
     except BadInput as error:
         task.fault(error.message, "id")
         return ""
+
+
+def _priority(task: JsonObject) -> int:
+    """A whole number, smaller is more urgent, or one of four words."""
+    word = task.members.get("priority")
+    if not isinstance(word, str):
+        number = task.number("priority")
+        return _PRIORITY if number is None else number
+    if word.upper() not in PRIORITIES:
+        task.refuse("priority", f"a whole number or one of {', '.join(PRIORITIES)}")
+    return PRIORITIES.get(word.upper(), _PRIORITY)
 
 
 def _note(entry: JsonObject) -> Note:

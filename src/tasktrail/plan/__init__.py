@@ -6,7 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tasktrail.plan.tools import PlanTools
+    from tasktrail.plan.enhancement import TaskManagementEnhancement
+    from tasktrail.plan.orchestrator import Agent, Architect, Orchestrator, execute_orchestrator_tool
+    from tasktrail.plan.tools import DEFAULT_TOOLS, TOOLS, PlanTools
     from tasktrail.plan.workspace import (
         get_next_task,
         mark_task_status,
@@ -17,7 +19,14 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "DEFAULT_TOOLS",
+    "TOOLS",
+    "Agent",
+    "Architect",
+    "Orchestrator",
     "PlanTools",
+    "TaskManagementEnhancement",
+    "execute_orchestrator_tool",
     "get_next_task",
     "mark_task_status",
     "read_task_breakdown",
@@ -26,7 +35,12 @@ __all__ = [
     "write_task_list",
 ]
 
-_HOMES = dict.fromkeys(__all__, "workspace") | {"PlanTools": "tools"}
+_HOMES = {
+    **dict.fromkeys(__all__, "workspace"),
+    **dict.fromkeys(("DEFAULT_TOOLS", "TOOLS", "PlanTools"), "tools"),
+    **dict.fromkeys(("Agent", "Architect", "Orchestrator", "execute_orchestrator_tool"), "orchestrator"),
+    "TaskManagementEnhancement": "enhancement",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import ParamSpec
 
 from tasktrail.engine.plans import NoPlan, NoTask
 from tasktrail.model.errors import TasktrailError
-from tasktrail.plan.words import Words
+from tasktrail.tools import Words, refusal
 
 NO_PLAN = "No task breakdown file found"
 
@@ -33,18 +33,8 @@ def answering(no_plan: str, no_task: str) -> Callable[[Callable[P, Words]], Call
             except NoTask as error:
                 return refusal(error, no_task.format(error.key))
             except TasktrailError as error:
-                return refusal(error, "; ".join([error.message, *error.details]))
+                return refusal(error)
 
         return answer
 
     return decorate
-
-
-def refusal(error: TasktrailError, message: str) -> Words:
-    """Return an error as an answer: its sentence, its code, and what to do where that is known."""
-    words: Words = {"status": "error", "message": message, "code": error.code}
-    if error.details:
-        words["errors"] = list(error.details)
-    if error.hint:
-        words["hint"] = error.hint
-    return words

@@ -10,10 +10,11 @@ from typing import Final, NamedTuple, Protocol
 
 from tasktrail.config import find_store, load
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.plan_files import open_file, parse_file, write_file
-from tasktrail.engine.plan_lists import ListWritten, write_list
+from tasktrail.engine.plan_files import create_file, open_file, parse_file
+from tasktrail.engine.plan_lists import ListWritten, replace_list, write_list
 from tasktrail.engine.plans import NoPlan, fresh_plan
 from tasktrail.engine.project import FolderProject, ledger_of
+from tasktrail.model.errors import Conflict
 from tasktrail.model.plan import PlanTask
 from tasktrail.model.reference import MAX_RUN_ID_CHARS
 
@@ -51,6 +52,9 @@ class Place(Protocol):
     def write(self, tasks: Sequence[PlanTask], standing: Collection[str]) -> ListWritten:
         """Create it, or bring it to a list."""
 
+    def replace(self, tasks: Sequence[PlanTask]) -> ListWritten:
+        """Let it be a list and nothing else."""
+
 
 class StorePlan:
     """A plan in a store.
@@ -76,6 +80,10 @@ class StorePlan:
     def write(self, tasks: Sequence[PlanTask], standing: Collection[str]) -> ListWritten:
         """Create it, or bring it to a list."""
         return write_list(*self.open(), tasks, standing)
+
+    def replace(self, tasks: Sequence[PlanTask]) -> ListWritten:
+        """Let it be a list and nothing else."""
+        return replace_list(*self.open(), tasks)
 
 
 class FolderPlan:
@@ -124,11 +132,24 @@ class FolderPlan:
         return Plan(unsaved, run.name if run else self._name)
 
     def write(self, tasks: Sequence[PlanTask], standing: Collection[str]) -> ListWritten:
-        """Create it, or bring it to a list; the folder of the file is made where there is none."""
+        """Create it, or bring it to a list; a file that is not there is made."""
+        created = self._create(tasks, standing)
+        return created or write_list(*self.open(), tasks, standing)
+
+    def replace(self, tasks: Sequence[PlanTask]) -> ListWritten:
+        """Let it be a list and nothing else."""
+        created = self._create(tasks, {task.key for task in tasks})
+        return created or replace_list(*self.open(), tasks)
+
+    def _create(self, tasks: Sequence[PlanTask], standing: Collection[str]) -> ListWritten | None:
+        """Create a plan that is to have a file; None: it has one."""
         path = self.file
-        if path is None:
-            return write_list(*self.open(), tasks, standing)
-        return write_file(self._project.ledger, path, self._name, tasks, standing)
+        if path is None or path.exists():
+            return None
+        try:
+            return create_file(self._project.ledger, path, self._name, tasks, standing)
+        except Conflict:  # somebody else made it just now
+            return None
 
 
 def name_of(folder: Path) -> str | None:

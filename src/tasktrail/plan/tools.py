@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from tasktrail.engine.claims import End, claim_next, claim_task, end_claim, renew_claim
 from tasktrail.engine.explaining import explain_task
 from tasktrail.engine.lookup import history
-from tasktrail.engine.plan_lists import edit_task
+from tasktrail.engine.plan_lists import ListWritten, edit_task
 from tasktrail.engine.plans import (
     NextTask,
     NoPlan,
@@ -26,11 +26,30 @@ from tasktrail.model.errors import BadInput
 from tasktrail.model.task import STATUSES
 from tasktrail.plan.answers import NO_PLAN, answering
 from tasktrail.plan.places import FILE, STANDING_PLAN, FolderPlan, Place, StorePlan
-from tasktrail.plan.words import MARKS, Words, edit_of, event_words, tasks_of, words_of
+from tasktrail.plan.words import MARKS, TASK_LIST, UPDATES, brief_words, edit_of, event_words, tasks_of, words_of
+from tasktrail.tools import Shape, Tools, Words, tool
 
 LEASE_SECONDS: Final = 900.0
 """An agent may think for so long without a word."""
 MOST_ON_A_PAGE: Final = 1_000
+TOOLS: Final = (
+    "write_task_list", "replace_task_list", "read_task_breakdown", "get_next_task", "claim_task", "heartbeat",
+    "mark_task_status", "finish_task", "release_task", "update_task", "add_note", "get_tasks", "search_tasks",
+    "explain_task", "task_history",
+)  # fmt: skip
+"""What can be offered to a language model, by the names of the methods."""
+DEFAULT_TOOLS: Final = (
+    "write_task_list", "read_task_breakdown", "get_next_task", "mark_task_status", "update_task", "finish_task",
+    "get_tasks", "explain_task",
+)  # fmt: skip
+"""Those that one agent needs."""
+
+_ENDS: Final[tuple[End, ...]] = ("completed", "failed")
+TaskList = Annotated[Sequence[Mapping[str, Any]], TASK_LIST]
+Updates = Annotated[Mapping[str, Any], UPDATES]
+Marks = Annotated[str, Shape({"type": "string", "enum": list(MARKS)})]
+Ends = Annotated[str, Shape({"type": "string", "enum": list(_ENDS)})]
+Statuses = Annotated[str, Shape({"type": "string", "enum": list(STATUSES)})]
 _NONE_LEFT: Final = "No pending tasks (all completed, failed, or blocked by dependencies)"
 _answering = answering(f"{NO_PLAN}. Create tasks first.", "Task {} not found in breakdown")
 
@@ -56,26 +75,36 @@ class PlanTools:
         tools._place = FolderPlan(Path(folder), makes_file=True)
         return tools
 
+    @tool(destroys=True, repeats=True)
     @_answering
-    def write_task_list(self, tasks: Sequence[Mapping[str, Any]]) -> Words:
+    def write_task_list(self, tasks: TaskList) -> Words:
         """Create the plan, or bring it to a new list; what tasks of the same id have reached is kept.
 
+        Each task has `id` and `description`, and may have `priority` (3 where it has none; CRITICAL, HIGH, MEDIUM and
+        LOW are 1 to 4), `dependencies` and keys of your own. Where it has `status`, `result`, `attempts` and the like,
+        that is where the task then stands.
+
         Args:
-            tasks: Each has `id` and `description`, and may have `priority` (smaller is more urgent), `dependencies`
-                and keys of your own. Where it has `status`, `result` and the like, that is where the task then stands.
+            tasks: The whole plan: a task that is not in it is taken out.
 
         Returns:
             `changes` has the ids that were added, changed and removed.
         """
         read, standing = tasks_of(tasks)
-        written = self._place.write(read, standing)
-        changes = {"added": written.added, "changed": written.changed, "removed": written.removed}
-        message = f"Task breakdown written: {len(read)} tasks"
-        words: Words = {"status": "success", "message": message, "plan": written.run.name, "task_count": len(read)}
-        if self._place.file is not None:
-            words.update(file_path=FILE, absolute_path=str(self._place.file))
-        return {**words, "changes": changes}
+        return self._written(len(read), self._place.write(read, standing))
 
+    @tool(destroys=True, repeats=True)
+    @_answering
+    def replace_task_list(self, tasks: TaskList) -> Words:
+        """Start the plan over: its tasks are exactly these, and what tasks of the same id had reached is forgotten.
+
+        Args:
+            tasks: As for write_task_list.
+        """
+        read, _ = tasks_of(tasks)
+        return self._written(len(read), self._place.replace(read))
+
+    @tool(reads=True)
     @_answering
     def read_task_breakdown(self) -> Words:
         """Return all tasks, and how many there are at each status."""
@@ -96,6 +125,7 @@ class PlanTools:
             words["message"] = NO_PLAN
         return words
 
+    @tool()
     @_answering
     def get_next_task(
         self,
@@ -132,6 +162,7 @@ class PlanTools:
             words["taken_back"] = list(found.taken_back)
         return words
 
+    @tool()
     @_answering
     def claim_task(self, task_id: str, *, owner: str = "", lease_seconds: float = LEASE_SECONDS) -> Words:
         """Begin one task, so that no other agent gets it; its dependencies must be done."""
@@ -143,36 +174,46 @@ class PlanTools:
             "status": "success", "message": message, "task": task, "token": claim.token, "lease_seconds": lease_seconds,
         }  # fmt: skip
 
+    @tool(repeats=True)
     @_answering
     def heartbeat(self, task_id: str, token: str) -> Words:
         """Say that the work on a claimed task goes on; its lease is renewed."""
         renew_claim(*self._place.open(), task_id, token)
         return _done(task_id, "in_progress", f"Lease of task {task_id} renewed")
 
+    @tool(repeats=True)
     @_answering
     def finish_task(
-        self, task_id: str, token: str, result: str = "", *, status: str = "completed", notes: str = "", error: str = ""
+        self,
+        task_id: str,
+        token: str,
+        result: str = "",
+        *,
+        status: Ends = "completed",
+        notes: str = "",
+        error: str = "",
     ) -> Words:
         """Answer a claim: its task is completed, or failed. Repeating it changes nothing.
 
         Args:
             result: What came of it.
-            status: `completed` or `failed`.
             error: Why it failed.
         """
-        if status not in ("completed", "failed"):
-            raise BadInput(f"Invalid status: {status}. Must be: completed, failed")
+        if status not in _ENDS:
+            raise BadInput(f"Invalid status: {status}. Must be: {', '.join(_ENDS)}")
         end: End = "failed" if status == "failed" else "completed"
         return self._end(task_id, token, end, notes, result, error)
 
+    @tool(repeats=True)
     @_answering
     def release_task(self, task_id: str, token: str, notes: str = "") -> Words:
         """Give a claimed task back unfinished."""
         return self._end(task_id, token, "pending", notes, "")
 
+    @tool()
     @_answering
     def mark_task_status(
-        self, task_id: str, status: str, notes: str = "", result: str = "", *, token: str = ""
+        self, task_id: str, status: Marks, notes: str = "", result: str = "", *, token: str = ""
     ) -> Words:
         """Let a task stand at a status: pending, in_progress, completed or failed.
 
@@ -194,11 +235,13 @@ class PlanTools:
             words["message"] += "; it has another result already, this one was kept as a note"
         return words
 
+    @tool(repeats=True)
     @answering(NO_PLAN, "Task {} not found")
-    def update_task(self, task_id: str, updates: Mapping[str, Any], *, token: str = "") -> Words:
-        """Change what a task is: its description, priority, dependencies, or keys of your own.
+    def update_task(self, task_id: str, updates: Updates, *, token: str = "") -> Words:
+        """Change what a task is, not where it stands.
 
         Args:
+            updates: What is to be another; what it does not name stays.
             token: Of a claim on it, which is renewed.
 
         Returns:
@@ -213,6 +256,7 @@ class PlanTools:
             words["message"] += f"; not changed: {', '.join(ignored)}"
         return words
 
+    @tool()
     @_answering
     def add_note(self, task_id: str, note: str, *, token: str = "") -> Words:
         """Append a note to a task.
@@ -225,8 +269,9 @@ class PlanTools:
         add_note(*self._place.open(), task_id, note, token)
         return {"status": "success", "message": f"Note added to task {task_id}", "task_id": task_id}
 
+    @tool(reads=True)
     @_answering
-    def get_tasks(self, status: str = "", limit: int = 20, cursor: str = "") -> Words:
+    def get_tasks(self, status: Statuses = "", limit: int = 20, cursor: str = "") -> Words:
         """Return tasks in the order of the list, a page at a time.
 
         Args:
@@ -235,11 +280,13 @@ class PlanTools:
         """
         return self._page(status, "", limit, cursor)
 
+    @tool(reads=True)
     @_answering
     def search_tasks(self, query: str, limit: int = 20, cursor: str = "") -> Words:
         """Return the tasks whose id, description or result has a text in it, in lower or upper case."""
         return self._page("", query, limit, cursor)
 
+    @tool(reads=True)
     @_answering
     def task_history(self, task_id: str, limit: int = 50, cursor: str = "") -> Words:
         """Return what happened to a task, the newest at the end; `next` gets what was before."""
@@ -249,6 +296,7 @@ class PlanTools:
         events = [event_words(event) for event in page.events]
         return {"status": "success", "task_id": task_id, "history": events, "next": page.cursor}
 
+    @tool(reads=True)
     @_answering
     def explain_task(self, task_id: str) -> Words:
         """Return why a task stands where it stands: what it waits for, down to the tasks that somebody must act on."""
@@ -259,6 +307,22 @@ class PlanTools:
         message = "; ".join(reason["text"] for reason in reasons)
         return {"status": "success", "task_id": task_id, "message": message, "reasons": reasons}
 
+    def tools(self, names: Iterable[str] = DEFAULT_TOOLS) -> Tools:
+        """Return what is offered to a language model: its definitions, and a way to call them.
+
+        Args:
+            names: Of those in `TOOLS`.
+        """
+        return Tools(getattr(self, name) for name in names)
+
+    def _written(self, n_tasks: int, written: ListWritten) -> Words:
+        changes = {"added": written.added, "changed": written.changed, "removed": written.removed}
+        message = f"Task breakdown written: {n_tasks} tasks"
+        words: Words = {"status": "success", "message": message, "plan": written.run.name, "task_count": n_tasks}
+        if self._place.file is not None:
+            words.update(file_path=FILE, absolute_path=str(self._place.file))
+        return {**words, "changes": changes}
+
     def _page(self, status: str, query: str, limit: int, cursor: str) -> Words:
         _check_limit(limit)
         known = next((one for one in STATUSES if one == status), None)
@@ -266,7 +330,7 @@ class PlanTools:
             raise BadInput(f"Invalid status: {status}. Must be: {', '.join(STATUSES)}")
         plan = self._place.look()
         page = page_of_tasks(*plan, status=known, words=query or None, limit=limit, cursor=cursor or None)
-        return {"status": "success", "tasks": [words_of(task) for task in page.tasks], "next": page.cursor}
+        return {"status": "success", "tasks": [brief_words(task) for task in page.tasks], "next": page.cursor}
 
     def _end(self, task_id: str, token: str, end: End, notes: str, result: str, error: str = "") -> Words:
         end_claim(*self._place.open(), task_id, token, end, note=notes, result=result, error=error)

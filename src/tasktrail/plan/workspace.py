@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from tasktrail.model.errors import BadInput
 from tasktrail.plan.tools import PlanTools
-from tasktrail.plan.words import Words
+from tasktrail.tools import Words
 
 _tools: PlanTools | None = None
 

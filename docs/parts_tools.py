@@ -1,0 +1,41 @@
+"""The generated reference of the tools that models are offered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from docs.markdown import code, docstring, table
+from tasktrail.plan import DEFAULT_TOOLS, TOOLS, PlanTools
+from tasktrail.tools import Effect, Schema, Tool
+
+
+def plan() -> str:
+    """Return a section for each tool of a plan: what it may do, its arguments, and what else its docstring says."""
+    return "\n\n".join(_section(Tool(getattr(PlanTools, name))) for name in TOOLS)
+
+
+def _section(one: Tool) -> str:
+    rows = [
+        [code(name), _kind(told), "yes" if name in one.schema["required"] else ""]
+        for name, told in one.schema["properties"].items()
+    ]
+    arguments = table(["argument", "value", "needed"], rows) if rows else "It takes no arguments."
+    offered = "Offered by default. " if one.name in DEFAULT_TOOLS else ""
+    parts = [f"## {one.name}", f"{offered}{_effect(one.effect)}", docstring(one.function.__doc__), arguments]
+    return "\n\n".join(parts)
+
+
+def _effect(effect: Effect) -> str:
+    if effect.reads:
+        return "Only reads."
+    taken = "may take away what was there; " if effect.destroys else ""
+    again = "repeating a call changes nothing more" if effect.repeats else "repeating a call may change something again"
+    return f"{taken}{again}.".capitalize()
+
+
+def _kind(told: Schema) -> str:
+    if "enum" in told:
+        return " or ".join(code(json.dumps(word)) for word in told["enum"])
+    kind: Any = told["type"]
+    return f"list of {_kind(told['items'])}" if kind == "array" else str(kind)
