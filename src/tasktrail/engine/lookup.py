@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tasktrail.engine.pictures import REMOVED
 from tasktrail.model.errors import Ambiguous, BadInput, NotFound, TasktrailError
 from tasktrail.model.reference import RUN_ID, Reference, format_task, parse_run, readings
 from tasktrail.model.run import OVER, Kind, Run, RunStatus
@@ -142,14 +143,17 @@ def find_task(ledger: Ledger, text: str) -> Found:
     """Return the task that a reference names, and its run.
 
     Raises:
-        NotFound: No task has it.
+        NotFound: No task has it, or it was taken out of its plan.
         Ambiguous: Several have it; the details list them.
         BadInput: It cannot be a reference.
     """
     tasks = [reading for reading in readings(text) if reading.key is not None]
     if not tasks:
         raise NotFound(f"{text} names no task", hint=f"tasktrail history {text}")
-    return ledger.store.read(lambda tx: _first(tx, tasks, text))
+    found = ledger.store.read(lambda tx: _first(tx, tasks, text))
+    if found.task is not None and found.task.reason == REMOVED:
+        raise NotFound(f"task {text} was taken out of its {found.run.kind}", hint=f"tasktrail history {text}")
+    return found
 
 
 def find(ledger: Ledger, text: str) -> Found:
@@ -233,9 +237,9 @@ def _in_run(tx: Transaction, reading: Reference) -> list[Found]:
 
 def _in_all_runs(tx: Transaction, reading: Reference) -> list[Found]:
     """In open runs; when none has it, in all."""
-    tasks = tx.tasks("tasks_named", limit=100, **_name(reading))
+    tasks = [task for task in tx.tasks("tasks_named", limit=100, **_name(reading)) if task.reason != REMOVED]
     found = [Found(tx.run(task.run_id), task) for task in tasks]
-    return [one for one in found if one.run.status not in OVER] or found
+    return [one for one in found if one.run.is_open] or found
 
 
 def _name(reading: Reference) -> dict[str, object]:

@@ -42,12 +42,16 @@ class PlanTaskEdit:
 
     Args:
         extra: Values by name, put beside those that the task has.
+        also: Keys that it needs besides.
+        no_longer: Keys that it needs no more.
     """
 
     title: str | None = None
     priority: int | None = None
     needs: tuple[str, ...] | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    no_longer: tuple[str, ...] = ()
 
 
 def check_list(tasks: Sequence[PlanTask], faults: Sequence[str] = ()) -> None:
@@ -61,7 +65,7 @@ def check_list(tasks: Sequence[PlanTask], faults: Sequence[str] = ()) -> None:
     """
     found = list(faults)
     try:
-        check_tasks([_draft(task) for task in tasks])
+        check_tasks([draft_of(task) for task in tasks])
     except BadInput as error:
         found += error.details or [error.message]
     if found:
@@ -100,7 +104,8 @@ def take_over(ledger: Ledger, name: str, tasks: Sequence[PlanTask]) -> ListWritt
     return write_list(ledger, name, tasks, {task.key for task in tasks if task.status != "pending"})
 
 
-def _draft(task: PlanTask) -> TaskDraft:
+def draft_of(task: PlanTask) -> TaskDraft:
+    """Return a task as it is created."""
     metadata = json_text(dict(task.extra), f"what is said of task {task.key!r}") if task.extra else None
     needs = tuple(Need(key) for key in task.needs)
     return TaskDraft(task.key, title=task.title, needs=needs, priority=task.priority, metadata=metadata)
@@ -116,7 +121,7 @@ class _Writing:
 
     def create(self, name: str) -> ListWritten:
         """Create the plan."""
-        drafts = tuple(_draft(task) for task in self._wanted.values())
+        drafts = tuple(draft_of(task) for task in self._wanted.values())
         run = self._ledger.create_in(self._tx, RunDraft("plan", name, name, drafts), self._now)
         self._stand(run, {})
         return ListWritten(run, added=list(self._wanted))
@@ -127,7 +132,7 @@ class _Writing:
         old = {one.key: one for one in said_of(self._tx, run, tasks)}
         added = [task for task in self._wanted.values() if task.key not in old]
         if added:
-            self._ledger.add_in(self._tx, run.id, [_draft(task) for task in added], self._now)
+            self._ledger.add_in(self._tx, run.id, [draft_of(task) for task in added], self._now)
         stay = [task for task in tasks if task.key in self._wanted]
         for task in tasks:
             self._exchange(run, task, old[task.key].needs)
@@ -222,22 +227,31 @@ def edit_task(ledger: Ledger, name: str, key: str, edit: PlanTaskEdit, token: st
         run = plan_in(tx, name)
         task = task_in(tx, run, key)
         renew_in(tx, ledger, task, token)
-        old = said_of(tx, run, [task])[0]
-        if edit.needs is not None:
-            _check_needs(tx, run, key, edit.needs)
-            set_needs(tx, run, task, [Need(one) for one in edit.needs])
-        _define(tx, ledger, task, old, _edited(old, edit), ledger.clock.now())
-        return said_of(tx, run, [_current(tx, task)])[0]
+        return edit_in(tx, ledger, run, task, edit)
 
     return ledger.commit(work)
 
 
+def edit_in(tx: Transaction, ledger: Ledger, run: Run, task: Task, edit: PlanTaskEdit) -> PlanTask:
+    """Change what a task is inside a transaction that does more."""
+    old = said_of(tx, run, [task])[0]
+    new = _edited(old, edit)
+    if new.needs != old.needs:
+        _check_needs(tx, run, task.key, new.needs)
+        set_needs(tx, run, task, [Need(one) for one in new.needs])
+    _define(tx, ledger, task, old, new, ledger.clock.now())
+    return said_of(tx, run, [_current(tx, task)])[0]
+
+
 def _edited(task: PlanTask, edit: PlanTaskEdit) -> PlanTask:
+    needs = task.needs if edit.needs is None else edit.needs
+    if strangers := [key for key in edit.no_longer if key not in needs]:
+        raise BadInput(f"task {task.key} does not need {', '.join(strangers)}")
     return replace(
         task,
         title=task.title if edit.title is None else edit.title,
         priority=task.priority if edit.priority is None else edit.priority,
-        needs=task.needs if edit.needs is None else edit.needs,
+        needs=tuple(dict.fromkeys(key for key in (*needs, *edit.also) if key not in edit.no_longer)),
         extra={**task.extra, **edit.extra},
     )
 
