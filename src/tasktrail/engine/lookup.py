@@ -223,7 +223,7 @@ def _first(tx: Transaction, candidates: Sequence[Reference], text: str) -> Found
             raise _several(text, found)
     run = next((reading for reading in candidates if reading.run is not None), None)
     if run is None:
-        raise NotFound(f"no task is called {text}", hint="tasktrail list-runs")
+        raise NotFound(f"no task is called {text}", hint="tasktrail list-tasks")
     raise _no_task(tx, run, text) if run.key is not None else _no_run(tx, run)
 
 
@@ -236,10 +236,11 @@ def _in_run(tx: Transaction, reading: Reference) -> list[Found]:
 
 
 def _in_all_runs(tx: Transaction, reading: Reference) -> list[Found]:
-    """In open runs; when none has it, in all."""
-    tasks = [task for task in tx.tasks("tasks_named", limit=100, **_name(reading)) if task.reason != REMOVED]
+    """In open runs; when none has it, in all; what was taken out of its plan is meant where nothing else can be."""
+    tasks = tx.tasks("tasks_named", limit=100, **_name(reading))
     found = [Found(tx.run(task.run_id), task) for task in tasks]
-    return [one for one in found if one.run.is_open] or found
+    listed = [one for one, task in zip(found, tasks, strict=True) if task.reason != REMOVED]
+    return [one for one in listed if one.run.is_open] or listed or found
 
 
 def _name(reading: Reference) -> dict[str, object]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, owners, task_reference
 from tasktrail.engine.ownership import owner_of
 from tasktrail.engine.values import NOTHING, Encoded
 from tasktrail.model.errors import Conflict, Held, NotFound, UnmetNeed, WrongState
-from tasktrail.model.lifecycle import LEASED_VERBS, Ask, decide
+from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Verb, decide
 from tasktrail.model.run import STOPPING_KINDS, Run
 from tasktrail.model.task import Task
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Transaction, met_by
+
+STARTS: Final[frozenset[Verb]] = frozenset({"start", "release"})
+"""What nobody asks by hand of a step that code executes: it would be in nobody's hands, and none waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +105,7 @@ def _has(task: Task, token: str | None) -> bool:
 
 
 def _check_kind(run: Run, ask: Ask) -> None:
-    """A step that a person began would be in nobody's hands: no code executes it, and none waits for it."""
-    if ask.verb in ("start", "release") and run.kind in STOPPING_KINDS:
+    if ask.verb in STARTS and run.kind in STOPPING_KINDS:
         raise WrongState(f"code executes the steps of run {run.name}", hint=f"tasktrail resume {run.name}")
 
 

@@ -6,10 +6,21 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tasktrail.engine.leases import Holding, holdings
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import Event, Found, event_of, find_task, owners, run_reference, shared_names, stale_of
+from tasktrail.engine.lookup import (
+    Event,
+    Found,
+    event_of,
+    find_task,
+    owners,
+    run_reference,
+    shared_names,
+    stale_of,
+    task_reference,
+)
 from tasktrail.engine.pictures import REMOVED
 from tasktrail.engine.plans import said_of
 from tasktrail.engine.values import decode
@@ -20,8 +31,8 @@ from tasktrail.model.run import STOPPING_KINDS, Kind, Run
 from tasktrail.model.task import Status, Task
 from tasktrail.store.transaction import Transaction
 
-_MOST_RUNS = 10_000
-_LAST_EVENTS = 10
+_MOST_RUNS: Final = 10_000
+_LAST_EVENTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +82,6 @@ class TaskDetails:
     """All that is said of one task.
 
     Args:
-        worked_us: How long its attempts took together; one that runs counts up to now.
         claim: Who has claimed it.
         events: The last ones, oldest first.
         extra: What else is said of it, by name.
@@ -92,6 +102,19 @@ class TaskDetails:
     owner: str | None
     stale: bool
     now: int
+
+    @property
+    def worked_us(self) -> int | None:
+        """How long its attempts took together; one that runs counts up to now. None when there was none."""
+        spans = [lasted_us(attempt, self.now) for attempt in self.attempts]
+        return sum(spans) if spans else None
+
+
+def lasted_us(attempt: Attempt, now: int) -> int:
+    """Return how long an attempt took; one that runs counts up to now, of one that was lost nobody knows more."""
+    if attempt.duration_us is not None:
+        return attempt.duration_us
+    return max(0, (attempt.ended_at or now) - attempt.started_at)
 
 
 # lists
@@ -137,7 +160,8 @@ def list_tasks(
         BadInput: The cursor is none of ours.
     """
     after = _place(ledger, cursor) if cursor is not None else (0, -1, -1)
-    pattern = f"%{re.sub(r'([!%_])', r'!\1', words.lower())}%" if words else None
+    escaped = re.sub(r"([!%_])", r"!\1", words.lower()) if words else None
+    pattern = f"%{escaped}%" if escaped else None
     place = dict(zip(("run_id", "position", "map_index"), after, strict=True))
     filters = {**place, "status": status, "pattern": pattern, "removed": REMOVED, "limit": limit + 1}
     ids = json.dumps([run.id for run in runs])
@@ -162,8 +186,6 @@ def _place(ledger: Ledger, cursor: str) -> tuple[int, int, int]:
 
 
 def _written(one: Listed) -> str:
-    from tasktrail.engine.lookup import task_reference
-
     return task_reference(one.run.name, one.task)
 
 
