@@ -72,6 +72,12 @@ def check_list(tasks: Sequence[PlanTask], faults: Sequence[str] = ()) -> None:
         raise BadInput("the task list cannot be written", details=found)
 
 
+def check_title(title: str) -> None:
+    """Refuse a task that does not say what is to be done."""
+    if not title.strip():
+        raise BadInput("expected the title to say what is to be done, got nothing")
+
+
 def write_list(ledger: Ledger, name: str, tasks: Sequence[PlanTask], standing: Collection[str] = ()) -> ListWritten:
     """Create a plan, or bring the one that exists to a new list; all or nothing.
 
@@ -234,6 +240,8 @@ def edit_task(ledger: Ledger, name: str, key: str, edit: PlanTaskEdit, token: st
 
 def edit_in(tx: Transaction, ledger: Ledger, run: Run, task: Task, edit: PlanTaskEdit) -> PlanTask:
     """Change what a task is inside a transaction that does more."""
+    if edit.title is not None:
+        check_title(edit.title)
     old = said_of(tx, run, [task])[0]
     new = _edited(old, edit)
     if new.needs != old.needs:

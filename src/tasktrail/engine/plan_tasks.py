@@ -10,12 +10,13 @@ from itertools import count
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import set_needs
 from tasktrail.engine.pictures import REMOVED
-from tasktrail.engine.plan_lists import PlanTaskEdit, check_list, draft_of, edit_in
+from tasktrail.engine.plan_lists import PlanTaskEdit, check_title, draft_of, edit_in
 from tasktrail.engine.plans import find_plan, move_in, note_in, plan_in, said_of, task_in
 from tasktrail.model.draft import RunDraft
 from tasktrail.model.errors import BadInput, Conflict
 from tasktrail.model.lifecycle import Ask
 from tasktrail.model.plan import PlanTask
+from tasktrail.model.reference import check_key
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task, Value
 from tasktrail.store.transaction import Transaction
@@ -32,7 +33,9 @@ def add_task(ledger: Ledger, name: str, task: PlanTask, note: str = "") -> PlanT
         BadInput: It cannot be a task, or needs what the plan does not have.
         Conflict: The plan has a task of this key, or had one.
     """
-    check_list([replace(task, key=task.key or "T1", needs=())])
+    check_title(task.title)
+    if task.key:
+        check_key(task.key, "id")
     said = ledger.clean_text(note)
 
     def work(tx: Transaction) -> PlanTask:
