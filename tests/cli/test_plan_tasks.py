@@ -235,12 +235,9 @@ def test_a_claim_is_a_record_and_its_lease_a_wish(three: None, call: Call):
     claimed = call("next", "--claim", "--lease", "60", "--json").document
 
     assert claimed["schema"] == "tasktrail/claim@1"
-    assert (claimed["data"]["id"], claimed["data"]["lease_ms"], claimed["data"]["taken_back"]) == (
-        "main:T1",
-        60_000,
-        [],
-    )
-    assert claimed["data"]["token"].split(".")[1] == "60000000"
+    data = claimed["data"]
+    assert (data["id"], data["lease_ms"], data["taken_back"]) == ("main:T1", 60_000, [])
+    assert data["token"].split(".")[1] == "60000000"
     assert call("next", "--claim", "--lease", "0").code == 2
     assert call("next", "--owner", "ann").code == 2
     assert call("complete", "T1", "--token", data["token"], "--value", "1").code == 2
