@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.adding import added_at_once
 from tests.cli.conftest import Answer, Call
 
 
@@ -44,13 +43,16 @@ def test_the_first_task_makes_the_standing_plan_and_each_gets_the_next_id(call: 
     assert call("doctor", "--verify").code == 0
 
 
+def test_ids_that_are_taken_are_passed_over(call: Call):
+    call("add", "Second", "--id", "T2")
+    call("add", "Named", "--id", "x")
+
+    assert [call("add", "Another").out for _ in range(2)] == ["T1\n", "T3\n"]
+
+
 @pytest.mark.crash
 def test_those_who_add_at_once_get_ids_of_their_own(call: Call):
-    command = [sys.executable, "-m", "tasktrail", "add"]
-    adding = [subprocess.Popen([*command, f"Task {n}"], stdout=subprocess.PIPE, text=True) for n in range(6)]
-    told = [process.communicate(timeout=60)[0].strip() for process in adding]
-
-    assert sorted(told) == ["T1", "T2", "T3", "T4", "T5", "T6"]
+    assert sorted(added_at_once(6)) == ["T1", "T2", "T3", "T4", "T5", "T6"]
     assert len(call("list-tasks", "--json").data) == 6
 
 
@@ -79,7 +81,7 @@ def test_a_plan_that_was_called_off_is_open_again_with_a_new_task(three: None, c
 
     assert call("add", "After all").out == "T4\n"
 
-    assert call("next").out == "T4 After all\n"
+    assert call("next", "--claim").out.startswith("T4 After all\n")
 
 
 # verbs
@@ -208,6 +210,7 @@ def test_a_claim_fails_is_given_back_or_waits_for_a_person(three: None, call: Ca
     first = token_of(call("next", "--claim"))
     assert call("release", "T1", "--token", first).out == "main:T1 is pending\n"
     second = token_of(call("next", "--claim"))
+    assert call("block", "T1", "--token", first).code == 4, "that claim has ended"
     assert call("block", "T1", "--token", second, "--reason", "which server?").out == "main:T1 is blocked\n"
     call("unblock", "T1")
     third = token_of(call("next", "--claim"))

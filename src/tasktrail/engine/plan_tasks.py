@@ -8,7 +8,6 @@ from dataclasses import replace
 from itertools import count
 
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.needs import set_needs
 from tasktrail.engine.pictures import REMOVED
 from tasktrail.engine.plan_lists import PlanTaskEdit, check_title, draft_of, edit_in
 from tasktrail.engine.plans import find_plan, move_in, note_in, plan_in, said_of, task_in
@@ -109,7 +108,6 @@ def remove_task(ledger: Ledger, name: str, key: str, *, unlink: bool = False) ->
             raise Conflict(f"task {key} cannot be taken out: {needs}", hint=f"tasktrail rm {name}:{key} --force")
         for one in needing:
             edit_in(tx, ledger, run, one, PlanTaskEdit(no_longer=(key,)))
-        set_needs(tx, run, task, ())
         _take_out(tx, ledger, task_in(tx, run, key))
         tx.settle()
         return keys
