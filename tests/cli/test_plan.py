@@ -55,7 +55,7 @@ def test_a_plan_that_is_written_again_keeps_what_was_done(call: Call, tools: Pla
     assert again.err == "3 tasks: 1 added, 1 removed\n"
     first = tools.read_task_breakdown()["tasks"][0]
     assert (first["status"], first["result"]) == ("completed", "It runs")
-    assert call("next", "--json").data["id"] == "T2"
+    assert call("next", "--json").data["key"] == "T2"
 
 
 def test_what_stands_in_the_way_is_said(call: Call, tools: PlanTools) -> None:

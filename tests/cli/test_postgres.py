@@ -17,6 +17,7 @@ from tasktrail.engine.findings import Check
 from tasktrail.engine.server_health import look_at_server
 from tasktrail.store.address import address
 from tasktrail.store.opening import open_store
+from tests.cli.adding import added_at_once
 from tests.cli.conftest import Call
 from tests.postgres import Server, binaries
 
@@ -68,6 +69,21 @@ def store(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with server.schema() as url:
         monkeypatch.setenv("TASKTRAIL_STORE", url)
         yield url
+
+
+PLAN = [
+    (["add", "Deploy", "--after", "T1", "--priority", "high"], 0, "T7"),
+    (["list-tasks", "--limit", "2"], 0, "--cursor plan/main:T2"),
+    (["list-tasks", "--limit", "2", "--cursor", "plan/main:T6"], 0, "T7"),
+    (["search", "DEPLOY"], 0, "T7"),
+    (["start", "T7"], 4, "task T7 waits for T1 (pending)"),
+    (["next", "--claim"], 0, "token "),
+    (["complete", "T1", "--force", "--result", "done"], 0, "next: T7 Deploy"),
+    (["edit", "T7", "--not-after", "T1", "--set", "a=1"], 0, "main:T7 is edited"),
+    (["rm", "T2"], 0, "main:T2 is removed"),
+    (["show", "T7"], 0, "a:          1"),
+    (["doctor", "--verify"], 0, "every run's history folds to its rows"),
+]
 
 
 @pytest.fixture
@@ -275,3 +291,12 @@ def test_a_password_is_never_shown(call: Call, url: str, arguments: list[str]):
 def test_the_password_is_used_all_the_same():
     assert "password=s3cret" in address("postgresql://ann:s3cret@db/x?schema=y").conninfo
     assert "password=s/c" in address("postgresql://ann:s%2Fc@db/x").conninfo
+
+
+@pytest.mark.crash
+def test_tasks_of_a_plan_are_added_at_once_and_worked_through(store: str, call: Call):
+    assert sorted(added_at_once(6)) == ["T1", "T2", "T3", "T4", "T5", "T6"]
+
+    for arguments, code, words in PLAN:
+        answer = call(*arguments)
+        assert (answer.code, words in answer.out + answer.err) == (code, True), (arguments, answer)

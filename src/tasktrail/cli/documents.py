@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tasktrail.engine.moving import Moved
     from tasktrail.engine.reading import Line
+    from tasktrail.engine.task_views import Linked, Listed, TaskDetails
     from tasktrail.model.attempt import Attempt
 
 _TIMES: Final = frozenset({"not_before", "started_at", "completed_at"})
@@ -109,6 +110,7 @@ def _task_record(task: Task, run: Run, reference: str) -> dict[str, Any]:
         "retrying": task.retrying,
         "unreachable": task.unreachable,
         "critical": bool(task.critical),
+        "priority": task.priority,
         "attempts": task.attempts,
         "retries": task.retries,
         "max_retries": task.max_retries,
@@ -128,6 +130,34 @@ def moved_record(moved: Moved, reference: str) -> dict[str, Any]:
     run, task = moved.run, moved.task
     record = _task_record(task, run, reference)
     return {**record, "allowed": list(allowed(task.status)), "run_status": run.status, "owner": moved.owner}
+
+
+def listed_record(one: Listed) -> dict[str, Any]:
+    """Return a task in a list."""
+    record = _task_record(one.task, one.run, one.reference)
+    return {**record, "kind": one.run.kind, "title": one.title, "needs": list(one.needs), "result": one.task.summary}
+
+
+def details_record(seen: TaskDetails) -> dict[str, Any]:
+    """Return all that is said of a task."""
+    claim = {"owner": seen.claim.owner, "ran_out": seen.claim.ran_out} if seen.claim else None
+    return {
+        **_task_record(seen.task, seen.run, seen.reference),
+        "kind": seen.run.kind, "title": seen.title, "result": seen.result, "summary": seen.task.summary,
+        "stale": seen.stale, "duration_ms": _ms(seen.worked_us),
+        "needs": [_linked(one, seen) for one in seen.needs],
+        "needed_by": [_linked(one, seen) for one in seen.needed_by],
+        "notes": [{"at": utc(note.at), "note": note.text, "actor": note.actor} for note in seen.notes],
+        "attempt_list": [_attempt(attempt) for attempt in seen.attempts],
+        "claim": claim,
+        "events": [event_record(event, seen.reference) for event in seen.events],
+        "extra": dict(seen.extra), "allowed": list(allowed(seen.task.status)),
+        "run_status": seen.run.status, "owner": seen.owner,
+    }  # fmt: skip
+
+
+def _linked(one: Linked, seen: TaskDetails) -> dict[str, Any]:
+    return {"id": format_task(seen.reference, one.key), "status": one.status}
 
 
 def event_records(found: Found, events: Sequence[Event], shared: Collection[str]) -> list[dict[str, Any]]:

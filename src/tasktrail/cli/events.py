@@ -166,7 +166,7 @@ def _lines(found: Found, page: EventPage, ink: Ink, limit: int | None) -> Iterat
 
 
 def _row(event: Event, what: str) -> list[str]:
-    return [local(event.at), plain(event.actor), what, event.verb, _change(event)]
+    return [local(event.at), plain(event.actor), what, event.verb, change_words(event)]
 
 
 def _wrapped(rows: list[list[str]], header: list[str], limit: int) -> list[list[str]]:
@@ -199,7 +199,7 @@ def _reference(one: Logged) -> str:
     return format_task(one.run, event.key, event.item or "", -1 if event.map_index is None else event.map_index)
 
 
-def _change(event: Event) -> str:
+def change_words(event: Event) -> str:
     """Return what changed in one line: the status, the attempt, fields from old to new, and the note."""
     parts = []
     if event.to_status and event.to_status != event.from_status:

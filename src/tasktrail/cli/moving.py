@@ -1,4 +1,4 @@
-"""`complete`, `skip`, `block`, `unblock`, `reopen`: the verbs of a task that a person asks for, from one table."""
+"""`start`, `complete`, `fail` and the other verbs of a task that are asked for by hand, from one table."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from tasktrail.cli.arguments import TASK, SessionCommand
 from tasktrail.cli.documents import emit, moved_record
 from tasktrail.cli.explain import tell_reasons
 from tasktrail.cli.session import Session, tell
+from tasktrail.cli.text import named, plain
 from tasktrail.engine.explaining import explain_run
-from tasktrail.engine.lookup import Found, find_task, task_reference
+from tasktrail.engine.lookup import Found, find_task, run_reference, shared_names, task_reference
+from tasktrail.engine.moving import STARTS
 from tasktrail.engine.situation import situation
-from tasktrail.model.errors import BadInput, NotFound, WrongState
+from tasktrail.model.errors import BadInput, LeaseLost, NotFound, WrongState
 from tasktrail.model.lifecycle import RULES, Ask, Verb, allowed
+from tasktrail.model.run import STOPPING_KINDS
+from tasktrail.model.task import FINAL
 
 if TYPE_CHECKING:
+    from tasktrail.engine.claims import End
     from tasktrail.engine.ledger import Ledger
     from tasktrail.engine.moving import Moved
     from tasktrail.engine.values import Encoded
@@ -36,23 +41,54 @@ class _Words:
 
     Args:
         why: The option that says why: a reason stays with the task, a note only in its history.
+        force: What --force lets pass; empty where there is nothing.
+        more: Its other options, by their names in `_OPTIONS`.
     """
 
     about: str
     why: str
-    force: bool = False
-    value: bool = False
+    force: str = ""
+    more: tuple[str, ...] = ()
 
 
+_HELD: Final = "Also when somebody executes it; recorded."
+_OPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "result": {"metavar": "TEXT", "help": "What came of it, in a sentence."},
+    "error": {"metavar": "TEXT", "help": "Why it failed."},
+    "value": {"metavar": "JSON", "help": "What a step gives to those that need it."},
+    "value-file": {"metavar": "FILE", "help": "The same from a file; - is stdin."},
+    "token": {"metavar": "TOKEN", "help": "Of the claim on it, as next --claim printed it."},
+}
 VERBS: Final[Mapping[Verb, _Words]] = {
-    "complete": _Words("Say that a step is done; what needs it can start.", "note", force=True, value=True),
-    "skip": _Words("Leave a step out; what needs it can start.", "reason"),
-    "block": _Words("Keep a step from starting until somebody unblocks or completes it.", "reason", force=True),
-    "unblock": _Words("Let a blocked step start again.", "note"),
-    "reopen": _Words("Let a finished step be done again; its history is kept.", "note"),
+    "start": _Words("Begin a task.", "note", "Also while its needs are not met; recorded."),
+    "complete": _Words(
+        "Say that a task is done; what needs it can start.", "note", _HELD, ("result", "value", "value-file", "token")
+    ),
+    "fail": _Words("Say that a task failed; what needs it cannot start.", "note", _HELD, ("error", "token")),
+    "release": _Words("Give a task back unfinished, for somebody else to begin.", "note", _HELD, ("token",)),
+    "skip": _Words("Leave a task out; what needs it can start.", "reason"),
+    "block": _Words("Keep a task from starting until somebody unblocks or completes it.", "reason", _HELD, ("token",)),
+    "unblock": _Words("Let a blocked task start again.", "note"),
+    "reopen": _Words("Let a finished task be done again; its history is kept.", "note"),
 }
 _STEERED: Final[tuple[Verb, ...]] = (*VERBS, "cancel", "retry")
 """The verbs that a command has, for hints."""
+_ENDS: Final[Mapping[Verb, End]] = {"complete": "completed", "fail": "failed", "release": "pending"}
+"""The verbs that end a claim, and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was said beside the reference."""
+
+    note: str | None = None
+    reason: str | None = None
+    result: str | None = None
+    error: str | None = None
+    value: str | None = None
+    value_file: str | None = None
+    token: str | None = None
+    force: bool = False
 
 
 def _command(verb: Verb, words: _Words) -> click.Command:
@@ -60,54 +96,68 @@ def _command(verb: Verb, words: _Words) -> click.Command:
 
     def callback(session: Session, reference: str, **given: Any) -> None:
         """Move the task."""
-        move_one(session, verb, reference, **given)
+        move_one(session, verb, reference, Given(**given))
 
     sources = " or ".join(RULES[verb].sources)
-    help_text = f"{words.about}\n\nREF is a step, RUN:STEP; it must be {sources}."
-    if words.force:
+    help_text = f"{words.about}\n\nREF is a task, KEY or RUN:KEY; it must be {sources}."
+    if words.force == _HELD:
         help_text += " While somebody who lives executes it, this needs --force."
     return SessionCommand(verb, callback=callback, params=_parameters(words), help=help_text)
 
 
 def _parameters(words: _Words) -> list[click.Parameter]:
-    why = f"Why; {'the step shows it' if words.why == 'reason' else 'the history keeps it'}."
+    why = f"Why; {'the task shows it' if words.why == 'reason' else 'the history keeps it'}."
     found: list[click.Parameter] = [
         click.Argument(["reference"], metavar="REF", type=TASK),
         click.Option([f"--{words.why}"], metavar="TEXT", help=why),
     ]
-    if words.value:
-        found += [
-            click.Option(["--value"], metavar="JSON", help="What the step gives to those that need it."),
-            click.Option(["--value-file"], metavar="FILE", help="The same from a file; - is stdin."),
-        ]
+    found += [click.Option([f"--{name}"], **_OPTIONS[name]) for name in words.more]  # type: ignore[arg-type]  # texts
     if words.force:
-        found.append(click.Option(["--force"], is_flag=True, help="Also when somebody executes it; recorded."))
+        found.append(click.Option(["--force"], is_flag=True, help=words.force))
     return found
 
 
-def move_one(
-    session: Session,
-    verb: Verb,
-    reference: str,
-    *,
-    note: str | None = None,
-    reason: str | None = None,
-    value: str | None = None,
-    value_file: str | None = None,
-    force: bool = False,
-) -> None:
+def move_one(session: Session, verb: Verb, reference: str, given: Given) -> None:
     """Ask a verb of the task that a reference names, and tell what came of it."""
-    from tasktrail.engine.moving import move
-
-    payload = _payload(value, value_file)
     ledger = session.ledger()
     found = find_task(ledger, reference)
-    ask = Ask(verb, output=payload.column, reason=reason, force=force)
-    try:
-        moved = move(ledger, found, ask, note=note, payload=payload)
-    except WrongState as error:
-        raise WrongState(error.message, hint=_possible(found)) from None
+    if given.token is not None and verb in _ENDS:
+        moved = _ended(ledger, found, _ENDS[verb], given)
+    else:
+        moved = _moved(ledger, found, verb, given)
     _show(session, ledger, moved)
+
+
+def _moved(ledger: Ledger, found: Found, verb: Verb, given: Given) -> Moved:
+    from tasktrail.engine.moving import move
+    from tasktrail.model.lifecycle import Failure
+
+    payload = _payload(given.value, given.value_file)
+    failure = Failure("TaskFailed", given.error) if given.error else None
+    reason, force = given.reason, given.force
+    ask = Ask(verb, output=payload.column, summary=given.result, failure=failure, reason=reason, force=force)
+    try:
+        return move(ledger, found, ask, note=given.note, payload=payload, token=given.token)
+    except WrongState as error:
+        hint = _possible(found) if verb not in allowed(_status(found)) else error.hint
+        raise WrongState(error.message, hint=hint) from None
+
+
+def _ended(ledger: Ledger, found: Found, end: End, given: Given) -> Moved:
+    """An agent answers with its token: too late, the answer is kept and changes nothing."""
+    from tasktrail.engine.claims import end_claim
+    from tasktrail.engine.moving import as_it_stands
+
+    run, task = found.run, found.task
+    assert task is not None
+    if run.kind != "plan" or given.value is not None or given.value_file is not None:
+        raise click.UsageError("--token goes with a task of a plan, and without --value")
+    said = {"note": given.note or "", "result": given.result or "", "error": given.error or ""}
+    try:
+        end_claim(ledger, run.name, task.key, str(given.token), end, **said)
+    except (BadInput, LeaseLost) as error:
+        raise type(error)(error.message, hint=f"tasktrail next --claim --plan {run.name}") from None
+    return as_it_stands(ledger, task)
 
 
 def _payload(value: str | None, value_file: str | None) -> Encoded:
@@ -138,28 +188,60 @@ def _read(name: str) -> str:
         raise BadInput(f"{name} cannot be read: {error}") from None
 
 
+def _status(found: Found) -> Status:
+    assert found.task is not None
+    return found.task.status
+
+
 def _possible(found: Found) -> str | None:
     """The commands that the task's status allows."""
     assert found.task is not None
-    status: Status = found.task.status
-    verbs = [verb for verb in allowed(status) if verb in _STEERED]
+    by_hand = found.run.kind not in STOPPING_KINDS
+    verbs = [verb for verb in allowed(_status(found)) if verb in _STEERED and (by_hand or verb not in STARTS)]
     name = task_reference(found.run.name, found.task)
     return f"possible now: {', '.join(verbs)}; as in: tasktrail {verbs[0]} {name}" if verbs else None
 
 
 def _show(session: Session, ledger: Ledger, moved: Moved) -> None:
+    if moved.run.kind == "plan":
+        _show_in_plan(session, ledger, moved)
+        return
     seen = situation(ledger, moved.run)
-    if session.json:
-        emit("task@1", moved_record(moved, seen.reference))
-    else:
-        sys.stdout.write(f"{seen.refer(moved.task)} is {moved.task.status}\n")
-        sys.stdout.flush()
+    _print(session, moved, seen.reference)
     if moved.owner:
         tell(f"{moved.owner} executes run {seen.reference}, which goes on")
         return
     tell_reasons(explain_run(seen)[:_MOST_REASONS], seen.now)
 
 
-complete_command, skip_command, block_command, unblock_command, reopen_command = (
-    _command(verb, words) for verb, words in VERBS.items()
-)
+def _print(session: Session, moved: Moved, reference: str) -> None:
+    if session.json:
+        emit("task@1", moved_record(moved, reference))
+    else:
+        sys.stdout.write(f"{plain(task_reference(reference, moved.task))} is {moved.task.status}\n")
+        sys.stdout.flush()
+
+
+def _show_in_plan(session: Session, ledger: Ledger, moved: Moved) -> None:
+    """What comes next is one look-up, however large the plan is."""
+    from tasktrail.engine.plans import next_task
+
+    run, task = moved.run, moved.task
+    shared = ledger.store.read(lambda tx: shared_names(tx, [run]))
+    _print(session, moved, run_reference(run, shared))
+    if run.status == "completed":
+        tell(f"plan {run.name} is completed, nothing is left to do")
+    elif task.status in FINAL and (coming := next_task(ledger, run.name).task):
+        tell(f"next: {named(coming.key, coming.title)}")
+
+
+(
+    start_command,
+    complete_command,
+    fail_command,
+    release_command,
+    skip_command,
+    block_command,
+    unblock_command,
+    reopen_command,
+) = (_command(verb, words) for verb, words in VERBS.items())

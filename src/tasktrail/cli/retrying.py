@@ -21,7 +21,7 @@ from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
 from tasktrail.cli.text import columns, counted, plain
 from tasktrail.config import SETTINGS
-from tasktrail.engine.lookup import find_run, owners, task_reference
+from tasktrail.engine.lookup import find, find_run, owners, task_reference
 from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.retrying import Failures, all_failures, failures_of_run, retry_tasks
 from tasktrail.model.errors import BadInput, WrongState
@@ -50,7 +50,7 @@ class _Bulk:
 
 
 @click.command("retry", cls=SessionCommand)
-@click.argument("reference", metavar="[RUN | RUN:STEP]", required=False, type=TASK)
+@click.argument("reference", metavar="[RUN | REF]", required=False, type=TASK)
 @click.option("--from", "from_step", metavar="STEP", help="Do STEP again and all that comes after it.")
 @click.option("--only", metavar="STEP", multiple=True, help="This step alone; may be given again.")
 @click.option("--all-failed", is_flag=True, help="What failed in all runs that were not cancelled.")
@@ -58,6 +58,7 @@ class _Bulk:
 @click.option("--workflow", metavar="NAME", help="With --all-failed: in runs of this workflow (the dag_id).")
 @click.option("--dry-run", is_flag=True, help="With --all-failed: only say which.")
 @click.option("--run", "execute", is_flag=True, help="With --all-failed: execute the runs, one after another.")
+@click.option("--force", is_flag=True, help="With a task of a plan: also when somebody has claimed it; recorded.")
 @ACCEPT_CHANGES
 @click.option("--no-wait", is_flag=True, help="Do not wait for steps that a person must complete.")
 @OUTPUT_DIR
@@ -67,6 +68,7 @@ def retry_command(
     from_step: str | None,
     only: tuple[str, ...],
     all_failed: bool,
+    force: bool,
     accept_changes: bool,
     no_wait: bool,
     output_dir: Path | None,
@@ -95,16 +97,32 @@ def retry_command(
         return _retry_all(session, asked)
     if asked.given:
         raise click.UsageError(f"{asked.given[0]} goes with --all-failed", context)
-    run, colon, step = str(reference).partition(":")
+    name = _with_run(session, str(reference))
+    run, colon, step = name.partition(":")
     if bool(colon) + bool(from_step) + bool(only) > 1:
         raise click.UsageError("give one of RUN:STEP, --from and --only", context)
     if from_step:
         return steering.retry_from(session, run, from_step, output_dir, waits=not no_wait, accepts=accept_changes)
+    if colon and find_run(session.ledger(), run).kind not in STOPPING_KINDS:
+        from tasktrail.cli.moving import Given, move_one
+
+        move_one(session, "retry", name, Given(force=force))
+        return errors.OK
+    if force:
+        raise click.UsageError("--force goes with a task of a plan", context)
     only = (step,) if colon else only
     return _retry_one(session, run, only, output_dir, waits=not no_wait, accepts=accept_changes)
 
 
 # one run
+
+
+def _with_run(session: Session, reference: str) -> str:
+    """Return the reference of a task with its run, also where its key alone was given."""
+    if ":" in reference:
+        return reference
+    found = find(session.ledger(), reference)
+    return task_reference(f"{found.run.kind}/{found.run.name}", found.task) if found.task else reference
 
 
 def _retry_one(

@@ -13,7 +13,7 @@ from tasktrail.cli.documents import emit, run_record
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
 from tasktrail.cli.text import counted
-from tasktrail.engine.lookup import check_step, find_run, owners
+from tasktrail.engine.lookup import check_step, find, find_run, owners
 from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.retrying import failures_of_run
 from tasktrail.model.errors import NotFound, TasktrailError, WrongState
@@ -191,19 +191,19 @@ def pause_command(session: Session, reference: str, reason: str | None) -> None:
 
 
 @click.command("cancel", cls=SessionCommand)
-@click.argument("reference", metavar="RUN | RUN:STEP", type=TASK)
+@click.argument("reference", metavar="RUN | REF", type=TASK)
 @click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
 def cancel_command(session: Session, reference: str, reason: str | None) -> None:
     """Call a run off: what is not finished is cancelled, what runs is told to stop. Doing it twice changes nothing.
 
-    With RUN:STEP one step alone is called off; what needs it can then not start.
+    With the reference of a step or a task it alone is called off; what needs it can then not start.
     """
-    if ":" in reference:
-        from tasktrail.cli.moving import move_one
-
-        move_one(session, "cancel", reference, reason=reason)
-        return
     ledger = session.ledger()
+    if ":" in reference or find(ledger, reference).task:
+        from tasktrail.cli.moving import Given, move_one
+
+        move_one(session, "cancel", reference, Given(reason=reason))
+        return
     after = ledger.cancel_run(find_run(ledger, reference).id, reason)
     owner = owners(ledger, [after]).get(after.id)
     if session.json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tasktrail.model.errors import Ambiguous, BadInput, NotFound, TasktrailError
 from tasktrail.model.reference import RUN_ID, Reference, format_task, parse_run, readings
 from tasktrail.model.run import OVER, Kind, Run, RunStatus
+from tasktrail.model.task import REMOVED
 
 if TYPE_CHECKING:
     from tasktrail.engine.ledger import Ledger
@@ -142,14 +143,17 @@ def find_task(ledger: Ledger, text: str) -> Found:
     """Return the task that a reference names, and its run.
 
     Raises:
-        NotFound: No task has it.
+        NotFound: No task has it, or it was taken out of its plan.
         Ambiguous: Several have it; the details list them.
         BadInput: It cannot be a reference.
     """
     tasks = [reading for reading in readings(text) if reading.key is not None]
     if not tasks:
         raise NotFound(f"{text} names no task", hint=f"tasktrail history {text}")
-    return ledger.store.read(lambda tx: _first(tx, tasks, text))
+    found = ledger.store.read(lambda tx: _first(tx, tasks, text))
+    if found.task is not None and found.task.reason == REMOVED:
+        raise NotFound(f"task {text} was taken out of its {found.run.kind}", hint=f"tasktrail history {text}")
+    return found
 
 
 def find(ledger: Ledger, text: str) -> Found:
@@ -219,7 +223,7 @@ def _first(tx: Transaction, candidates: Sequence[Reference], text: str) -> Found
             raise _several(text, found)
     run = next((reading for reading in candidates if reading.run is not None), None)
     if run is None:
-        raise NotFound(f"no task is called {text}", hint="tasktrail list-runs")
+        raise NotFound(f"no task is called {text}", hint="tasktrail list-tasks")
     raise _no_task(tx, run, text) if run.key is not None else _no_run(tx, run)
 
 
@@ -232,10 +236,11 @@ def _in_run(tx: Transaction, reading: Reference) -> list[Found]:
 
 
 def _in_all_runs(tx: Transaction, reading: Reference) -> list[Found]:
-    """In open runs; when none has it, in all."""
+    """In open runs; when none has it, in all; what was taken out of its plan is meant where nothing else can be."""
     tasks = tx.tasks("tasks_named", limit=100, **_name(reading))
     found = [Found(tx.run(task.run_id), task) for task in tasks]
-    return [one for one in found if one.run.status not in OVER] or found
+    listed = [one for one, task in zip(found, tasks, strict=True) if task.reason != REMOVED]
+    return [one for one in listed if one.run.is_open] or listed or found
 
 
 def _name(reading: Reference) -> dict[str, object]:

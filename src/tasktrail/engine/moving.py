@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, owners, task_reference
 from tasktrail.engine.ownership import owner_of
 from tasktrail.engine.values import NOTHING, Encoded
-from tasktrail.model.errors import Conflict, Held, NotFound
-from tasktrail.model.lifecycle import LEASED_VERBS, Ask, decide
-from tasktrail.model.run import Run
+from tasktrail.model.errors import Conflict, Held, NotFound, UnmetNeed, WrongState
+from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Verb, decide
+from tasktrail.model.run import STOPPING_KINDS, Run
 from tasktrail.model.task import Task
 from tasktrail.store.records import Mark
-from tasktrail.store.transaction import Transaction
+from tasktrail.store.transaction import Transaction, met_by
+
+STARTS: Final[frozenset[Verb]] = frozenset({"start", "release"})
+"""What nobody asks by hand of a step that code executes: it would be in nobody's hands, and none waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,44 +30,63 @@ class Moved:
     owner: str | None
 
 
-def move(ledger: Ledger, found: Found, ask: Ask, *, note: str | None = None, payload: Encoded = NOTHING) -> Moved:
+def move(
+    ledger: Ledger,
+    found: Found,
+    ask: Ask,
+    *,
+    note: str | None = None,
+    payload: Encoded = NOTHING,
+    token: str | None = None,
+) -> Moved:
     """Ask one verb of a task by hand.
 
     Args:
         found: The task; in progress by a process that lives no more, it is nobody's.
-        ask: With `force` it is asked although somebody holds the task; the history says who did.
+        ask: With `force` it is asked although somebody holds the task, or a need is not met; the history says so.
         payload: The output when it is large; `ask.output` is its column then.
+        token: Of the claim on it, where an agent asks.
 
     Raises:
-        WrongState: The task's status has no such verb.
-        Held: Somebody who lives holds the task, and no force was given.
+        WrongState: The task's status has no such verb, or code alone starts it.
+        UnmetNeed: A start while a need is not met, and no force was given; the details name them.
+        Held: Somebody who lives holds the task, and neither its token nor force was given.
         Conflict: It moved just now.
     """
     seen = found.task
     assert seen is not None, "a run has verbs of its own"
-    holder = holder_of(ledger, found.run, seen) if ask.verb in LEASED_VERBS else None
+    _check_kind(found.run, ask)
+    holder = holder_of(ledger, found.run, seen) if ask.verb in LEASED_VERBS and not _has(seen, token) else None
     if holder and not ask.force:
         name = task_reference(found.run.name, seen)
         raise Held(
             f"task {name} is held by {holder}; {ask.verb} would take it away",
             hint=f"wait for it, or: tasktrail {ask.verb} {name} --force",
         )
-    ask = ledger.clean(replace(ask, force=True))
-    mark = Mark(ledger.actor, note=ledger.clean_text(_with_holder(note, holder)))
+    ask, said = ledger.clean(ask), ledger.clean_text(_with_holder(note, holder))
 
-    def work(tx: Transaction) -> Run:
+    def work(tx: Transaction) -> None:
         task, now = _unmoved(tx, seen), ledger.clock.now()
         payload.keep(tx, now)
-        tx.apply([(decide(task, ask, now), mark)])
+        told = _checked_start(tx, task, ask) if ask.verb == "start" else ask
+        tx.apply([(decide(task, told, now), Mark(ledger.actor, note=said, span_id=ledger.ids.span_id()))])
         if ask.verb in ("retry", "reopen"):
             tx.set_run(task.run_id, cancelled_at=None)
         tx.settle()
-        return tx.settled(task.run_id)
 
-    run = ledger.commit(work)
-    task = ledger.store.read(lambda tx: tx.task("task_by_id", id=seen.id))
-    assert task is not None
-    return Moved(task, run, owners(ledger, [run]).get(run.id))
+    ledger.commit(work)
+    return as_it_stands(ledger, seen)
+
+
+def as_it_stands(ledger: Ledger, task: Task) -> Moved:
+    """Return a task that was moved just now, with its run."""
+
+    def work(tx: Transaction) -> tuple[Task | None, Run]:
+        return tx.task("task_by_id", id=task.id), tx.run(task.run_id)
+
+    now, run = ledger.store.read(work)
+    assert now is not None
+    return Moved(now, run, owners(ledger, [run]).get(run.id))
 
 
 def holder_of(ledger: Ledger, run: Run, task: Task) -> str | None:
@@ -74,6 +98,40 @@ def holder_of(ledger: Ledger, run: Run, task: Task) -> str | None:
     if task.worker_id is None:
         return None
     return owner_of(ledger.store, run.having({"worker_id": task.worker_id}))
+
+
+def _has(task: Task, token: str | None) -> bool:
+    return token is not None and token == task.lease_token
+
+
+def _check_kind(run: Run, ask: Ask) -> None:
+    if ask.verb in STARTS and run.kind in STOPPING_KINDS:
+        raise WrongState(f"code executes the steps of run {run.name}", hint=f"tasktrail resume {run.name}")
+
+
+def _checked_start(tx: Transaction, task: Task, ask: Ask) -> Ask:
+    """Return the ask of a start that may be; one that passes over needs says so."""
+    run = tx.run(task.run_id)
+    if not tx.accepts_starts(run.id):
+        stands, way = ("paused", "resume") if run.paused else ("cancelled", "explain")
+        raise WrongState(
+            f"{run.kind} {run.name} is {stands}, nothing new starts", hint=f"tasktrail {way} {run.kind}/{run.name}"
+        )
+    if not task.unmet:
+        return ask
+    if not ask.force:
+        name = task_reference(run.name, task)
+        raise UnmetNeed(
+            f"task {task.key} waits for {', '.join(_unmet(tx, run, task))}",
+            hint=f"tasktrail explain {name}; or: tasktrail start {name} --force",
+        )
+    return replace(ask, reason=ask.reason or f"started although {task.unmet} of its needs were not met")
+
+
+def _unmet(tx: Transaction, run: Run, task: Task) -> Iterator[str]:
+    for key, _, needed_id, status, *_ in tx.rows("needs_of_task", task_id=task.id):
+        if needed_id is None or status not in met_by(run.kind):
+            yield f"{key} ({status or 'does not exist'})"
 
 
 def _with_holder(note: str | None, holder: str | None) -> str | None:

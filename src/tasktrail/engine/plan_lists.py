@@ -41,12 +41,16 @@ class PlanTaskEdit:
 
     Args:
         extra: Values by name, put beside those that the task has.
+        also: Keys that it needs besides.
+        no_longer: Keys that it needs no more.
     """
 
     title: str | None = None
     priority: int | None = None
     needs: tuple[str, ...] | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    no_longer: tuple[str, ...] = ()
 
 
 def check_list(tasks: Sequence[PlanTask], faults: Sequence[str] = ()) -> None:
@@ -65,6 +69,12 @@ def check_list(tasks: Sequence[PlanTask], faults: Sequence[str] = ()) -> None:
         found += error.details or [error.message]
     if found:
         raise BadInput("the task list cannot be written", details=found)
+
+
+def check_title(title: str) -> None:
+    """Refuse a task that does not say what is to be done."""
+    if not title.strip():
+        raise BadInput("expected the title to say what is to be done, got nothing")
 
 
 def write_list(ledger: Ledger, name: str, tasks: Sequence[PlanTask], standing: Collection[str] = ()) -> ListWritten:
@@ -268,22 +278,33 @@ def edit_task(ledger: Ledger, name: str, key: str, edit: PlanTaskEdit, token: st
         run = plan_in(tx, name)
         task = task_in(tx, run, key)
         renew_in(tx, ledger, task, token)
-        old = said_of(tx, run, [task])[0]
-        if edit.needs is not None:
-            _check_needs(tx, run, key, edit.needs)
-            set_needs(tx, run, task, [Need(one) for one in edit.needs])
-        _define(tx, ledger, task, old, _edited(old, edit), ledger.clock.now())
-        return said_of(tx, run, [_current(tx, task)])[0]
+        return edit_in(tx, ledger, run, task, edit)
 
     return ledger.commit(work)
 
 
+def edit_in(tx: Transaction, ledger: Ledger, run: Run, task: Task, edit: PlanTaskEdit) -> PlanTask:
+    """Change what a task is inside a transaction that does more."""
+    if edit.title is not None:
+        check_title(edit.title)
+    old = said_of(tx, run, [task])[0]
+    new = _edited(old, edit)
+    if new.needs != old.needs:
+        _check_needs(tx, run, task.key, new.needs)
+        set_needs(tx, run, task, [Need(one) for one in new.needs])
+    _define(tx, ledger, task, old, new, ledger.clock.now())
+    return said_of(tx, run, [_current(tx, task)])[0]
+
+
 def _edited(task: PlanTask, edit: PlanTaskEdit) -> PlanTask:
+    needs = task.needs if edit.needs is None else edit.needs
+    if strangers := [key for key in edit.no_longer if key not in needs]:
+        raise BadInput(f"task {task.key} does not need {', '.join(strangers)}")
     return replace(
         task,
         title=task.title if edit.title is None else edit.title,
         priority=task.priority if edit.priority is None else edit.priority,
-        needs=task.needs if edit.needs is None else edit.needs,
+        needs=tuple(dict.fromkeys(key for key in (*needs, *edit.also) if key not in edit.no_longer)),
         extra={**task.extra, **edit.extra},
     )
 

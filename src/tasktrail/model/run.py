@@ -84,6 +84,13 @@ class Run(NamedTuple):
         """Whether a new attempt may begin now."""
         return not (self.paused or self.stopped or self.cancelled_at is not None)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something of it is still to be done; where no code executes it, what failed is."""
+        if self.kind in STOPPING_KINDS:
+            return self.status not in OVER
+        return self.n_pending + self.n_in_progress + self.n_failed + self.n_blocked > 0
+
     def having(self, values: Mapping[str, object]) -> Run:
         """Return the run with other values."""
         fields_now = list[object](self)

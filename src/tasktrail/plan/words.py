@@ -25,6 +25,8 @@ _OURS: Final = frozenset(
 )
 """Keys that say where a task stands: they change with its status alone."""
 _WHAT: Final = ("description", "priority", "dependencies")
+OURS: Final = _OURS.union(_WHAT, ("history",))
+"""Keys that have a meaning of their own, so that nobody else gives them another."""
 _TOLD: Final = frozenset({"summary", "error", "reason", "priority", "title", "needs", "metadata"})
 """Columns whose change the history of a task tells; the event itself says the others."""
 

@@ -58,6 +58,29 @@ WHERE run_id = :run_id
 ORDER BY position
 LIMIT :limit
 
+-- name: page_of_tasks
+-- Tasks of a JSON list of runs that all filters let through, run by run in the order of their lists; without those that
+-- were taken out. The place is that of the last task of the page before.
+SELECT {task_columns}
+FROM task
+WHERE run_id IN ({each_id})
+  AND run_id >= :run_id
+  AND (run_id > :run_id OR position > :position OR (position = :position AND map_index > :map_index))
+  AND (status = :status OR :status IS NULL)
+  AND (CAST(:pattern AS TEXT) IS NULL
+    OR lower(key || ' ' || coalesce(title, '') || ' ' || coalesce(summary, '')) LIKE :pattern ESCAPE '!')
+  AND (reason IS NULL OR reason <> :removed)
+ORDER BY run_id, position, map_index
+LIMIT :limit
+
+-- name: counts_of_runs
+-- How many tasks of a JSON list of runs stand at each status; without those that were taken out.
+SELECT status, count(*)
+FROM task
+WHERE run_id IN ({each_id})
+  AND (reason IS NULL OR reason <> :removed)
+GROUP BY status
+
 -- name: runs_of_workflow
 -- The newest first.
 SELECT {run_columns}
@@ -105,6 +128,14 @@ FROM event
 SELECT coalesce(max(position), 0)
 FROM task
 WHERE run_id = :run_id
+
+-- name: last_task
+-- The one at the end of a run's list.
+SELECT {task_columns}
+FROM task
+WHERE run_id = :run_id
+ORDER BY position DESC
+LIMIT 1
 
 -- name: add_run
 INSERT INTO run (
