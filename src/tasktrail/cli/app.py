@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "reopen": ("moving", "Let a finished step be done again."),
     "write-tasks": ("plan", "Create a plan from a file, or bring it up to date."),
     "next": ("plan", "Show which task of a plan comes next."),
+    "prime": ("prime", "Say what an agent needs to go on with a plan, within a number of tokens."),
     "graph": ("graph", "Draw a run: as text, Mermaid or DOT."),
     "watch": ("watch", "Follow a run until it is over."),
     "explain": ("explain", "Say why nothing runs, or why a step did not start."),
