@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from tasktrail.model.errors import BadInput
 
-_PIECES: Final = re.compile(r"[A-Za-z]+|\d+|[^\W\d_A-Za-z]+|\s+(?=[^A-Za-z])|[^\w\s]|_")
+_PIECES: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+|\s+(?=[^A-Za-z])|[^\w\s]|_")
 _LETTERS_A_TOKEN: Final = 3
 """Vocabularies have most English words as a whole, and take numbers three digits at a time."""
 
@@ -25,8 +25,8 @@ class Section(NamedTuple):
 def tokens_at_most(line: str) -> int:
     """Return a number of tokens that a line, with its end, hardly exceeds: an estimate, with no vocabulary at hand.
 
-    Every third letter or digit is one, each other ASCII character, and each further byte of all others; never less than
-    a third of the bytes.
+    Every third letter or digit of a piece is one, each other ASCII character, and each further byte of all others;
+    never less than a third of the bytes. A capital begins a piece, since random letters have many tokens.
 
     >>> tokens_at_most("Draw the schema"), tokens_at_most("2026-11-21"), tokens_at_most("日本語")
     (6, 7, 7)
@@ -37,7 +37,7 @@ def tokens_at_most(line: str) -> int:
 
 def _tokens_of(piece: str) -> int:
     if piece.isascii():
-        return 1 if piece.isspace() else ceil(len(piece) / _LETTERS_A_TOKEN)
+        return min(2, len(piece)) if piece.isspace() else ceil(len(piece) / _LETTERS_A_TOKEN)
     return sum(max(1, len(character.encode()) - 1) for character in piece)
 
 
