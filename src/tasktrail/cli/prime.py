@@ -9,6 +9,7 @@ import click
 from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session
+from tasktrail.engine.plans import NoPlan
 from tasktrail.engine.prime import BUDGET, STANDING_PLAN, prime
 
 
@@ -24,7 +25,10 @@ def prime_command(session: Session, plan: str, budget: int) -> None:
     notes: the first of each before the second of any, and what does not fit is counted. As long as nothing happens, the
     text stays the same.
     """
-    text = prime(session.ledger(), plan, budget)
+    try:
+        text = prime(session.ledger(), plan, budget)
+    except NoPlan as error:
+        raise NoPlan(error.message, hint=f"tasktrail write-tasks FILE --plan {plan}") from None
     if session.json:
         emit("prime@1", {"id": plan, "text": text})
         return
