@@ -23,7 +23,7 @@ MOST_BLOCKED_NAMED: Final = 20
 """More tasks that cannot start are counted, not spelt out."""
 CAME: Final = "adopted from a document"
 """What the history notes of a task that came with its document as it stands."""
-_NO_NOTE: Final = frozenset({"adopt", "edit", "late"})
+NO_NOTE: Final = frozenset({"adopt", "edit", "late"})
 """Events whose note says where they come from, and is nobody's note on the task."""
 
 
@@ -185,7 +185,7 @@ def _said(task: Task, needs: Sequence[str], details: Row, events: Sequence[Row])
         task.key, str(details[1] or ""), task.status, task.priority, tuple(needs), task.summary, task.error,
         task.reason, task.attempts, task.created_at, _last_time(edits), task.started_at, task.completed_at,
         status_updated_at=moves[-1].at if moves else None,
-        notes=tuple(Note(str(row[6]), _time(row), str(row[2])) for row in events if row[6] and row[3] not in _NO_NOTE),
+        notes=tuple(Note(str(row[6]), _time(row), str(row[2])) for row in events if row[6] and row[3] not in NO_NOTE),
         history=moves,
         extra=json.loads(str(details[2])) if details[2] else {},
     )  # fmt: skip

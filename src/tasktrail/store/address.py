@@ -71,6 +71,17 @@ def address(url: str) -> Address:
     return Address(schema, make_conninfo("", **said), where, bool(pooler))
 
 
+def with_schema(url: str, schema: str) -> str:
+    """Return the URL of another schema of the same database.
+
+    >>> with_schema("postgresql://db/work?schema=s&pooler=transaction", "other")
+    'postgresql://db/work?pooler=transaction&schema=other'
+    """
+    parts = urlsplit(url)
+    said = [pair for pair in parts.query.split("&") if pair and not pair.startswith("schema=")]
+    return _joined(parts._replace(query="&".join([*said, f"schema={schema}"])))
+
+
 def refuse_backup(url: str, file: Path) -> BadInput:
     """Return the refusal to copy a store on a server, with the command that does; a password is no part of it.
 

@@ -122,6 +122,11 @@ class PostgresStore:
             self._idle.clear()
             self._writer = None
 
+    def drop(self) -> None:
+        """Remove the schema with all that is in it, for ever; the next use of this object fails."""
+        self._asking(lambda wire: wire.ask(f"DROP SCHEMA {quoted(self._schema)} CASCADE").fetchall())
+        self.close()
+
     def changed_token(self) -> str:
         """Return what differs once anybody has committed, here or elsewhere; one trip to the server.
 

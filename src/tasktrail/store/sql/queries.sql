@@ -1049,6 +1049,18 @@ WHERE event.run_id = :id
 ORDER BY event.seq DESC
 LIMIT :limit
 
+-- name: latest_notes_of_run
+-- What was written about tasks that are in the plan, the newest first; not where an event says where it comes from.
+SELECT task.key, event.at, event.actor, event.note
+FROM event
+JOIN task ON task.id = event.task_id
+WHERE event.run_id = :run_id
+  AND event.note IS NOT NULL
+  AND event.verb NOT IN ({each_name})
+  AND (task.reason IS NULL OR task.reason <> :removed)
+ORDER BY event.seq DESC
+LIMIT :limit
+
 -- name: latest_events_of_task
 -- The newest first.
 SELECT {event_columns}
