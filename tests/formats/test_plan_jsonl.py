@@ -30,7 +30,8 @@ def test_lines_are_in_the_natural_order_of_their_keys_and_say_their_position() -
         '{"id":"T1","position":3,"description":"Buy","priority":3,"status":"pending","attempts":0,'
         '"notes":[{"timestamp":"1970-01-01T00:00:00.000000+00:00","note":"soon","actor":"ann"}]}\n'
         '{"id":"T2","position":2,"description":"Draw","priority":1,"status":"completed",'
-        '"completed_at":"1970-01-01T00:00:00.000000+00:00","result":"it is red","attempts":1,"extra":{"status":"odd"}}\n'
+        '"completed_at":"1970-01-01T00:00:00.000000+00:00","result":"it is red","attempts":1,'
+        '"extra":{"status":"odd"}}\n'
         '{"id":"T10","position":1,"description":"Paint","priority":3,"dependencies":["T2"],"status":"pending",'
         '"attempts":0}\n'
     )

@@ -12,12 +12,11 @@ from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import counted, named, plain, utc
-from tasktrail.model.errors import BadInput, NotFound
+from tasktrail.model.errors import NotFound
 from tasktrail.model.reference import check_run_id
 
 if TYPE_CHECKING:
     from tasktrail.engine.plans import NextTask
-    from tasktrail.formats.imports.source import Imported
     from tasktrail.model.plan import PlanTask
 
 _PLAN = click.option("--plan", default="main", show_default=True, metavar="NAME", help="Which plan.")
@@ -29,12 +28,13 @@ _PLAN = click.option("--plan", default="main", show_default=True, metavar="NAME"
 def write_tasks_command(session: Session, file: Path, plan: str) -> None:
     """Create a plan from FILE, or bring the one that exists to it; what its tasks have reached is kept.
 
-    FILE is a task-breakdown.json, or what Task Master, Backlog.md, beads, Taskwarrior or a spreadsheet (CSV) wrote. A
-    task that is no longer in it is taken out of the plan.
+    FILE is a task-breakdown.json, what `tasktrail export` wrote, a check list in Markdown, or what Task Master,
+    Backlog.md, beads, Taskwarrior or a spreadsheet (CSV) wrote. A task that is no longer in it is taken out.
     """
     from tasktrail.engine.plan_lists import take_over
+    from tasktrail.formats.imports import detect
 
-    imported = _read(file)
+    imported = detect.read(file)[1]
     written = take_over(session.ledger(create=True), check_run_id(plan), imported.tasks)
     for note in imported.notes:
         tell(plain(note))
@@ -49,22 +49,6 @@ def write_tasks_command(session: Session, file: Path, plan: str) -> None:
 
 def _told(*lists: Any) -> zip[tuple[str, Any]]:
     return zip(("added", "changed", "removed"), lists, strict=True)
-
-
-def _read(path: Path) -> Imported:
-    """Read our own file, or that of a tool that is known."""
-    from tasktrail.formats import plan_json
-    from tasktrail.formats.imports import detect
-    from tasktrail.formats.imports.source import Imported
-
-    try:
-        detect.detect(path)
-    except BadInput:
-        if path.suffix != ".json" or path.is_dir():
-            raise
-        breakdown = plan_json.load(detect.text_of(path), str(path))
-        return Imported(breakdown.tasks, ())
-    return detect.read(path)[1]
 
 
 @click.command("next", cls=SessionCommand)
