@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "unblock": ("moving", "Let a blocked step start again."),
     "reopen": ("moving", "Let a finished step be done again."),
     "write-tasks": ("plan", "Create a plan from a file, or bring it up to date."),
+    "export": ("export", "Write a plan as JSON, lines of JSON, CSV or Markdown."),
     "next": ("plan", "Show which task of a plan comes next."),
     "graph": ("graph", "Draw a run: as text, Mermaid or DOT."),
     "watch": ("watch", "Follow a run until it is over."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from tasktrail.engine.additions import check_tasks
 from tasktrail.engine.drafts import TaskEdit, define
@@ -12,8 +11,9 @@ from tasktrail.engine.leases import renew_in
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import set_needs
 from tasktrail.engine.pictures import REMOVED
+from tasktrail.engine.plan_restoring import FROM_LIST, replay
 from tasktrail.engine.plans import find_plan, move_in, note_in, plan_in, said_of, shown_tasks, task_in
-from tasktrail.engine.values import json_text
+from tasktrail.engine.values import json_text, storable
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import Need, check_graph
@@ -22,8 +22,6 @@ from tasktrail.model.plan import Note, PlanTask
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL, Task, Value
 from tasktrail.store.transaction import Transaction
-
-_FROM: Final = "adopted from a task list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +92,20 @@ def write_list(ledger: Ledger, name: str, tasks: Sequence[PlanTask], standing: C
 def take_over(ledger: Ledger, name: str, tasks: Sequence[PlanTask]) -> ListWritten:
     """Write a list that a file says: what is not pending there stands so here; what is keeps what it has reached.
 
+    In a new plan tasks also have the history, the attempts and the times that the file says.
+
     Raises:
         BadInput: As for `write_list`.
     """
-    return write_list(ledger, name, tasks, {task.key for task in tasks if task.status != "pending"})
+    return write_list(ledger, name, tasks, {task.key for task in tasks if task.status != "pending" or task.attempts})
 
 
 def _draft(task: PlanTask) -> TaskDraft:
     metadata = json_text(dict(task.extra), f"what is said of task {task.key!r}") if task.extra else None
     needs = tuple(Need(key) for key in task.needs)
-    return TaskDraft(task.key, title=task.title, needs=needs, priority=task.priority, metadata=metadata)
+    return TaskDraft(
+        task.key, title=task.title, needs=needs, priority=task.priority, metadata=metadata, created_at=task.created_at
+    )
 
 
 class _Writing:
@@ -117,7 +119,9 @@ class _Writing:
     def create(self, name: str) -> ListWritten:
         """Create the plan."""
         drafts = tuple(_draft(task) for task in self._wanted.values())
-        run = self._ledger.create_in(self._tx, RunDraft("plan", name, name, drafts), self._now)
+        first = min((task.created_at for task in self._wanted.values() if task.created_at is not None), default=None)
+        run = self._ledger.create_in(self._tx, RunDraft("plan", name, name, drafts), self._now, created_at=first)
+        replay(self._tx, self._ledger, run, self._wanted.values())
         self._stand(run, {})
         return ListWritten(run, added=list(self._wanted))
 
@@ -168,7 +172,7 @@ class _Writing:
         if task.reason == REMOVED:
             return False
         ask = Ask("adopt", target="skipped", values={"reason": REMOVED, "completed_at": self._now})
-        move_in(self._tx, self._ledger, _current(self._tx, task), ask, note=_FROM)
+        move_in(self._tx, self._ledger, _current(self._tx, task), ask, note=FROM_LIST)
         return True
 
     def _stand(self, run: Run, old: Mapping[str, PlanTask]) -> list[str]:
@@ -176,26 +180,32 @@ class _Writing:
         moved = []
         for key in (key for key, task in self._wanted.items() if key in self._standing or task.notes):
             task, said = task_in(self._tx, run, key), self._wanted[key]
-            if key in self._standing and self._adopt(task, said):
+            if self._is_said(said, is_new=key not in old) and self._adopt(task, said, is_new=key not in old):
                 moved.append(key)
             self._add_notes(task, said, old[key].notes if key in old else ())
         return moved
 
-    def _adopt(self, task: Task, said: PlanTask) -> bool:
+    def _is_said(self, said: PlanTask, *, is_new: bool) -> bool:
+        """Whether it counts where the list says that a task stands."""
+        return said.key in self._standing and (is_new or said.status != "pending")
+
+    def _adopt(self, task: Task, said: PlanTask, *, is_new: bool) -> bool:
         values: dict[str, Value] = {
             "started_at": said.started_at or task.started_at,
             "summary": said.result or (task.summary if said.status in FINAL else None),
             "error": said.error or task.error,
             "reason": said.reason or task.reason,
         }
+        if is_new:
+            values["attempts"] = said.attempts
         if said.status in FINAL:
             values["completed_at"] = said.completed_at or task.completed_at or self._now
         ask = self._ledger.clean(Ask("adopt", target=said.status, values=values))
         if said.status == task.status and all(getattr(task, name) == value for name, value in ask.values.items()):
             return False
-        if said.status == task.status == "in_progress":
+        if said.status == task.status == "in_progress" and not is_new:
             return False  # whoever works on it goes on
-        move_in(self._tx, self._ledger, task, ask, note=_FROM)
+        move_in(self._tx, self._ledger, task, ask, note=FROM_LIST)
         return True
 
     def _add_notes(self, task: Task, said: PlanTask, known: Sequence[Note]) -> None:
@@ -204,7 +214,7 @@ class _Writing:
         for note in said.notes:
             text = str(self._ledger.clean_text(note.text))
             if text not in texts or (note.at is not None and (text, note.at) not in times):
-                note_in(self._tx, self._ledger, task, text, note.at)
+                note_in(self._tx, self._ledger, task, text, note.at, note.actor and storable(note.actor))
 
 
 def edit_task(ledger: Ledger, name: str, key: str, edit: PlanTaskEdit, token: str | None = None) -> PlanTask:

@@ -22,6 +22,8 @@ from tasktrail.store.transaction import Row, Transaction
 
 MOST_BLOCKED_NAMED: Final = 20
 """More tasks that cannot start are counted, not spelt out."""
+STARTED_AGAIN: Final = "adopted from a task list: started again"
+"""Says of an adopted move that it led from in progress to in progress."""
 _NO_NOTE: Final = frozenset({"adopt", "edit", "late"})
 """Events whose note says where they come from, and is nobody's note on the task."""
 
@@ -168,7 +170,7 @@ def _by_task(pairs: Iterable[tuple[Any, Any]]) -> dict[int, list[Any]]:
 
 
 def _said(task: Task, needs: Sequence[str], details: Row, events: Sequence[Row]) -> PlanTask:
-    rows = (row for row in events if row[5] is not None and (row[4] != row[5] or row[3] == "restart"))
+    rows = (row for row in events if row[5] is not None and _moves(row))
     moves = tuple(Move(_time(row), _status(row[4]), _status(row[5]), str(row[2])) for row in rows)
     edits = [row[1] for row in events if row[3] == "edit"]
     return PlanTask(
@@ -179,6 +181,10 @@ def _said(task: Task, needs: Sequence[str], details: Row, events: Sequence[Row])
         history=moves,
         extra=json.loads(str(details[2])) if details[2] else {},
     )  # fmt: skip
+
+
+def _moves(row: Row) -> bool:
+    return row[4] != row[5] or row[3] == "restart" or row[6] == STARTED_AGAIN
 
 
 def _time(row: Row) -> int:
@@ -354,13 +360,16 @@ def mark_again(tx: Transaction, ledger: Ledger, task: Task, note: str | None, re
     return Marked(task, other)
 
 
-def note_in(tx: Transaction, ledger: Ledger, task: Task, text: str, at: int | None = None) -> None:
+def note_in(
+    tx: Transaction, ledger: Ledger, task: Task, text: str, at: int | None = None, actor: str | None = None
+) -> None:
     """Append a note inside a transaction that does more; the text is clean.
 
     Args:
         at: When it was written; None is now.
+        actor: Who wrote it; None is who asks.
     """
-    tx.record_run(task.run_id, "note", at or ledger.clock.now(), ledger.actor, task_id=task.id, note=text)
+    tx.record_run(task.run_id, "note", at or ledger.clock.now(), actor or ledger.actor, task_id=task.id, note=text)
 
 
 def move_in(

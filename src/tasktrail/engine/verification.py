@@ -58,9 +58,25 @@ class Folded:
     definition: dict[str, Value] | None = None
     endings: list[str] | None = None
     """The verbs that ended its attempts, in order."""
+    elsewhere: tuple[range, ...] = ()
+    """The numbers of attempts that were adopted, as a count alone: they have no rows."""
+
+    def next_row(self, n: int) -> int:
+        """Return `n`, or the number after it that is the next to have a row."""
+        for numbers in self.elsewhere:
+            if n in numbers:
+                n = numbers.stop
+        return n
+
+    def ending(self, n: int) -> str | None:
+        """Return the verb that ended an attempt; None when it goes on."""
+        place = n - 1 - sum(len(numbers) for numbers in self.elsewhere if numbers.start < n)
+        endings = self.endings or ()
+        return endings[place] if place < len(endings) else None
 
 
-FOLDED: Final = tuple(column.name for column in fields(Folded) if column.name not in ("definition", "endings"))
+_ASIDE: Final = ("definition", "endings", "elsewhere")
+FOLDED: Final = tuple(column.name for column in fields(Folded) if column.name not in _ASIDE)
 _CHANGED: Final = frozenset(FOLDED) - {"status", "version", "open_attempt"}
 _told: Final = attrgetter(*FOLDED)
 _BORN: Final = Folded()
@@ -164,7 +180,7 @@ def _fold_task(task: Folded, verb: str, was: object, now: object, attempt: objec
         task.status = STATUSES[STATUSES.index(now)] if now in STATUSES else str(now)
         yield from _fold_attempt(task, verb, attempt)
     if changes is not None:
-        yield from _fold_changes(task, str(changes))
+        yield from _fold_changes(task, verb, str(changes))
 
 
 def _fold_attempt(task: Folded, verb: str, attempt: object) -> Iterator[str]:
@@ -178,7 +194,7 @@ def _fold_attempt(task: Folded, verb: str, attempt: object) -> Iterator[str]:
         task.open_attempt = attempt if isinstance(attempt, int) else None
 
 
-def _fold_changes(task: Folded, text: str) -> Iterator[str]:
+def _fold_changes(task: Folded, verb: str, text: str) -> Iterator[str]:
     try:
         changes = {str(name): (old, new) for name, (old, new) in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError):
@@ -188,6 +204,8 @@ def _fold_changes(task: Folded, text: str) -> Iterator[str]:
         if name in _CHANGED:
             known = getattr(task, name)
             setattr(task, name, new)
+            if name == "attempts" and verb == "adopt" and type(old) is type(new) is int:
+                task.elsewhere += (range(old + 1, new + 1),)
         elif name in DEFINITION:
             task.definition = task.definition or {}
             known = task.definition.get(name, old)
@@ -286,21 +304,21 @@ def check_attempts(attempts: Iterable[Attempt], folded: Mapping[int, Folded], ro
     """Yield where attempts (by task, then number) are not the ones that the history began and ended."""
     counts: Counter[int] = Counter()
     for attempt in attempts:
-        n = counts[attempt.task_id] = counts[attempt.task_id] + 1
+        task = folded.get(attempt.task_id, _BORN)
+        n = counts[attempt.task_id] = task.next_row(counts[attempt.task_id] + 1)
         if attempt.n != n:
             yield attempt.task_id, f"has attempt {attempt.n} where attempt {n} was due"
             counts[attempt.task_id] = attempt.n
-        endings = folded.get(attempt.task_id, _BORN).endings or []
-        yield from ((attempt.task_id, fault) for fault in _ending_faults(attempt, endings))
+        yield from ((attempt.task_id, fault) for fault in _ending_faults(attempt, task.ending(attempt.n)))
         if attempt.output is not None and attempt.output.startswith("@"):
             rows.payloads.add(attempt.output[1:])
     for task_id, task in folded.items():
-        if task.attempts != counts[task_id]:
-            yield task_id, f"has {counts[task_id]} attempts, but its history began {task.attempts}"
+        count = task.next_row(counts[task_id] + 1) - 1
+        if task.attempts != count:
+            yield task_id, f"has {count} attempts, but its history began {task.attempts}"
 
 
-def _ending_faults(attempt: Attempt, endings: list[str]) -> Iterator[str]:
-    ended_by = endings[attempt.n - 1] if attempt.n <= len(endings) else None
+def _ending_faults(attempt: Attempt, ended_by: str | None) -> Iterator[str]:
     if ended_by is None and attempt.outcome is not None:
         yield f"has attempt {attempt.n} ended as {attempt.outcome}, but its history did not end it"
     elif ended_by is not None and attempt.outcome not in _ENDINGS.get(ended_by, OUTCOMES):
