@@ -223,7 +223,7 @@ def _is_spelt_otherwise(leaf: str) -> bool:
 
 
 def test_the_page_has_the_words_of_each_tool() -> None:
-    page = (Path(__file__).parents[3] / "docs/howto/import.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/howto/import-and-export.md").read_text(encoding="utf-8")
     table = page.partition("## Statuses")[2].partition("##")[0]
     said: dict[str, dict[str, str]] = {}
     tool = ""
