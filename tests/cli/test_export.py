@@ -61,6 +61,13 @@ def test_a_new_file_is_for_its_owner_and_an_old_one_keeps_its_mode(plan: PlanToo
     assert {path.name for path in Path().iterdir()} == {".tasktrail", "new.csv", "old.csv", "link.csv"}
 
 
+def test_whoever_reads_the_old_file_meanwhile_sees_it_whole(plan: PlanTools, call: Call) -> None:
+    Path("old.csv").write_text("old")
+    with Path("old.csv").open() as reader:
+        call("export", "-o", "old.csv")
+        assert reader.read() == "old"
+
+
 def test_what_cannot_be_written_says_so_and_leaves_nothing(plan: PlanTools, call: Call) -> None:
     Path("folder").mkdir()
     answers = [

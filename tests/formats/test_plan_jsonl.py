@@ -35,6 +35,7 @@ def test_lines_are_in_the_natural_order_of_their_keys_and_say_their_position() -
         '{"id":"T10","position":1,"description":"Paint","priority":3,"dependencies":["T2"],"status":"pending",'
         '"attempts":0}\n'
     )
+    assert read(dump(PLAN), "p.jsonl").tasks == PLAN
 
 
 def test_a_change_of_a_task_is_a_change_of_its_line() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from markdown_it import MarkdownIt
 
 from tasktrail.formats.plan_markdown import dump, read
@@ -40,6 +40,7 @@ TEXT = """\
 """
 
 
+@example([PlanTask("T1", '`"in code"`', result="T2: not a key", needs=('"quoted"', "`"))])
 @given(plans)
 def test_what_is_written_is_read_again(plan: list[PlanTask]) -> None:
     assert read(dump(plan), "p.md").tasks == tuple(plan)
