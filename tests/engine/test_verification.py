@@ -295,3 +295,30 @@ def test_findings_are_sentences_without_row_ids_of_tasks_that_are_there(path: Pa
 
     assert found
     assert all(re.match(r"(task|run) dag/etl", sentence) for sentence in found)
+
+
+@pytest.mark.parametrize(
+    ("tampering", "fault"),
+    [
+        ("SELECT 1", None),
+        ("DELETE FROM attempt WHERE n = 3", "has 0 attempts, but its history began 1"),
+        ("UPDATE attempt SET n = 2 WHERE n = 3", "has attempt 2, but its history did not begin it"),
+        ("UPDATE attempt SET outcome = 'lost'", "has attempt 3 ended as lost, but its history says complete"),
+    ],
+)
+def test_attempts_that_were_adopted_have_no_rows_and_those_after_them_do(
+    tmp_path: Path, tampering: str, fault: str | None
+) -> None:
+    path = tmp_path / "adopted.db"
+    store = SqliteStore(path)
+    ledger = Ledger(store, actor="ann", clock=FakeClock(), ids=FixedIds())
+    run = ledger.create_run(RunDraft("plan", "p", "p", (TaskDraft("A"),)))
+    (task,) = store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))
+    ledger.ask(task.id, Ask("adopt", target="pending", values={"attempts": 2}))
+    ledger.ask(task.id, Ask("start"))
+    ledger.ask(task.id, Ask("complete"))
+    store.close()
+
+    found = tampered(path, tampering)
+
+    assert found == [] if fault is None else any(fault in sentence for sentence in found)

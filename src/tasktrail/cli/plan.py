@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tasktrail.engine.claims import Claimed
     from tasktrail.engine.ledger import Ledger
     from tasktrail.engine.plans import NextTask
-    from tasktrail.formats.imports.source import Imported
     from tasktrail.model.plan import PlanTask
 
 PLAN = click.option("--plan", default="main", show_default=True, metavar="NAME", help="Which plan.")
@@ -60,12 +59,13 @@ PRIORITY = click.option("--priority", type=Priority(), help="Smaller is more urg
 def write_tasks_command(session: Session, file: Path, plan: str, yes: bool) -> None:
     """Create a plan from FILE, or bring the one that exists to it; what its tasks have reached is kept.
 
-    FILE is a task-breakdown.json, or what Task Master, Backlog.md, beads, Taskwarrior or a spreadsheet (CSV) wrote. A
-    task that is no longer in it is taken out of the plan.
+    FILE is a task-breakdown.json, what `tasktrail export` wrote, a check list in Markdown, or what Task Master,
+    Backlog.md, beads, Taskwarrior or a spreadsheet (CSV) wrote. A task that is no longer in it is taken out.
     """
     from tasktrail.engine.plan_lists import take_over
+    from tasktrail.formats.imports import detect
 
-    imported, ledger = _read(file), session.ledger(create=True)
+    imported, ledger = detect.read(file)[1], session.ledger(create=True)
     if not (imported.tasks or yes):
         _check_empty(ledger, check_run_id(plan), file)
     written = take_over(ledger, check_run_id(plan), imported.tasks)
@@ -91,22 +91,6 @@ def _check_empty(ledger: Ledger, plan: str, file: Path) -> None:
 
 def _told(*lists: Any) -> zip[tuple[str, Any]]:
     return zip(("added", "changed", "removed"), lists, strict=True)
-
-
-def _read(path: Path) -> Imported:
-    """Read our own file, or that of a tool that is known."""
-    from tasktrail.formats import plan_json
-    from tasktrail.formats.imports import detect
-    from tasktrail.formats.imports.source import Imported
-
-    try:
-        detect.detect(path)
-    except BadInput:
-        if path.suffix != ".json" or path.is_dir():
-            raise
-        breakdown = plan_json.load(detect.text_of(path), str(path))
-        return Imported(breakdown.tasks, ())
-    return detect.read(path)[1]
 
 
 @click.command("add", cls=SessionCommand)

@@ -95,5 +95,5 @@ def task_row(
         "code_version": draft.code_version,
         "title": draft.title,
         "metadata": draft.metadata,
-        "at": now,
+        "at": now if draft.created_at is None else draft.created_at,
     }

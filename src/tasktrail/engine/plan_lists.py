@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from tasktrail.engine.additions import check_tasks
 from tasktrail.engine.drafts import TaskEdit, define
 from tasktrail.engine.leases import renew_in
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import set_needs
+from tasktrail.engine.plan_restoring import FROM_LIST, replay
 from tasktrail.engine.plans import find_plan, move_in, note_in, plan_in, said_of, shown_tasks, task_in
-from tasktrail.engine.values import json_text
+from tasktrail.engine.values import json_text, storable
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import Need, check_graph
@@ -21,8 +21,6 @@ from tasktrail.model.plan import Note, PlanTask
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL, REMOVED, Task, Value
 from tasktrail.store.transaction import Transaction
-
-_FROM: Final = "adopted from a task list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +118,8 @@ def _written(
 def take_over(ledger: Ledger, name: str, tasks: Sequence[PlanTask]) -> ListWritten:
     """Write a list that a file says: what is not pending there stands so here; what is keeps what it has reached.
 
+    In a new plan tasks also have the history, the attempts and the times that the file says.
+
     Raises:
         BadInput: As for `write_list`.
     """
@@ -130,7 +130,9 @@ def draft_of(task: PlanTask) -> TaskDraft:
     """Return a task of a list as it is created."""
     metadata = json_text(dict(task.extra), f"what is said of task {task.key!r}") if task.extra else None
     needs = tuple(Need(key) for key in task.needs)
-    return TaskDraft(task.key, title=task.title, needs=needs, priority=task.priority, metadata=metadata)
+    return TaskDraft(
+        task.key, title=task.title, needs=needs, priority=task.priority, metadata=metadata, created_at=task.created_at
+    )
 
 
 class _Writing:
@@ -144,7 +146,9 @@ class _Writing:
     def create(self, name: str) -> ListWritten:
         """Create the plan."""
         drafts = tuple(draft_of(task) for task in self._wanted.values())
-        run = self._ledger.create_in(self._tx, RunDraft("plan", name, name, drafts), self._now)
+        first = min((task.created_at for task in self._wanted.values() if task.created_at is not None), default=None)
+        run = self._ledger.create_in(self._tx, RunDraft("plan", name, name, drafts), self._now, created_at=first)
+        replay(self._tx, self._ledger, run, self._wanted.values())
         self._stand(run, {})
         return ListWritten(run, added=list(self._wanted))
 
@@ -195,7 +199,7 @@ class _Writing:
         if task.reason == REMOVED:
             return False
         ask = Ask("adopt", target="skipped", values={"reason": REMOVED, "completed_at": self._now})
-        move_in(self._tx, self._ledger, _current(self._tx, task), ask, note=_FROM)
+        move_in(self._tx, self._ledger, _current(self._tx, task), ask, note=FROM_LIST)
         return True
 
     def _stand(self, run: Run, old: Mapping[str, PlanTask]) -> list[str]:
@@ -232,7 +236,7 @@ class _Writing:
             return False
         if said.status == task.status == "in_progress":
             return False  # whoever works on it goes on
-        move_in(self._tx, self._ledger, task, ask, note=_FROM)
+        move_in(self._tx, self._ledger, task, ask, note=FROM_LIST)
         return True
 
     def _add_notes(self, task: Task, said: PlanTask, known: Sequence[Note]) -> None:
@@ -241,7 +245,7 @@ class _Writing:
         for note in said.notes:
             text = str(self._ledger.clean_text(note.text))
             if text not in texts or (note.at is not None and (text, note.at) not in times):
-                note_in(self._tx, self._ledger, task, text, note.at)
+                note_in(self._tx, self._ledger, task, text, note.at, note.actor and storable(note.actor))
 
 
 def _has_stood(task: PlanTask) -> bool:

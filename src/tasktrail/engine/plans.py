@@ -23,6 +23,8 @@ MOST_BLOCKED_NAMED: Final = 20
 """More tasks that cannot start are counted, not spelt out."""
 CAME: Final = "adopted from a document"
 """What the history notes of a task that came with its document as it stands."""
+STARTED_AGAIN: Final = "adopted from a task list: started again"
+"""Says of an adopted move that it led from in progress to in progress."""
 NO_NOTE: Final = frozenset({"adopt", "edit", "late"})
 """Events whose note says where they come from, and is nobody's note on the task."""
 
@@ -195,7 +197,7 @@ def _is_move(row: Row) -> bool:
     """Whether somebody moved the task: one that came with a document stood there before."""
     if row[5] is None or (row[3] == "adopt" and row[6] == CAME):
         return False
-    return row[4] != row[5] or row[3] == "restart"
+    return row[4] != row[5] or row[3] == "restart" or row[6] == STARTED_AGAIN
 
 
 def _time(row: Row) -> int:
@@ -371,13 +373,16 @@ def mark_again(tx: Transaction, ledger: Ledger, task: Task, note: str | None, re
     return Marked(task, other)
 
 
-def note_in(tx: Transaction, ledger: Ledger, task: Task, text: str, at: int | None = None) -> None:
+def note_in(
+    tx: Transaction, ledger: Ledger, task: Task, text: str, at: int | None = None, actor: str | None = None
+) -> None:
     """Append a note inside a transaction that does more; the text is clean.
 
     Args:
         at: When it was written; None is now.
+        actor: Who wrote it; None is who asks.
     """
-    tx.record_run(task.run_id, "note", at or ledger.clock.now(), ledger.actor, task_id=task.id, note=text)
+    tx.record_run(task.run_id, "note", at or ledger.clock.now(), actor or ledger.actor, task_id=task.id, note=text)
 
 
 def move_in(

@@ -19,6 +19,7 @@ class TaskDraft:
         timeout_ms: Per attempt; None means no limit.
         code_version: What tells the code of its function from another; None when nothing does.
         metadata: JSON text of what no column holds.
+        created_at: When it was created according to a file; None is now.
     """
 
     key: str
@@ -35,6 +36,7 @@ class TaskDraft:
     timeout_ms: int | None = None
     code_version: str | None = None
     metadata: str | None = None
+    created_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,7 +223,7 @@ def _is_spelt_otherwise(leaf: str) -> bool:
 
 
 def test_the_page_has_the_words_of_each_tool() -> None:
-    page = (Path(__file__).parents[3] / "docs/howto/import.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/howto/import-and-export.md").read_text(encoding="utf-8")
     table = page.partition("## Statuses")[2].partition("##")[0]
     said: dict[str, dict[str, str]] = {}
     tool = ""
@@ -336,6 +336,24 @@ def test_the_tool_is_told_by_what_is_in_the_file(path: Path, tool: str) -> None:
     assert detect(path).tool == tool
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "tool"),
+    [
+        ("p.json", '{"tasks": [{"id": "T1", "description": "ours"}]}', "json"),
+        ("p.json", '{"generated_at": null, "total_tasks": 0, "tasks": []}', "json"),
+        ("p.txt", '{"schema":"tasktrail/plan@1"}\n{"id":"T1","description":"ours"}\n', "jsonl"),
+        ("p.MD", "- [ ] T1: ours\n", "markdown"),
+    ],
+)
+def test_our_own_formats_are_told_too(name: str, text: str, tool: str) -> None:
+    Path(name).write_text(text)
+
+    found, imported = read(Path(name))
+
+    assert found.tool == tool
+    assert [task.title for task in imported.tasks] == ["ours"] * text.count("ours")
+
+
 def test_a_project_folder_leads_to_the_plan_in_it() -> None:
     Path(".taskmaster/tasks").mkdir(parents=True)
     Path(".taskmaster/tasks/tasks.json").write_bytes(TASK_MASTER.read_bytes())
@@ -351,9 +369,7 @@ def test_a_folder_with_plans_of_two_tools_is_refused_with_their_names() -> None:
         detect(Path())
 
 
-@pytest.mark.parametrize(
-    "text", ["", "hello", '{"a": 1}', "[]", "[1]", '{"tasks": [{"id": "T1", "description": "ours"}]}']
-)
+@pytest.mark.parametrize("text", ["", "hello", '{"a": 1}', "[]", "[1]"])
 def test_what_is_of_no_known_tool_is_refused_with_what_would_be(text: str) -> None:
     Path("x.json").write_text(text)
 

@@ -4,57 +4,14 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from tasktrail.formats.imports.plan_csv import COLUMNS, dump, read
+from tasktrail.formats.imports.plan_csv import COLUMNS, dump, dump_for_spreadsheets, read
 from tasktrail.model.errors import BadInput
-from tasktrail.model.plan import Move, Note, PlanTask
-from tasktrail.model.reference import check_key
-from tasktrail.model.task import STATUSES
-
-EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 to 9999
+from tasktrail.model.plan import Note, PlanTask
+from tests.formats.plans import plans
 
 
-def _is_key(text: str) -> bool:
-    try:
-        return bool(check_key(text))
-    except BadInput:
-        return False
-
-
-keys = st.text(min_size=1, max_size=12).filter(_is_key)
-texts = st.text(min_size=1, max_size=20)
-maybe = st.none() | texts
-times = st.integers(EARLIEST, LATEST)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-tasks = st.builds(
-    PlanTask,
-    key=keys,
-    title=texts,
-    status=st.sampled_from(STATUSES),
-    priority=st.integers(-(2**31) + 1, 2**31 - 1),
-    needs=st.lists(st.text(max_size=8), max_size=3).map(tuple),
-    result=maybe,
-    error=maybe,
-    reason=maybe,
-    attempts=st.integers(0, 2**31 - 1),
-    created_at=st.none() | times,
-    updated_at=st.none() | times,
-    started_at=st.none() | times,
-    completed_at=st.none() | times,
-    notes=st.lists(st.builds(Note, st.text(max_size=8), st.none() | times, maybe), max_size=2).map(tuple),
-    history=st.lists(
-        st.builds(Move, times, st.sampled_from(STATUSES), st.sampled_from(STATUSES), maybe), max_size=2
-    ).map(tuple),
-    extra=st.dictionaries(st.text(max_size=8), json_values, max_size=3),
-)
-
-
-@given(st.lists(tasks, max_size=4, unique_by=lambda task: task.key))
+@given(plans)
 def test_what_is_written_is_read_again(plan: list[PlanTask]) -> None:
     assert read(dump(plan), "p.csv").tasks == tuple(plan)
 
@@ -67,8 +24,8 @@ def test_a_plan_as_csv_can_be_read_by_people() -> None:
 
     assert dump(plan) == (
         ",".join(COLUMNS) + "\n"
-        'T1,"Say ""hello""",completed,1,,"done, twice",,,0,,,,1970-01-01T00:00:00.000000+00:00,,,\n'
-        'T2,Go,pending,3,T0;T1,,,,0,,,,,,,"{""module"":""shop""}"\n'
+        'T1,"Say ""hello""",completed,1,,"done, twice",,,0,,,,1970-01-01T00:00:00.000000+00:00,,,,\n'
+        'T2,Go,pending,3,T0;T1,,,,0,,,,,,,,"{""module"":""shop""}"\n'
     )
 
 
@@ -79,6 +36,13 @@ def test_a_table_written_by_hand_is_enough_with_two_columns() -> None:
         PlanTask("T1", "Draw", priority=2, extra={"Owner": "ann"}),
         PlanTask("T2", "Paint", needs=("T1", "T0")),
     )
+
+
+def test_no_cell_for_a_spreadsheet_begins_like_a_formula() -> None:
+    plan = [PlanTask("-x", '=HYPERLINK("u")', priority=-1, needs=("+a",), result="@b", notes=(Note("=1"),))]
+
+    assert dump_for_spreadsheets(plan).splitlines()[1].startswith('\'-x,"\'=HYPERLINK(""u"")",pending,-1,\'+a,\'@b,,')
+    assert dump(plan).splitlines()[1].startswith('-x,"=HYPERLINK(""u"")",pending,-1,+a,@b,,')
 
 
 @pytest.mark.parametrize(

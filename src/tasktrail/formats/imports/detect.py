@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
-from tasktrail.formats import json_edit
+from tasktrail.formats import json_edit, plan_json, plan_jsonl, plan_markdown
 from tasktrail.formats.imports import backlog_md, beads, plan_csv, task_master, taskwarrior
 from tasktrail.formats.imports.source import Imported, Words
 from tasktrail.formats.json_load import MAX_CHARS
@@ -16,18 +16,23 @@ from tasktrail.model.errors import BadInput, NotFound
 
 __all__ = ["Found", "Tool", "detect", "read", "text_of"]
 
-Tool = Literal["backlog.md", "beads", "csv", "task-master", "taskwarrior"]
+Tool = Literal["backlog.md", "beads", "csv", "json", "jsonl", "markdown", "task-master", "taskwarrior"]
+"""Another tool, or a format of ours, or that anybody writes."""
 
 _READERS: Final[Mapping[Tool, Callable[[str, str, Words | None], Imported]]] = MappingProxyType({
     "beads": beads.read, "csv": plan_csv.read, "task-master": task_master.read, "taskwarrior": taskwarrior.read,
+    "json": lambda text, where, _: Imported(plan_json.load(text, where).tasks),
+    "jsonl": lambda text, where, _: plan_jsonl.read(text, where), "markdown": plan_markdown.read,
 })  # fmt: skip
+_BY_NAME: Final[Mapping[str, Tool]] = MappingProxyType({".csv": "csv", ".md": "markdown", ".markdown": "markdown"})
 _IN_FOLDERS: Final[tuple[tuple[Tool, str], ...]] = (
     ("task-master", ".taskmaster/tasks/tasks.json"), ("task-master", "tasks/tasks.json"), ("task-master", "tasks.json"),
     ("beads", ".beads/issues.jsonl"), ("beads", "issues.jsonl"),
 )  # fmt: skip
 _BACKLOG_FOLDERS: Final = ("backlog", ".backlog", ".")
 _KNOWN: Final = (
-    "Task Master's tasks.json, a folder of Backlog.md, issues.jsonl of beads, the JSON of `task export`, or CSV"
+    "task-breakdown.json, what `tasktrail export` writes, Task Master's tasks.json, a folder of Backlog.md, "
+    "issues.jsonl of beads, the JSON of `task export`, CSV, or a check list in Markdown"
 )
 
 
@@ -67,7 +72,7 @@ def detect(path: Path) -> Found:
         return _of_folder(path)
     if not path.exists():
         raise NotFound(f"{path} does not exist")
-    return Found("csv" if path.suffix.lower() == ".csv" else _oftext_of(text_of(path), str(path)), path)
+    return Found(_BY_NAME.get(path.suffix.lower()) or _of_text(text_of(path), str(path)), path)
 
 
 def _of_folder(folder: Path) -> Found:
@@ -86,7 +91,7 @@ def _is_backlog(folder: Path) -> bool:
     return tasks.is_dir() and ((folder / "config.yml").is_file() or any(tasks.glob("* - *.md")))
 
 
-def _oftext_of(text: str, where: str) -> Tool:
+def _of_text(text: str, where: str) -> Tool:
     start = text.lstrip("\ufeff \t\r\n")
     if start[:1] not in ("{", "["):
         raise BadInput(f"{where} is no plan that can be imported", hint=f"expected {_KNOWN}")
@@ -108,6 +113,8 @@ def _is_record(line: str) -> bool:
 
 
 def _of_value(value: Mapping[str, object]) -> Tool | None:
+    if plan_jsonl.is_header(value):
+        return "jsonl"
     if "uuid" in value and "description" in value:
         return "taskwarrior"
     if (
@@ -116,13 +123,15 @@ def _of_value(value: Mapping[str, object]) -> Tool | None:
         or {"id", "title", "created_at"} <= value.keys()
     ):
         return "beads"
-    return "task-master" if any(_is_task_list(one) for one in (value, *value.values())) else None
+    if any(_is_task_list(one) for one in (value, *value.values())):
+        return "task-master"
+    return "json" if "tasks" in value else None
 
 
 def _is_task_list(value: object) -> bool:
     """Task Master's tasks have titles; those of our own plan files have descriptions alone."""
     tasks = value.get("tasks") if isinstance(value, dict) else None
-    return isinstance(tasks, list) and all(isinstance(task, dict) and "title" in task for task in tasks)
+    return isinstance(tasks, list) and bool(tasks) and all(isinstance(task, dict) and "title" in task for task in tasks)
 
 
 def _markdown(folder: Path) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final, NamedTuple
 
@@ -16,9 +16,9 @@ from tasktrail.model.errors import BadInput
 from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.task import STATUSES
 
-__all__ = ["COLUMNS", "dump", "read"]
+__all__ = ["COLUMNS", "dump", "dump_for_spreadsheets", "read"]
 
-_TIMES: Final = ("created_at", "updated_at", "started_at", "completed_at")
+_TIMES: Final = ("created_at", "updated_at", "started_at", "completed_at", "status_updated_at")
 _JSON: Final = ("notes", "history", "extra")
 COLUMNS: Final = (
     "key", "title", "status", "priority", "needs", "result", "error", "reason", "attempts", *_TIMES, *_JSON,
@@ -27,6 +27,7 @@ _ALSO: Final[Mapping[str, str]] = {"id": "key", "description": "title", "depende
 """The words of plan files, for columns that are not there under ours."""
 _WORDS: Final[Words] = {status: status for status in STATUSES}
 _LARGEST: Final = 2**31 - 1
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NEEDS_QUOTES: Final = re.compile(r'[",\r\n]')
 _CELL: Final = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")*+)"|(?P<plain>[^",\r\n][^,\r\n]*+)?)(?P<end>,|\r\n|\n|\r|\Z)')
 
@@ -38,8 +39,27 @@ class _Cell(NamedTuple):
 
 def dump(tasks: Iterable[PlanTask]) -> str:
     """Return tasks as CSV. Times are UTC; notes, history and what we have no word for are JSON in their cells."""
-    rows = [COLUMNS, *([_cell(name, getattr(task, name)) for name in COLUMNS] for task in tasks)]
-    return "".join(",".join(map(_quoted, row)) + "\n" for row in rows)
+    return _table(_row(task) for task in tasks)
+
+
+def dump_for_spreadsheets(tasks: Iterable[PlanTask]) -> str:
+    """Return the same for programs that take a text for a formula by how it begins; an apostrophe is put before it.
+
+    Read again, such a text has the apostrophe.
+    """
+    return _table([_no_formula(cell) for cell in _row(task)] for task in tasks)
+
+
+def _no_formula(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _row(task: PlanTask) -> list[object]:
+    return [_cell(name, getattr(task, name)) for name in COLUMNS]
+
+
+def _table(rows: Iterable[Sequence[object]]) -> str:
+    return "".join(",".join(map(_quoted, row)) + "\n" for row in (COLUMNS, *rows))
 
 
 def _quoted(cell: object) -> str:
@@ -165,6 +185,7 @@ def _task(source: Source, record: Record) -> PlanTask:
         updated_at=record.moment("updated_at"),
         started_at=record.moment("started_at"),
         completed_at=record.moment("completed_at"),
+        status_updated_at=record.moment("status_updated_at"),
         notes=tuple(_note(one) for one in record.records("notes")),
         history=tuple(_move(source, one) for one in record.records("history")),
         extra={**record.extra(), **extra},
