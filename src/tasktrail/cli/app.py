@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "reopen": ("moving", "Let a finished step be done again."),
     "write-tasks": ("plan", "Create a plan from a file, or bring it up to date."),
     "next": ("plan", "Show which task of a plan comes next."),
+    "undo": ("undo", "Take a change back, a batch, or all of an actor since a time."),
     "graph": ("graph", "Draw a run: as text, Mermaid or DOT."),
     "watch": ("watch", "Follow a run until it is over."),
     "explain": ("explain", "Say why nothing runs, or why a step did not start."),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tasktrail.config import find_store, find_store_for_folder, load
+from tasktrail.engine.batches import mark_tasks
 from tasktrail.engine.claims import End, claim_next, claim_task, end_claim, renew_claim
 from tasktrail.engine.explaining import explain_task
 from tasktrail.engine.ledger import Ledger
@@ -17,6 +18,7 @@ from tasktrail.engine.plans import (
     NextTask,
     add_note,
     counts_of,
+    existing_plan,
     found_task,
     mark_task,
     next_task,
@@ -25,10 +27,12 @@ from tasktrail.engine.plans import (
 )
 from tasktrail.engine.project import ledger_of
 from tasktrail.engine.situation import situation
+from tasktrail.engine.undo import undo
 from tasktrail.model.errors import BadInput
 from tasktrail.model.reference import MAX_RUN_ID_CHARS
 from tasktrail.model.task import STATUSES
 from tasktrail.plan.answers import NO_PLAN, answering
+from tasktrail.plan.updates import marked_words, marks_of, selected, undone_words
 from tasktrail.plan.words import MARKS, Words, edit_of, event_words, tasks_of, words_of
 
 STANDING_PLAN: Final = "main"
@@ -249,6 +253,45 @@ class PlanTools:
         reasons = [{"cause": reason.cause, "text": reason.text} for reason in explain_task(seen, task)]
         message = "; ".join(reason["text"] for reason in reasons)
         return {"status": "success", "task_id": task_id, "message": message, "reasons": reasons}
+
+    @_answering
+    def mark_tasks(self, updates: Sequence[Mapping[str, Any]], partial: bool = False) -> Words:
+        """Let many tasks stand at statuses, in one commit: all of them, or none where something is wrong.
+
+        Args:
+            updates: Each has `task_id` and `status`, and may have `notes` and `result`, as for mark_task_status.
+            partial: Mark those that can be; the others have their error in `results`.
+
+        Returns:
+            `results` has an answer for each; `batch` is the number by which undo takes all of them back.
+        """
+        marks = marks_of(updates)
+        return marked_words(marks, mark_tasks(self._ledger, self._plan, marks, partial=partial))
+
+    @_answering
+    def undo(
+        self,
+        event: int | None = None,
+        *,
+        actor: str = "",
+        since: str = "",
+        batch: int | None = None,
+        dry_run: bool = False,
+    ) -> Words:
+        """Take changes of the plan's tasks back, all or none: one, a batch, or all of an actor since a time.
+
+        Args:
+            event: The `number` of a change, as task_history has it.
+            since: A time in ISO 8601, with actor.
+            batch: The number of a batch, or of any change in it.
+            dry_run: Change nothing, and say the same.
+
+        Returns:
+            `undone` has each task, `effects` what attempts did that nobody can undo.
+        """
+        run = self._ledger.store.read(lambda tx: existing_plan(tx, self._plan))
+        select = selected(run, event, actor, since, batch)
+        return undone_words(undo(self._ledger, select, plan=self._plan, dry_run=dry_run), dry_run=dry_run)
 
     def _page(self, status: str, query: str, limit: int, cursor: str) -> Words:
         _check_limit(limit)

@@ -51,7 +51,7 @@ def words_of(task: PlanTask, claim: Holding | None = None) -> Words:
 
 def event_words(event: Event) -> Words:
     """Return one line of a task's history; what is empty is left out."""
-    words: Words = {"timestamp": moment(event.at), "actor": event.actor, "event": event.verb}
+    words: Words = {"number": event.seq, "timestamp": moment(event.at), "actor": event.actor, "event": event.verb}
     changes = {name: list(values) for name, values in event.changes.items() if name in _TOLD}
     others = {"from": event.from_status, "to": event.to_status, "attempt": event.attempt, "note": event.note}
     words.update({key: value for key, value in others.items() if value is not None})
