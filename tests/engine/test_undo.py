@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tasktrail.engine.batches import TaskMark, mark_tasks
 from tasktrail.engine.claims import claim_next, end_claim
+from tasktrail.engine.drafts import RunEdit, TaskEdit, save
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import history
 from tasktrail.engine.plan_lists import PlanTaskEdit, edit_task, write_list
@@ -342,6 +343,28 @@ def test_a_step_that_a_process_executes_and_what_is_no_change_of_a_task_are_refu
     assert (done.run, done.from_status, done.to_status) == ("etl", "completed", "pending")
 
 
+def test_a_task_that_was_cancelled_with_its_run_can_start_again(ledger: Ledger) -> None:
+    run = ledger.create_run(RunDraft("dag", "etl", "etl", (TaskDraft("fetch"),)))
+    ledger.cancel_run(run.id)
+
+    undo(ledger, of_actor("ann", 0, run))
+
+    after = ledger.store.read(lambda tx: tx.run(run.id))
+    assert (after.status, after.accepts_starts) == ("running", True)
+
+
+def test_whether_a_failed_step_stops_its_run_is_counted_again(ledger: Ledger) -> None:
+    run = ledger.create_run(RunDraft("dag", "etl", "etl", (TaskDraft("fetch"),)))
+    (task,) = ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))
+    failed = ledger.ask(task.id, Ask("fail"))
+    save(ledger, RunEdit(run.id, [TaskEdit(task.id, failed.version, definition={"critical": 0})]))
+    assert not ledger.store.read(lambda tx: tx.run(run.id)).stopped
+
+    undo(ledger, of_event(end_of_log(ledger)))
+
+    assert ledger.store.read(lambda tx: tx.run(run.id)).stopped
+
+
 def test_a_dry_run_says_the_same_and_changes_nothing(ledger: Ledger) -> None:
     mark_task(ledger, "p", "A", "completed", result="x")
     before, end = state(ledger), end_of_log(ledger)
@@ -384,8 +407,10 @@ def test_a_batch_is_marked_and_undone_as_one(ledger: Ledger) -> None:
     assert len(undo(ledger, of_batch(last(ledger, "C"))).tasks) == 2
     assert state(ledger) == before
     mark_task(ledger, "p", "A", "completed")
+    alone = last(ledger, "A")
+    mark_tasks(ledger, "p", [TaskMark("B", "failed"), TaskMark("C", "failed")])
     with pytest.raises(NotFound, match="part of no batch"):
-        undo(ledger, of_batch(last(ledger, "A")))
+        undo(ledger, of_batch(alone))
 
 
 @pytest.mark.requirement("JB-062")

@@ -31,7 +31,8 @@ def undo_command(
 ) -> None:
     """Take changes back; the history keeps both. All is undone or nothing.
 
-    EVENT is a number that `history` shows; of a task, REF, the last change is undone. Undone are moves, edits, notes
+    EVENT is a number that `history` shows; of a task, REF, the last change is undone (RUN:1 is a task, 1 an event).
+    Undone are moves, edits, notes
     and added tasks. It is refused where a later event stands on the change, or a task that needs it was started since.
     No claim is brought back: what was in progress comes back as pending. Undoing an undo does it again.
     """

@@ -269,7 +269,7 @@ class _Undoing:
         later = _told(self._tx.rows("told_of_task", run_id=run.id, task_id=task.id, first=min(back.numbers)))
         others = [event for event in later if event.seq not in self._seqs]
         faults = [f"task {back.name}: {other.words} stands on {event.words}" for event, other in self._on(back, others)]
-        return faults + self._dependants(back) + _known_notes(back, others)
+        return faults + self._dependants(back) or _known_notes(back, others)
 
     def _on(self, back: _Back, others: Sequence[Told]) -> list[tuple[Told, Told]]:
         if back.birth is None:
@@ -341,8 +341,6 @@ class _Undoing:
         }
         if back.status is None or (back.status == task.status != "in_progress" and not back.birth):
             return Change(task, task.status, self._now, values)
-        if back.birth:
-            values["completed_at"] = self._now
         return decide(task, Ask("undo", target=cast(Any, back.status), values=values), self._now)
 
     def _write(self, change: Change, mark: Mark, also: Mapping[str, list[Any]]) -> None:
