@@ -149,7 +149,7 @@ def _move(verb: str, rule: lifecycle.Rule) -> list[str]:
 
 
 def state_diagram() -> str:
-    """Return the table of moves as a diagram; `adopt`, which leads from anywhere to anywhere, is left out."""
+    """Return the table of moves as a diagram, without `adopt` and `undo`, which lead from anywhere to anywhere."""
     lines = ["stateDiagram-v2", "  [*] --> pending"]
     edges: dict[tuple[str, str], list[str]] = {}
     for verb, rule in lifecycle.RULES.items():
@@ -191,7 +191,7 @@ _OUTCOMES = {
     "lost": "its process died; a loss, not a try",
     "released": "it was given back unfinished, or its task was blocked; costs nothing",
     "superseded": "a new attempt took its place",
-    "cancelled": "its task was skipped, cancelled or adopted meanwhile",
+    "cancelled": "its task was skipped, cancelled or adopted meanwhile, or its start undone",
 }
 
 
@@ -214,11 +214,13 @@ def events() -> str:
 
 
 TASK_EVENTS = {
-    "edit": "what the task is was changed: `max_retries`, `critical`, metadata …; also a fresh budget of tries",
+    "edit": "what the task is was changed: `max_retries`, `critical`, metadata …; also a fresh budget of tries, "
+    "or the undo of an edit or a note",
     "late": "an answer came after the attempt was over; it is kept here and changes nothing",
     "note": "somebody, or the step itself, left a note",
 }
 RUN_EVENTS = {
+    "batch": "what one call changed, all events of it since the one before it; undo takes it back as one",
     "created": "the run was stored, with so many tasks",
     "added": "tasks were added",
     "accept": "a run goes by another state of its workflow from here on",

@@ -214,7 +214,9 @@ def _schema(function: Callable[..., Words]) -> Schema:
 
 def _told(made: Schema, description: str | None) -> Schema:
     """What was made of an annotation, without what models need not read."""
-    kept = {name: value for name, value in made.items() if name not in ("title", "default")}
+    kinds = [one for one in made.get("anyOf", ()) if one != {"type": "null"}]
+    made = {**made, **kinds[0]} if len(kinds) == 1 else made  # null is as if it were not given
+    kept = {name: value for name, value in made.items() if name not in ("title", "default", "anyOf")}
     return {**kept, "description": description} if description else kept
 
 

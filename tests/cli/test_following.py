@@ -60,13 +60,13 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 def test_the_events_of_all_runs_come_as_they_are_made(spawn: Call):
     with following() as (process, lines):
-        assert lines.readline().split() == ["TIME", "WHO", "WHAT", "EVENT", "CHANGE"]
+        assert lines.readline().split() == ["TIME", "SEQ", "WHO", "WHAT", "EVENT", "CHANGE"]
         begin(spawn, "one")
-        assert [lines.readline().split()[3:5] for _ in range(2)] == [["one", "created"], ["one:look", "block"]]
+        assert [lines.readline().split()[4:6] for _ in range(2)] == [["one", "created"], ["one:look", "block"]]
         assert spawn("complete", "one:look").code == 0
         while "complete" not in (line := lines.readline()):
             assert line
-        assert line.split()[3:5] == ["one:look", "complete"]
+        assert line.split()[4:6] == ["one:look", "complete"]
 
         assert interrupted(process) == (130, "error: interrupted")
 
@@ -79,7 +79,7 @@ def test_a_run_begins_with_its_newest_events(spawn: Call):
         assert [lines.readline().split() for _ in range(3)] == [line.split() for line in [shown[0], *shown[-2:]]]
         spawn("skip", "one:look")
         spawn("skip", "two:look")
-        assert lines.readline().split()[3:5] == ["look", "skip"]
+        assert lines.readline().split()[4:6] == ["look", "skip"]
         interrupted(process)
 
 

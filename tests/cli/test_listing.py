@@ -93,7 +93,7 @@ def test_a_history_says_who_changed_what_when_and_why(ledger: Ledger, call: Call
 
     line = call("history", "A:a").out.splitlines()[1]
 
-    assert re.split(r"\s{2,}", line)[1:] == [
+    assert re.split(r"\s{2,}", line)[2:] == [
         ledger.actor, "a", "block", "pending → blocked; reason needs\\x0aa key; “asked Ann”",
     ]  # fmt: skip
     (record,) = call("history", "A:a", "--json").data

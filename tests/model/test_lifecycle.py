@@ -45,6 +45,7 @@ skip      skipped      skipped      .            skipped      skipped      .    
 cancel    cancelled    cancelled    .            cancelled    cancelled    .            .
 reopen    .            .            pending      .            .            pending      pending
 adopt     failed       failed       failed       failed       failed       failed       failed
+undo      failed       failed       failed       failed       failed       failed       failed
 """
 
 # Rows: from. Columns: to. Cells: the verbs, one after another; a dot is no move.
@@ -79,7 +80,7 @@ def a_task(status: Status = "pending", **values: Any) -> Task:
 
 def ask(verb: str, **values: Any) -> Ask:
     """Adopt needs a target; here it is failed, which no other verb reaches from everywhere."""
-    return Ask(verb, **{**({"target": "failed"} if verb == "adopt" else {}), **values})  # type: ignore[arg-type]
+    return Ask(verb, **{**({"target": "failed"} if verb in ("adopt", "undo") else {}), **values})  # type: ignore[arg-type]
 
 
 def after(task: Task, verb: str, **values: Any) -> Task:
@@ -193,6 +194,7 @@ def test_started_at_is_set_once() -> None:
     [
         ("complete", "ok"), ("fail", "error"), ("retry", "error"), ("release", "released"), ("block", "released"),
         ("lapse", "lost"), ("skip", "cancelled"), ("cancel", "cancelled"), ("adopt", "cancelled"),
+        ("undo", "cancelled"),
     ],
 )  # fmt: skip
 def test_how_each_verb_ends_the_open_attempt(verb: Verb, outcome: str) -> None:
@@ -209,7 +211,9 @@ def test_a_direct_completion_ends_no_attempt() -> None:
     assert (change.closes, change.after.attempts, change.after.output, change.after.started_at) == (None, 0, "1", None)
 
 
-@pytest.mark.parametrize(("verb", "fence"), [("cancel", 2), ("skip", 2), ("adopt", 2), ("complete", 1), ("retry", 1)])
+@pytest.mark.parametrize(
+    ("verb", "fence"), [("cancel", 2), ("skip", 2), ("adopt", 2), ("undo", 2), ("complete", 1), ("retry", 1)]
+)
 def test_taking_a_running_task_away_voids_its_holders_answer(verb: Verb, fence: int) -> None:
     assert after(a_task("in_progress"), verb).fence == fence
 
@@ -284,6 +288,16 @@ def test_adopt_takes_values_over_as_they_are() -> None:
     assert (task.status, task.completed_at, task.output) == ("completed", 55, '"x"')
 
 
+def test_undo_brings_values_back_but_no_lease_and_takes_no_start_back() -> None:
+    held = a_task("in_progress", lease_token="t", lease_until=9)
+
+    undone = after(held, "undo", target="pending", values={"started_at": None})
+    assert (undone.status, undone.started_at, undone.attempts, undone.fence) == ("pending", None, 1, 2)
+    assert (undone.lease_token, undone.open_attempt) == (None, None)
+    assert after(a_task("completed", summary="ok"), "undo", target="in_progress").status == "pending"
+    assert after(undone, "undo", target="failed", values={"completed_at": 20}).completed_at == 20
+
+
 @given(
     status=st.sampled_from(STATUSES),
     verbs=st.lists(st.sampled_from(VERBS), max_size=12),
@@ -294,7 +308,7 @@ def test_whatever_is_asked_the_rows_own_rules_hold(status: Status, verbs: list[V
     task = a_task(status)
     for verb in verbs:
         try:
-            change = decide(task, ask(verb, target=target) if verb == "adopt" else ask(verb), NOW)
+            change = decide(task, ask(verb, target=target) if verb in ("adopt", "undo") else ask(verb), NOW)
         except WrongState:
             continue
         new = change.after

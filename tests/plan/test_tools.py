@@ -103,7 +103,9 @@ def test_a_definition_that_is_not_strict_leaves_room_for_keys_of_your_own(plan: 
 def test_every_tool_says_what_it_may_do(tools: Tools):
     effects = {one.name: one.effect for one in tools}
 
-    assert [name for name, effect in effects.items() if effect.destroys] == ["write_task_list", "replace_task_list"]
+    assert [name for name, effect in effects.items() if effect.destroys] == [
+        "write_task_list", "replace_task_list", "undo",
+    ]  # fmt: skip
     assert [name for name, effect in effects.items() if effect.reads] == [
         "read_task_breakdown",
         "get_tasks",

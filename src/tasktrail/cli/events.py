@@ -20,13 +20,14 @@ from tasktrail.engine.readers import Logged, NamedReader, Reader, log_end
 from tasktrail.model.reference import format_task
 
 _UNTOLD: Final = frozenset({
-    "attempts", "completed_at", "error_type", "fence", "last_outcome", "started_at", "summary", "tries",
+    "after", "attempts", "completed_at", "error_type", "fence", "last_outcome", "started_at", "summary", "tries",
+    "undoes",
 })  # fmt: skip
 """Columns that the verb says already, or that only the engine looks at; --json has them all."""
 _LOOK_EVERY_S: Final = 0.25
 _LONGEST_VALUE: Final = 100
 _NARROWEST: Final = 24
-_HEADER: Final = ("TIME", "WHO", "WHAT", "EVENT", "CHANGE")
+_HEADER: Final = ("TIME", "SEQ", "WHO", "WHAT", "EVENT", "CHANGE")
 _COLORS: Final[Mapping[str, str]] = {
     "start": "blue", "complete": "green", "fail": "red", "retry": "yellow", "lapse": "yellow", "cancel": "dim",
 }  # fmt: skip
@@ -166,7 +167,7 @@ def _lines(found: Found, page: EventPage, ink: Ink, limit: int | None) -> Iterat
 
 
 def _row(event: Event, what: str) -> list[str]:
-    return [local(event.at), plain(event.actor), what, event.verb, change_words(event)]
+    return [local(event.at), str(event.seq), plain(event.actor), what, event.verb, change_words(event)]
 
 
 def _wrapped(rows: list[list[str]], header: list[str], limit: int) -> list[list[str]]:
@@ -177,12 +178,12 @@ def _wrapped(rows: list[list[str]], header: list[str], limit: int) -> list[list[
     lines = []
     for row in rows:
         first, *rest = wrap(row[-1], room) or [""]
-        lines += [[*row[:-1], first], *(["", "", "", "", more] for more in rest)]
+        lines += [[*row[:-1], first], *([*[""] * len(others), more] for more in rest)]
     return lines
 
 
 def _style(column: int, cell: str) -> str | None:
-    return _COLORS.get(cell) if column == 3 else None
+    return _COLORS.get(cell) if column == 4 else None
 
 
 def _what(found: Found, event: Event) -> str:

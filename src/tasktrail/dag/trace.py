@@ -214,7 +214,7 @@ def _type(verb: str, from_status: str | None, to_status: str, key: str | None) -
         return TraceEventType.INFO
     if key is None:
         return _RUN_TYPES.get(to_status) if verb in ("roll_up", "declare") else None
-    if verb == "adopt":
+    if verb in ("adopt", "undo"):
         return _ADOPTED.get(to_status) if from_status != to_status else None
     return _STEP_TYPES.get(verb)
 

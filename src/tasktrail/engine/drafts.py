@@ -172,14 +172,14 @@ def define(
     """
     params: dict[str, Any] = {name: edit.definition.get(name, getattr(task, name)) for name in _DEFINITION}
     said = {"title": edit.title, "metadata": edit.metadata}
+    before = tx.row("details_of_task", id=task.id) if edit.metadata is not None else None
     tx.execute("edit_task", {**params, **said, "id": task.id, "was_version": task.version})
     changes: dict[str, Sequence[object]] = {
         name: [getattr(task, name), value] for name, value in edit.definition.items()
     }
     changes.update(also)
     if edit.metadata is not None:
-        row = tx.row("details_of_task", id=task.id)
-        changes["metadata"] = [cast(Value, row[2]) if row else None, edit.metadata]
+        changes["metadata"] = [cast(Value, before[2]) if before else None, edit.metadata]
     details: dict[str, Any] = {"task_id": task.id, "changes": json.dumps(changes, ensure_ascii=False)}
     tx.record_run(task.run_id, "edit", now, ledger.actor, **details)
     tx.set_run(task.run_id, updated_at=now)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tasktrail.engine.additions import check_tasks
+from tasktrail.engine.batches import close_batch, open_batch
 from tasktrail.engine.drafts import TaskEdit, define
 from tasktrail.engine.leases import renew_in
 from tasktrail.engine.ledger import Ledger
@@ -108,7 +109,9 @@ def _written(
     def work(tx: Transaction) -> ListWritten:
         run = find_plan(tx, name)
         writing = way(tx, ledger, tasks, standing)
+        before = open_batch(tx, tx.run(run.id)) if run is not None else 0
         written = writing.create(name) if run is None else writing.update(tx.run(run.id))
+        close_batch(tx, ledger, written.run.id, before, "a task list was written")
         tx.settle()
         return written
 
@@ -164,7 +167,8 @@ class _Writing:
             self._exchange(run, task, old[task.key].needs)
         changed = [task.key for task in stay if self._redefine(task, old[task.key])]
         returned = [task.key for task in stay if self._bring_back(task)]
-        removed = [task.key for task in tasks if task.key not in self._wanted and self._remove(task)]
+        gone = [task for task in tasks if task.key not in self._wanted]
+        removed = [task.key for task in gone if self._remove(task, old[task.key].needs)]
         stood = {key for key in self._stand(run, old) if key in old}
         self._place(run)
         changed = [key for key in self._wanted if key in stood.union(changed).difference(returned)]
@@ -195,11 +199,12 @@ class _Writing:
         move_in(self._tx, self._ledger, _current(self._tx, task), Ask("reopen"))
         return True
 
-    def _remove(self, task: Task) -> bool:
+    def _remove(self, task: Task, needs: Sequence[str]) -> bool:
         if task.reason == REMOVED:
             return False
+        also = {"needs": [list(needs), []]} if needs else None
         ask = Ask("adopt", target="skipped", values={"reason": REMOVED, "completed_at": self._now})
-        move_in(self._tx, self._ledger, _current(self._tx, task), ask, note=FROM_LIST)
+        move_in(self._tx, self._ledger, _current(self._tx, task), ask, note=FROM_LIST, also=also)
         return True
 
     def _stand(self, run: Run, old: Mapping[str, PlanTask]) -> list[str]:

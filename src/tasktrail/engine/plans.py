@@ -16,6 +16,7 @@ from tasktrail.model.lifecycle import Ask, Change, Verb, decide, route
 from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL, REMOVED, Status, Task
+from tasktrail.model.undoing import taken_back
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Row, Transaction
 
@@ -25,7 +26,7 @@ CAME: Final = "adopted from a document"
 """What the history notes of a task that came with its document as it stands."""
 STARTED_AGAIN: Final = "adopted from a task list: started again"
 """Says of an adopted move that it led from in progress to in progress."""
-NO_NOTE: Final = frozenset({"adopt", "edit", "late"})
+NO_NOTE: Final = frozenset({"adopt", "edit", "late", "undo"})
 """Events whose note says where they come from, and is nobody's note on the task."""
 
 
@@ -183,11 +184,13 @@ def _by_task(pairs: Iterable[tuple[Any, Any]]) -> dict[int, list[Any]]:
 def _said(task: Task, needs: Sequence[str], details: Row, events: Sequence[Row]) -> PlanTask:
     moves = tuple(Move(_time(row), _status(row[4]), _status(row[5]), str(row[2])) for row in events if _is_move(row))
     edits = [row[1] for row in events if row[3] == "edit"]
+    notes = [row for row in events if row[6] and row[3] not in NO_NOTE]
+    undone = taken_back((row[7], row[8]) for row in events if row[8]) if notes else ()
     return PlanTask(
         task.key, str(details[1] or ""), task.status, task.priority, tuple(needs), task.summary, task.error,
         task.reason, task.attempts, task.created_at, _last_time(edits), task.started_at, task.completed_at,
         status_updated_at=moves[-1].at if moves else None,
-        notes=tuple(Note(str(row[6]), _time(row), str(row[2])) for row in events if row[6] and row[3] not in NO_NOTE),
+        notes=tuple(Note(str(row[6]), _time(row), str(row[2])) for row in notes if row[7] not in undone),
         history=moves,
         extra=json.loads(str(details[2])) if details[2] else {},
     )  # fmt: skip
@@ -336,14 +339,15 @@ def mark_task(ledger: Ledger, name: str, key: str, status: Status, *, note: str 
 
     def work(tx: Transaction) -> Marked:
         run = plan_in(tx, name)
-        return _mark_in(tx, ledger, task_in(tx, run, key), status, said, outcome)
+        return mark_in(tx, ledger, task_in(tx, run, key), status, said, outcome)
 
     return ledger.commit(work)
 
 
-def _mark_in(
+def mark_in(
     tx: Transaction, ledger: Ledger, task: Task, status: Status, note: str | None, result: str | None
 ) -> Marked:
+    """Mark a task inside a transaction that does more; the texts are clean."""
     verbs = route(task.status, status)
     if not verbs:
         return mark_again(tx, ledger, task, note, result)
@@ -395,15 +399,19 @@ def move_in(
     token: str | None = None,
     actor: str | None = None,
     span_id: str | None = None,
+    also: Mapping[str, Sequence[object]] | None = None,
 ) -> Task:
     """Ask one thing of a task inside a transaction that does more, and return it as it then stands.
+
+    Args:
+        also: What else changed with it, for the history: old and new by name.
 
     Raises:
         Held: Somebody else holds it.
         WrongState, UnmetNeed: As for `decide`.
     """
     check_lease(task, ask, token)
-    mark = Mark(actor or ledger.actor, note=note, span_id=span_id or ledger.ids.span_id())
+    mark = Mark(actor or ledger.actor, note=note, span_id=span_id or ledger.ids.span_id(), also=also)
     return _applied(tx, decide(task, ask, ledger.clock.now()), mark)
 
 

@@ -32,6 +32,7 @@ _ENDINGS: Final[Mapping[str, frozenset[Outcome]]] = {
     "complete": frozenset({"ok"}), "fail": _TRIED, "retry": _TRIED, "lapse": frozenset({"lost"}),
     "release": frozenset({"released"}), "block": frozenset({"released", "lost"}), "restart": frozenset({"superseded"}),
     "skip": frozenset({"cancelled"}), "cancel": frozenset({"cancelled"}), "adopt": frozenset({"cancelled"}),
+    "undo": frozenset({"cancelled"}),
 }  # fmt: skip
 
 

@@ -15,14 +15,14 @@ from tasktrail.model.task import FINAL, STATUSES, Outcome, Status, Task, Value
 
 Verb = Literal[
     "start", "complete", "fail", "retry", "release", "lapse", "restart",
-    "block", "unblock", "skip", "cancel", "reopen", "adopt",
+    "block", "unblock", "skip", "cancel", "reopen", "adopt", "undo",
 ]  # fmt: skip
 VERBS: Final[tuple[Verb, ...]] = get_args(Verb)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the table: from these statuses the verb leads to that one. `adopt` leads anywhere (target None)."""
+    """One row of the table: from these statuses the verb leads to that one; to any that is said (target None)."""
 
     sources: tuple[Status, ...]
     target: Status | None
@@ -43,6 +43,7 @@ RULES: Final[Mapping[Verb, Rule]] = {
     "cancel": Rule(("pending", "in_progress", "blocked", "failed"), "cancelled", "no longer wanted"),
     "reopen": Rule(("completed", "skipped", "cancelled"), "pending", "do it again; history kept"),
     "adopt": Rule(STATUSES, None, "a fact from an edited document, an import or a saved draft"),
+    "undo": Rule(STATUSES, None, "what earlier changes did is taken back"),
 }
 
 MOST_LOSSES: Final = 3
@@ -73,7 +74,7 @@ def allowed(status: Status) -> tuple[Verb, ...]:
     >>> allowed("completed")
     ('reopen',)
     """
-    engine_only = ("lapse", "adopt")
+    engine_only = ("lapse", "adopt", "undo")
     return tuple(verb for verb, rule in RULES.items() if status in rule.sources and verb not in engine_only)
 
 
@@ -110,8 +111,8 @@ class Ask:
 
     Args:
         outcome: How the attempt ended: `error` or `timeout` for retry and fail; None means error.
-        target: Where `adopt` leads.
-        values: Field values that `adopt` takes over as they are.
+        target: Where `adopt` or `undo` leads; undo brings no lease back, so that in progress is pending.
+        values: Field values that `adopt` takes over, or `undo` brings back, as they are.
         force: Start although a need is not met, or act on a task that somebody else holds; recorded.
     """
 
@@ -160,6 +161,7 @@ class Change:
 _CLOSES: Final[Mapping[Verb, Outcome]] = {
     "complete": "ok", "fail": "error", "retry": "error", "release": "released", "block": "released",
     "lapse": "lost", "restart": "superseded", "skip": "cancelled", "cancel": "cancelled", "adopt": "cancelled",
+    "undo": "cancelled",
 }  # fmt: skip
 _NO_LEASE: Final[Mapping[str, Value]] = {
     "open_attempt": None, "worker_id": None, "lease_token": None, "lease_until": None,
@@ -179,7 +181,9 @@ def decide(task: Task, ask: Ask, now: int) -> Change:
         raise refusal(task, ask.verb)
     target = rule.target or ask.target
     if target is None:
-        raise BadInput(f"expected adopt to name a status, got: {ask.target!r}")
+        raise BadInput(f"expected {ask.verb} to name a status, got: {ask.target!r}")
+    if ask.verb == "undo" and target == "in_progress":
+        target = "pending"
     if ask.verb == "start" and task.unmet and not ask.force:
         raise UnmetNeed(
             f"task {task.key} waits for {task.unmet} of its needs", hint="finish what it needs, or use force"
@@ -209,6 +213,8 @@ def refusal(task: Task, verb: Verb) -> WrongState:
 def _values(task: Task, ask: Ask, target: Status, now: int) -> dict[str, Value]:
     if ask.verb in ("start", "restart"):
         return _opening(task, ask, now)
+    if ask.verb == "undo":
+        return _bringing_back(task, ask, target, now)
     values: dict[str, Value] = dict(_NO_LEASE)
     values["completed_at"] = now if target in FINAL else None
     values["not_before"] = ask.not_before
@@ -244,6 +250,15 @@ def _opening(task: Task, ask: Ask, now: int) -> dict[str, Value]:
         "error": None,
         "reason": ask.reason,
     }
+
+
+def _bringing_back(task: Task, ask: Ask, target: Status, now: int) -> dict[str, Value]:
+    """What was taken back stands as it was; starts stay counted, and whoever held the task holds it no more."""
+    values: dict[str, Value] = {**_NO_LEASE, **ask.values}
+    values["completed_at"] = (values.get("completed_at") or task.completed_at or now) if target in FINAL else None
+    if task.status == "in_progress":
+        values["fence"] = task.fence + 1
+    return values
 
 
 def _tally(task: Task, ask: Ask, values: dict[str, Value]) -> None:

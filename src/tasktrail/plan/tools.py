@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from tasktrail.engine.batches import mark_tasks
 from tasktrail.engine.claims import End, claim_next, claim_task, end_claim, renew_claim
 from tasktrail.engine.explaining import explain_task
 from tasktrail.engine.lookup import history
@@ -15,6 +16,7 @@ from tasktrail.engine.plans import (
     NoPlan,
     add_note,
     counts_of,
+    existing_plan,
     found_task,
     mark_task,
     next_task,
@@ -22,11 +24,23 @@ from tasktrail.engine.plans import (
     read_plan,
 )
 from tasktrail.engine.situation import situation
+from tasktrail.engine.undo import undo
 from tasktrail.model.errors import BadInput
 from tasktrail.model.task import STATUSES
 from tasktrail.plan.answers import NO_PLAN, answering
 from tasktrail.plan.places import FILE, STANDING_PLAN, FolderPlan, Place, StorePlan
-from tasktrail.plan.words import MARKS, TASK_LIST, UPDATES, brief_words, edit_of, event_words, tasks_of, words_of
+from tasktrail.plan.updates import marked_words, marks_of, selected, undone_words
+from tasktrail.plan.words import (
+    MARK_LIST,
+    MARKS,
+    TASK_LIST,
+    UPDATES,
+    brief_words,
+    edit_of,
+    event_words,
+    tasks_of,
+    words_of,
+)
 from tasktrail.tools import Shape, Tools, Words, tool
 
 LEASE_SECONDS: Final = 900.0
@@ -34,8 +48,8 @@ LEASE_SECONDS: Final = 900.0
 MOST_ON_A_PAGE: Final = 1_000
 TOOLS: Final = (
     "write_task_list", "replace_task_list", "read_task_breakdown", "get_next_task", "claim_task", "heartbeat",
-    "mark_task_status", "finish_task", "release_task", "update_task", "add_note", "get_tasks", "search_tasks",
-    "explain_task", "task_history",
+    "mark_task_status", "mark_tasks", "finish_task", "release_task", "update_task", "add_note", "get_tasks",
+    "search_tasks", "explain_task", "task_history", "undo",
 )  # fmt: skip
 """What can be offered to a language model, by the names of the methods."""
 DEFAULT_TOOLS: Final = (
@@ -46,6 +60,7 @@ DEFAULT_TOOLS: Final = (
 
 _ENDS: Final[tuple[End, ...]] = ("completed", "failed")
 TaskList = Annotated[Sequence[Mapping[str, Any]], TASK_LIST]
+MarkList = Annotated[Sequence[Mapping[str, Any]], MARK_LIST]
 Updates = Annotated[Mapping[str, Any], UPDATES]
 Marks = Annotated[str, Shape({"type": "string", "enum": list(MARKS)})]
 Ends = Annotated[str, Shape({"type": "string", "enum": list(_ENDS)})]
@@ -306,6 +321,48 @@ class PlanTools:
         reasons = [{"cause": reason.cause, "text": reason.text} for reason in explain_task(seen, task)]
         message = "; ".join(reason["text"] for reason in reasons)
         return {"status": "success", "task_id": task_id, "message": message, "reasons": reasons}
+
+    @tool()
+    @_answering
+    def mark_tasks(self, updates: MarkList, partial: bool = False) -> Words:
+        """Let many tasks stand at statuses, in one commit: all of them, or none where something is wrong.
+
+        Args:
+            updates: As for mark_task_status.
+            partial: Mark those that can be; the others have their error in `results`.
+
+        Returns:
+            `results` has an answer for each; `batch` is the number by which undo takes all of them back.
+        """
+        marks = marks_of(updates)
+        return marked_words(marks, mark_tasks(*self._place.open(), marks, partial=partial))
+
+    @tool(destroys=True)
+    @_answering
+    def undo(
+        self,
+        event: int | None = None,
+        *,
+        actor: str = "",
+        since: str = "",
+        batch: int | None = None,
+        dry_run: bool = False,
+    ) -> Words:
+        """Take changes of the plan's tasks back, all or none: one, a batch, or all of an actor since a time.
+
+        Args:
+            event: The `number` of a change, as task_history has it.
+            since: A time in ISO 8601, with actor.
+            batch: The number of a batch, or of any change in it.
+            dry_run: Change nothing, and say the same.
+
+        Returns:
+            `undone` has each task, `effects` what attempts did that nobody can undo.
+        """
+        plan = self._place.open()
+        run = plan.ledger.store.read(lambda tx: existing_plan(tx, plan.name))
+        select = selected(run, event, actor, since, batch)
+        return undone_words(undo(plan.ledger, select, plan=plan.name, dry_run=dry_run), dry_run=dry_run)
 
     def tools(self, names: Iterable[str] = DEFAULT_TOOLS) -> Tools:
         """Return what is offered to a language model: its definitions, and a way to call them.

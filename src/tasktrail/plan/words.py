@@ -46,6 +46,18 @@ _TASK: Final = {
     "additionalProperties": _OWN,
 }
 TASK_LIST: Final = Shape({"type": "array", "items": _TASK})
+_MARK: Final = {
+    "type": "object",
+    "properties": {
+        "task_id": _TEXT,
+        "status": {"type": "string", "enum": list(MARKS)},
+        "notes": _TEXT,
+        "result": _TEXT,
+    },
+    "required": ["task_id", "status"],
+    "additionalProperties": False,
+}
+MARK_LIST: Final = Shape({"type": "array", "items": _MARK})
 UPDATES: Final = Shape({"type": "object", "properties": _ABOUT, "additionalProperties": _OWN})
 
 
@@ -68,7 +80,8 @@ def brief_words(task: PlanTask) -> Words:
 
 def event_words(event: Event) -> Words:
     """Return one line of a task's history; what is empty is left out."""
-    words: Words = {"timestamp": format_moment(event.at), "actor": event.actor, "event": event.verb}
+    words: Words = {"number": event.seq, "timestamp": format_moment(event.at), "actor": event.actor}
+    words["event"] = event.verb
     changes = {name: list(values) for name, values in event.changes.items() if name in _TOLD}
     others = {"from": event.from_status, "to": event.to_status, "attempt": event.attempt, "note": event.note}
     words.update({key: value for key, value in others.items() if value is not None})

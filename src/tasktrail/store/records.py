@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Final
@@ -23,6 +24,7 @@ class Mark:
         span_id: Of the attempt that it opens.
         duration_us: Of the attempt that it closes, by a monotonic clock; None lets the store subtract times.
         note: Text for the event beside the task's own reason.
+        also: What else changed with it, for the history: old and new by name.
         held: The change finishes a claim: its fence guards it, whatever was edited meanwhile.
     """
 
@@ -32,6 +34,7 @@ class Mark:
     note: str | None = None
     held: bool = False
     code_version: str | None = None
+    also: Mapping[str, Sequence[object]] | None = None
 
 
 def opening(change: Change, mark: Mark, trace_id: str) -> Mapping[str, object]:
@@ -72,7 +75,7 @@ def event(change: Change, mark: Mark) -> Mapping[str, object]:
         "from_status": task.status,
         "to_status": change.status,
         "attempt": change.values.get("open_attempt") or task.open_attempt,
-        "changes": _changes_text(task, change.values),
+        "changes": _changes_text(task, change.values, mark.also),
         "note": mark.note,
     }
 
@@ -93,13 +96,15 @@ def closing(change: Change, mark: Mark) -> Mapping[str, object]:
     }
 
 
-def _changes_text(task: Task, values: Mapping[str, Value]) -> str | None:
+def _changes_text(task: Task, values: Mapping[str, Value], also: Mapping[str, Sequence[object]] | None) -> str | None:
     """Return {column: [old, new]} as JSON text; by hand, since every step pays for it twice."""
     parts = []
     for name, value in values.items():
         old = getattr(task, name)
         if value != old and name not in UNRECORDED:
             parts.append(f'"{name}":[{_json(old)},{_json(value)}]')
+    if also:
+        parts.append(json.dumps(also, ensure_ascii=False)[1:-1])
     return "{" + ",".join(parts) + "}" if parts else None
 
 

@@ -157,7 +157,7 @@ class LedgerMachine(RuleBasedStateMachine):
 def _asks(draw: st.DrawFn, task: Task) -> Ask:
     """Draw something that the task's status allows."""
     verb = draw(st.sampled_from([verb for verb, rule_ in RULES.items() if task.status in rule_.sources]))
-    target = draw(st.sampled_from(STATUSES)) if verb == "adopt" else None
+    target = draw(st.sampled_from(STATUSES)) if verb in ("adopt", "undo") else None
     return Ask(verb, target=target, force=True, reason=draw(st.none() | st.just("because")))
 
 

@@ -559,6 +559,18 @@ SET version = version + 1,
 WHERE id = :id
   AND version = :was_version
 
+-- name: redefine_task
+-- What a task is, exactly so; beside a move in the same transaction, whose version counts.
+UPDATE task
+SET critical = :critical,
+    priority = :priority,
+    max_retries = :max_retries,
+    retry = :retry,
+    timeout_ms = :timeout_ms,
+    title = :title,
+    metadata = :metadata
+WHERE id = :id
+
 -- name: code_of_run
 -- What its steps were executed by when it was last taken up; parts have the code of their step.
 SELECT id, key, status, code_version
@@ -726,9 +738,74 @@ WHERE event.run_id = :run_id
 ORDER BY event.seq
 LIMIT :limit
 
+-- name: told_columns
+-- The columns of the value Told, in its order.
+seq, run_id, task_id, verb, from_status, to_status, attempt, changes, at, actor
+
+-- name: told
+SELECT {told_columns}
+FROM event
+WHERE seq = :seq
+
+-- name: told_of_run
+-- What happened in a run between two events.
+SELECT {told_columns}
+FROM event
+WHERE run_id = :run_id
+  AND seq > :after
+  AND (seq < :before OR CAST(:before AS BIGINT) IS NULL)
+ORDER BY seq
+
+-- name: told_of_task
+-- From an event on.
+SELECT {told_columns}
+FROM event
+WHERE run_id = :run_id
+  AND task_id = :task_id
+  AND seq >= :first
+ORDER BY seq
+
+-- name: told_of_actor
+-- In one run, or in all.
+SELECT {told_columns}
+FROM event
+WHERE actor = :actor
+  AND at >= :since
+  AND (run_id = :run_id OR CAST(:run_id AS BIGINT) IS NULL)
+ORDER BY seq
+
+-- name: batch_from
+-- The first batch of a run from an event on.
+SELECT {told_columns}
+FROM event
+WHERE run_id = :run_id
+  AND verb = 'batch'
+  AND seq >= :seq
+ORDER BY seq
+LIMIT 1
+
+-- name: starts_of_dependants
+-- Attempts of those who need a task that began after an event.
+SELECT event.seq, event.task_id, event.actor, task.key, task.item, task.map_index
+FROM need
+JOIN task ON task.id = need.task_id
+JOIN event ON event.run_id = task.run_id AND event.task_id = task.id
+WHERE need.needed_id = :id
+  AND event.seq > :after
+  AND event.verb IN ('start', 'restart')
+ORDER BY event.seq
+
+-- name: ids_of_run
+-- In the order in which they were added.
+SELECT id
+FROM task
+WHERE run_id = :run_id
+ORDER BY id
+
 -- name: events_of_tasks
--- What happened to each of a JSON list of tasks of a run, the oldest first.
-SELECT task_id, at, actor, verb, from_status, to_status, note
+-- What happened to each of a JSON list of tasks of a run, the oldest first; of what takes others back, which.
+SELECT task_id, at, actor, verb, from_status, to_status, note, seq,
+  CASE WHEN verb IN ('undo', 'edit') THEN changes END
 FROM event
 WHERE run_id = :run_id
   AND task_id IN ({each_id})
