@@ -50,22 +50,23 @@ class PlanTaskEdit:
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
-def check_list(tasks: Sequence[PlanTask], faults: Sequence[str] = ()) -> None:
-    """Refuse a list that cannot be a plan.
+def check_list(tasks: Sequence[PlanTask], faults: Sequence[str] = ()) -> list[TaskDraft]:
+    """Return the tasks of a list as they would be added.
 
     Args:
         faults: What is known to be wrong with it already.
 
     Raises:
-        BadInput: The details name all that is wrong.
+        BadInput: The list cannot be a plan; the details name all that is wrong.
     """
-    found = list(faults)
+    drafts, found = [_draft(task) for task in tasks], list(faults)
     try:
-        check_tasks([_draft(task) for task in tasks])
+        check_tasks(drafts)
     except BadInput as error:
         found += error.details or [error.message]
     if found:
         raise BadInput("the task list cannot be written", details=found)
+    return drafts
 
 
 def write_list(ledger: Ledger, name: str, tasks: Sequence[PlanTask], standing: Collection[str] = ()) -> ListWritten:
@@ -79,11 +80,11 @@ def write_list(ledger: Ledger, name: str, tasks: Sequence[PlanTask], standing: C
     Raises:
         BadInput: The list cannot be a plan; the details name all that is wrong.
     """
-    check_list(tasks)
+    drafts = check_list(tasks)
 
     def work(tx: Transaction) -> ListWritten:
         run = find_plan(tx, name)
-        writing = _Writing(tx, ledger, tasks, standing)
+        writing = _Writing(tx, ledger, tasks, drafts, standing)
         written = writing.create(name) if run is None else writing.update(tx.run(run.id))
         tx.settle()
         return written
@@ -109,15 +110,22 @@ def _draft(task: PlanTask) -> TaskDraft:
 class _Writing:
     """What writing one list does to a plan."""
 
-    def __init__(self, tx: Transaction, ledger: Ledger, tasks: Sequence[PlanTask], standing: Collection[str]) -> None:
-        self._tx, self._ledger, self._standing = tx, ledger, standing
+    def __init__(
+        self,
+        tx: Transaction,
+        ledger: Ledger,
+        tasks: Sequence[PlanTask],
+        drafts: Sequence[TaskDraft],
+        standing: Collection[str],
+    ) -> None:
+        self._tx, self._ledger, self._drafts, self._standing = tx, ledger, drafts, standing
         self._wanted = {task.key: task for task in tasks}
         self._now = ledger.clock.now()
 
     def create(self, name: str) -> ListWritten:
         """Create the plan."""
-        drafts = tuple(_draft(task) for task in self._wanted.values())
-        run = self._ledger.create_in(self._tx, RunDraft("plan", name, name, drafts), self._now)
+        draft = RunDraft("plan", name, name, tuple(self._drafts))
+        run = self._ledger.create_in(self._tx, draft, self._now)
         self._stand(run, {})
         return ListWritten(run, added=list(self._wanted))
 
@@ -125,9 +133,9 @@ class _Writing:
         """Bring the plan to the list. Counters move by the needs that change, so that their order does not matter."""
         tasks = self._tx.tasks("tasks_of_run", run_id=run.id)
         old = {one.key: one for one in said_of(self._tx, run, tasks)}
-        added = [task for task in self._wanted.values() if task.key not in old]
+        added = [draft for draft in self._drafts if draft.key not in old]
         if added:
-            self._ledger.add_in(self._tx, run.id, [_draft(task) for task in added], self._now)
+            self._ledger.add_in(self._tx, run.id, added, self._now)
         stay = [task for task in tasks if task.key in self._wanted]
         for task in tasks:
             self._exchange(run, task, old[task.key].needs)
@@ -137,7 +145,7 @@ class _Writing:
         stood = {key for key in self._stand(run, old) if key in old}
         self._place(run)
         changed = [key for key in self._wanted if key in stood.union(changed).difference(returned)]
-        return ListWritten(run, [*(task.key for task in added), *returned], changed, removed)
+        return ListWritten(run, [*(draft.key for draft in added), *returned], changed, removed)
 
     # what they are, and where in the list
 

@@ -46,6 +46,24 @@ FROM run
 WHERE kind = 'plan'
   AND name = :name
 
+-- name: stuck_of_plan
+-- Pending tasks that wait for what cannot happen, or for what does not exist. Where the run's counter says that there is
+-- none of the former, they are not looked for; the plus keeps the index of tasks out, since the latter are few.
+SELECT id, key, position
+FROM task
+WHERE run_id = CAST(:run_id AS BIGINT)
+  AND status = 'pending'
+  AND dead_needs > 0
+  AND CAST(:n_unreachable AS BIGINT) > 0
+UNION
+SELECT task.id, task.key, task.position
+FROM need
+JOIN task ON task.id = need.task_id
+WHERE need.needed_id IS NULL
+  AND +task.run_id = CAST(:run_id AS BIGINT)
+  AND task.status = 'pending'
+ORDER BY position
+
 -- name: page_of_plan
 -- Tasks behind a place of the list that all filters let through; without those that were taken out of it.
 SELECT {task_columns}
@@ -309,7 +327,7 @@ ORDER BY task.position, need.position
 SELECT need.needed_key, need.optional, need.needed_id, task.status, task.output, task.dead_needs
 FROM need
 LEFT JOIN task ON task.id = need.needed_id
-WHERE need.task_id = :task_id
+WHERE need.task_id = CAST(:task_id AS BIGINT)
 ORDER BY need.position
 
 -- name: needs_of_tasks
