@@ -75,6 +75,9 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("decorators", "tasktrail", ()),
         Family("workflow", "tasktrail", ()),
         Family("workers", "tasktrail", ()),
+        Family("plan", "tasktrail", ()),
+        Family("planraw", "apsw", ("apsw",)),
+        Family("planfile", "json", ()),
         Family("postgres", "tasktrail", ("psycopg",), on_server=True),
         Family("byhand", "psycopg", ("psycopg",), on_server=True),
         Family("dbosserver", "dbos", ("dbos",), on_server=True),
@@ -94,6 +97,8 @@ def _each(n: int, quick_n: int, *names: str) -> tuple[Subject, ...]:
 _CHAIN: Final = Subject("tasktrail-chain-inline", 1_000, 50)
 _LONG: Final = Subject("tasktrail-long", 100_000, 500, once=True)
 _LOAD: Final = Subject("yaml-load", 10_000, 50)
+_PLAN: Final = Subject("plan-create", 10_000, 100)
+_LARGE_PLAN: Final = Subject("plan-create-large", 100_000, 500, once=True)
 _MANY_RUNS: Final = Subject("tasktrail-many-runs", 10_000, 50, once=True)
 
 SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
@@ -152,6 +157,11 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
     "server-waiting": (Subject("postgres-waiting", 1_000_000, 100, once=True),),
     "server-idle": (Subject("postgres-idle", 64, 2, once=True),),
     "workers": (Subject("workers-sqlite", 10_000, 60), Subject("workers-take-over", 1, 1)),
+    "plans": (
+        *(_PLAN, _LARGE_PLAN, _PLAN.before("plan-cycles"), _LARGE_PLAN.before("plan-cycles-large")),
+        *_each(_PLAN.n, _PLAN.quick_n, "planraw-cycles", "planfile-cycles"),
+        *(_PLAN.before("plan-call"), _LARGE_PLAN.before("plan-call-large"), _PLAN.before("plan-next")),
+    ),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }
 

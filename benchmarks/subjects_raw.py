@@ -50,7 +50,7 @@ WHERE id = :run
 
 
 def chain(n: int, folder: Path) -> Reading:
-    with closing(_open(folder / "raw.db")) as connection:
+    with closing(opened(folder / "raw.db")) as connection:
         _create(connection, n)
         with timed() as watch:
             _begin_first(connection)
@@ -63,7 +63,7 @@ def chain(n: int, folder: Path) -> Reading:
 
 def _one_step(connection: apsw.Connection, task: int, *, last: bool) -> None:
     """The finish of one step and the start of the next are one transaction."""
-    now = _now()
+    now = moment()
     connection.execute("BEGIN IMMEDIATE")
     _finish(connection, task, now)
     if not last:
@@ -74,7 +74,7 @@ def _one_step(connection: apsw.Connection, task: int, *, last: bool) -> None:
 
 
 def _begin_first(connection: apsw.Connection) -> None:
-    now = _now()
+    now = moment()
     connection.execute("BEGIN IMMEDIATE")
     _start(connection, 1, now)
     connection.execute(_COUNT, {"run": _RUN, "pending": 1, "in_progress": 1, "completed": 0, "now": now})
@@ -102,7 +102,7 @@ def _write_event(connection: apsw.Connection, task: int, now: int, move: tuple[s
     connection.execute(_WRITE_EVENT, {**row, "changes": changes})
 
 
-def _open(file: Path) -> apsw.Connection:
+def opened(file: Path) -> apsw.Connection:
     connection = apsw.Connection(str(file))
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", "full")
@@ -112,9 +112,8 @@ def _open(file: Path) -> apsw.Connection:
 
 def _create(connection: apsw.Connection, n: int) -> None:
     """Make the shipped schema and a run of n pending tasks; not timed."""
-    for file in sorted(_SCHEMA.glob("[0-9]*.sql")):
-        connection.execute(file.read_text("utf-8"))
-    now = _now()
+    create_schema(connection)
+    now = moment()
     with connection:
         connection.execute(
             "INSERT INTO worker (id, name, host, pid, boot_id, lock_name, started_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -131,12 +130,17 @@ def _create(connection: apsw.Connection, n: int) -> None:
         )
 
 
+def create_schema(connection: apsw.Connection) -> None:
+    for file in sorted(_SCHEMA.glob("[0-9]*.sql")):
+        connection.execute(file.read_text("utf-8"))
+
+
 def _number_completed(connection: apsw.Connection) -> int:
     number: int = connection.execute("SELECT n_completed FROM run WHERE id = ?", (_RUN,)).get
     return number
 
 
-def _now() -> int:
+def moment() -> int:
     return time.time_ns() // 1000
 
 

@@ -42,7 +42,7 @@ def no_op_in_thread() -> None:
 def import_time(n: int, folder: Path) -> Reading:
     """The package's share of the start of a program: with the import, minus the bare interpreter."""
     code = "import tasktrail, sys; assert 'asyncio' not in sys.modules, 'import tasktrail loads asyncio'"
-    pairs = [(_seconds_of("-c", code), _seconds_of("-c", "pass")) for _ in range(COLD_STARTS)]
+    pairs = [(seconds_of("-c", code), seconds_of("-c", "pass")) for _ in range(COLD_STARTS)]
     seconds = min(with_it for with_it, _ in pairs) - min(bare for _, bare in pairs)
     return Reading(n, max(seconds, 1e-6), peak_of_children_mb(), "")
 
@@ -50,7 +50,7 @@ def import_time(n: int, folder: Path) -> Reading:
 def list_runs(n: int, folder: Path) -> Reading:
     """The whole command in a new process, on a store of n runs."""
     use_store(folder)
-    seconds = _seconds_of("-m", "tasktrail", "list-runs")
+    seconds = seconds_of("-m", "tasktrail", "list-runs")
     return Reading(n, seconds, peak_of_children_mb(), f"{n} runs in the store")
 
 
@@ -169,7 +169,7 @@ def use_store(folder: Path) -> None:
     os.environ["TASKTRAIL_SYNCHRONOUS"] = "full"
 
 
-def _seconds_of(*arguments: str) -> float:
+def seconds_of(*arguments: str) -> float:
     """Wall time of one Python process, from its start to its end."""
     started = time.perf_counter()
     _python(*arguments)

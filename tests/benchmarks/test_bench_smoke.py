@@ -28,6 +28,15 @@ OURS = [
     "decorators-chain",
     "decorators-fan",
     "decorators-runs",
+    "plan-call",
+    "plan-call-large",
+    "plan-create",
+    "plan-create-large",
+    "plan-cycles",
+    "plan-cycles-large",
+    "plan-next",
+    "planfile-cycles",
+    "planraw-cycles",
     "postgres-batches",
     "postgres-chain",
     "postgres-idle",
@@ -66,6 +75,8 @@ RATIOS = {
     "fan-out: decorators ÷ runner": ("decorators-fan", "tasktrail-fan-inline", 0.9),
     "runs of 5: file ÷ runner": ("yaml-runs", "tasktrail-runs", 0.9),
     "runs of 5: decorators ÷ runner": ("decorators-runs", "tasktrail-runs", 0.9),
+    "plan of 10,000: cycles ÷ raw": ("plan-cycles", "planraw-cycles", 0.55),
+    "plan of 100,000: cycles ÷ raw": ("plan-cycles-large", "planraw-cycles", 0.55),
     "on PostgreSQL, chain ÷ by hand": ("postgres-chain", "byhand-chain", 0.6),
     "on PostgreSQL, 4 connections ÷ by hand": ("postgres-batches", "byhand-batches", 0.5),
     "on PostgreSQL, 8 workers ÷ by hand": ("postgres-workers", "byhand-batches", 0.4),
@@ -77,6 +88,10 @@ AT_MOST = {
     "watch of 5,000 steps: share of a core": ("workflow-watch", "seconds", 0.05),
     "on PostgreSQL, claim where 1,000,000 wait": ("postgres-waiting", "seconds", 0.020),
     "on PostgreSQL, 64 idle workers: share of a core": ("postgres-idle", "seconds", 0.02),
+    "plan of 10,000: slowest calls": ("plan-call", "seconds", 0.010),
+    "plan of 100,000: slowest calls": ("plan-call-large", "seconds", 0.010),
+    "plan of 100,000: to create": ("plan-create-large", "seconds", 5.0),
+    "next on a plan of 10,000": ("plan-next", "seconds", 0.150),
     "on SQLite, a dead worker's step taken up": ("workers-take-over", "seconds", 1.0),
 }
 
@@ -85,7 +100,8 @@ AT_MOST = {
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What one quick run of the raw limit and Tasktrail wrote."""
     folder = tmp_path_factory.mktemp("bench")
-    families = ("raw", "tasktrail", "yaml", "decorators", "workflow", "workers", "postgres", "byhand")
+    ours = ("raw", "tasktrail", "yaml", "decorators", "workflow", "workers", "postgres", "byhand")
+    families = (*ours, "plan", "planraw", "planfile")
     done = bench(folder, *(word for family in families for word in ("--only", family)))
     assert done.returncode == 0, done.stderr
     return written(folder)

@@ -11,12 +11,23 @@ import pytest
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan_lists import ListWritten, PlanTaskEdit, edit_task, write_list
-from tasktrail.engine.plans import NoPlan, NoTask, add_note, mark_task, next_task, page_of_tasks, read_plan
+from tasktrail.engine.plans import (
+    NoPlan,
+    NoTask,
+    add_note,
+    mark_task,
+    next_task,
+    page_of_tasks,
+    plan_in,
+    read_plan,
+    task_in,
+)
 from tasktrail.engine.verification import verify
 from tasktrail.model.errors import BadInput
 from tasktrail.model.plan import Note, PlanTask
 from tasktrail.model.task import Status
 from tasktrail.store.opening import open_store
+from tasktrail.store.transaction import Transaction
 from tasktrail.testing import FakeClock, FixedIds
 
 SECRET = "hunter2-" + "Tr0ub4dor"
@@ -181,6 +192,24 @@ def test_where_nothing_can_start_it_is_said_which_tasks_never_can_and_why(ledger
         ("B", "needs A, which is failed"),
         ("C", "needs B, which can no longer start"),
     ]
+
+
+@pytest.mark.requirement("JB-036")
+def test_a_task_that_needs_what_does_not_exist_is_named_with_what_it_needs(ledger: Ledger) -> None:
+    write(ledger, plan("A"))
+    ghost = {"position": 0, "needed_key": "ghost", "needed_id": None, "optional": False}
+
+    def need_a_ghost(tx: Transaction) -> None:
+        run = plan_in(tx, "p")
+        task = task_in(tx, run, "A")
+        tx.execute("add_need", {"task_id": task.id, **ghost})
+        tx.count(run.id, n_needs=1)
+        tx.shift(task, 1, 0)
+
+    ledger.commit(need_a_ghost)
+    found = next_task(ledger, "p")
+    assert [(one.key, one.reason) for one in found.blocked] == [("A", "needs ghost, which does not exist")]
+    assert (found.task, found.n_blocked) == (None, 1)
 
 
 def test_without_a_plan_nothing_comes_next_and_nothing_can_be_marked(ledger: Ledger) -> None:

@@ -104,6 +104,11 @@ def test_every_fault_is_named_at_once() -> None:
     ]
 
 
+def test_a_fault_is_named_also_where_all_needs_point_back() -> None:
+    assert check_graph(["a", "b", "a"], edges("b: a")) == ["task a is given 2 times"]
+    assert check_graph(["a"], edges("ghost: a")) == ["needs are given for ghost, which does not exist"]
+
+
 def test_each_cycle_is_named_once_with_its_path() -> None:
     graph = edges("a: b, b: c, c: a, d: e a, e: d, f: e")
     assert check_graph(list("abcdef"), graph) == [

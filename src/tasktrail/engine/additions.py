@@ -38,7 +38,7 @@ def named_by(tx: Transaction, run: Run, drafts: Sequence[TaskDraft]) -> dict[str
 
 def distinct(needs: Sequence[Need]) -> Sequence[Need]:
     """Return the needs with each task once; one that is needed and optionally needed is needed."""
-    if len(needs) < 2:
+    if len({need.key for need in needs}) == len(needs):
         return needs
     by_key: dict[str, Need] = {}
     for need in needs:

@@ -13,9 +13,9 @@ from tasktrail.engine.plans import (
     NextTask,
     NoTask,
     ask_for,
-    find_plan,
     first_pending,
     first_ready,
+    hold_plan,
     mark_again,
     move_in,
     next_of,
@@ -74,16 +74,15 @@ def claim_next(ledger: Ledger, name: str, *, owner: str, lease_s: float, skip_ne
     """
 
     def work(tx: Transaction) -> Claimed:
-        found = find_plan(tx, name)
-        if found is None:
+        run = hold_plan(tx, name)
+        if run is None:
             return Claimed(None, NextTask(None, 0))
-        run = tx.run(found.id)
         taken_back = _take_back(tx, ledger, run)
         task = None
         if tx.accepts_starts(run.id):
             task = first_pending(tx, run) if skip_needs else first_ready(tx, run, ledger.clock.now())
         if task is None:
-            return Claimed(None, next_of(tx, run, None), taken_back)
+            return Claimed(None, next_of(tx, tx.run(run.id), None), taken_back)
         claim = _begin(tx, ledger, run, task, ask_for(task, "start"), owner, lease(tx, ledger, lease_s))
         return Claimed(claim, NextTask(claim.task, run.n_tasks), taken_back)
 

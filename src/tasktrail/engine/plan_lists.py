@@ -52,22 +52,24 @@ class PlanTaskEdit:
     no_longer: tuple[str, ...] = ()
 
 
-def check_list(tasks: Sequence[PlanTask], faults: Sequence[str] = ()) -> None:
-    """Refuse a list that cannot be a plan.
+def check_list(tasks: Sequence[PlanTask], faults: Sequence[str] = ()) -> list[TaskDraft]:
+    """Return the tasks of a list as they would be added.
 
     Args:
         faults: What is known to be wrong with it already.
 
     Raises:
-        BadInput: The details name all that is wrong.
+        BadInput: The list cannot be a plan; the details name all that is wrong.
     """
-    found = list(faults)
+    drafts, found = [], list(faults)
     try:
-        check_tasks([draft_of(task) for task in tasks])
+        drafts = [draft_of(task) for task in tasks]
+        check_tasks(drafts)
     except BadInput as error:
         found += error.details or [error.message]
     if found:
         raise BadInput("the task list cannot be written", details=found)
+    return drafts
 
 
 def check_title(title: str) -> None:
@@ -104,11 +106,11 @@ def replace_list(ledger: Ledger, name: str, tasks: Sequence[PlanTask]) -> ListWr
 def _written(
     ledger: Ledger, name: str, tasks: Sequence[PlanTask], standing: Collection[str], way: type[_Writing]
 ) -> ListWritten:
-    check_list(tasks)
+    drafts = check_list(tasks)
 
     def work(tx: Transaction) -> ListWritten:
         run = find_plan(tx, name)
-        writing = way(tx, ledger, tasks, standing)
+        writing = way(tx, ledger, tasks, drafts, standing)
         before = open_batch(tx, tx.run(run.id)) if run is not None else 0
         written = writing.create(name) if run is None else writing.update(tx.run(run.id))
         close_batch(tx, ledger, written.run.id, before, "a task list was written")
@@ -141,16 +143,23 @@ def draft_of(task: PlanTask) -> TaskDraft:
 class _Writing:
     """What writing one list does to a plan."""
 
-    def __init__(self, tx: Transaction, ledger: Ledger, tasks: Sequence[PlanTask], standing: Collection[str]) -> None:
-        self._tx, self._ledger, self._standing = tx, ledger, standing
+    def __init__(
+        self,
+        tx: Transaction,
+        ledger: Ledger,
+        tasks: Sequence[PlanTask],
+        drafts: Sequence[TaskDraft],
+        standing: Collection[str],
+    ) -> None:
+        self._tx, self._ledger, self._drafts, self._standing = tx, ledger, drafts, standing
         self._wanted = {task.key: task for task in tasks}
         self._now = ledger.clock.now()
 
     def create(self, name: str) -> ListWritten:
         """Create the plan."""
-        drafts = tuple(draft_of(task) for task in self._wanted.values())
         first = min((task.created_at for task in self._wanted.values() if task.created_at is not None), default=None)
-        run = self._ledger.create_in(self._tx, RunDraft("plan", name, name, drafts), self._now, created_at=first)
+        draft = RunDraft("plan", name, name, tuple(self._drafts))
+        run = self._ledger.create_in(self._tx, draft, self._now, created_at=first)
         replay(self._tx, self._ledger, run, self._wanted.values())
         self._stand(run, {})
         return ListWritten(run, added=list(self._wanted))
@@ -159,9 +168,9 @@ class _Writing:
         """Bring the plan to the list. Counters move by the needs that change, so that their order does not matter."""
         tasks = self._tx.tasks("tasks_of_run", run_id=run.id)
         old = {one.key: one for one in said_of(self._tx, run, tasks)}
-        added = [task for task in self._wanted.values() if task.key not in old]
+        added = [draft for draft in self._drafts if draft.key not in old]
         if added:
-            self._ledger.add_in(self._tx, run.id, [draft_of(task) for task in added], self._now)
+            self._ledger.add_in(self._tx, run.id, added, self._now)
         stay = [task for task in tasks if task.key in self._wanted]
         for task in tasks:
             self._exchange(run, task, old[task.key].needs)
@@ -172,7 +181,7 @@ class _Writing:
         stood = {key for key in self._stand(run, old) if key in old}
         self._place(run)
         changed = [key for key in self._wanted if key in stood.union(changed).difference(returned)]
-        return ListWritten(run, [*(task.key for task in added), *returned], changed, removed)
+        return ListWritten(run, [*(draft.key for draft in added), *returned], changed, removed)
 
     # what they are, and where in the list
 

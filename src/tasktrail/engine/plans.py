@@ -15,7 +15,7 @@ from tasktrail.model.errors import Conflict, NotFound
 from tasktrail.model.lifecycle import Ask, Change, Verb, decide, route
 from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.run import Run
-from tasktrail.model.task import FINAL, REMOVED, Status, Task
+from tasktrail.model.task import FINAL, REMOVED, WAITING, Status, Task
 from tasktrail.model.undoing import taken_back
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Row, Transaction
@@ -118,7 +118,12 @@ def plan_in(tx: Transaction, name: str) -> Run:
     Raises:
         NoPlan: There is none.
     """
-    return tx.run(existing_plan(tx, name).id)
+    return _existing(hold_plan(tx, name), name)
+
+
+def hold_plan(tx: Transaction, name: str) -> Run | None:
+    """Return a plan as `plan_in` does, None when there is none."""
+    return tx.held("lock_plan", name=name)
 
 
 def existing_plan(tx: Transaction, name: str) -> Run:
@@ -127,7 +132,10 @@ def existing_plan(tx: Transaction, name: str) -> Run:
     Raises:
         NoPlan: There is none.
     """
-    run = find_plan(tx, name)
+    return _existing(find_plan(tx, name), name)
+
+
+def _existing(run: Run | None, name: str) -> Run:
     if run is None:
         raise NoPlan(f"there is no plan {name}", hint="write a task list first")
     return run
@@ -298,27 +306,31 @@ def next_of(tx: Transaction, run: Run, task: Task | None) -> NextTask:
     """Return a task with what is said of it; of none, what cannot start."""
     if task is not None:
         return NextTask(said_of(tx, run, [task])[0], run.n_tasks)
-    blocked = blocked_in(tx, run)
-    return NextTask(None, run.n_tasks, blocked[:MOST_BLOCKED_NAMED], len(blocked))
+    return NextTask(None, run.n_tasks, *blocked_in(tx, run, MOST_BLOCKED_NAMED))
 
 
-def blocked_in(tx: Transaction, run: Run) -> list[Blocked]:
-    """Return the pending tasks that wait for what cannot happen: something failed, was cancelled, or does not exist."""
-    tasks = {task.id: task for task in tx.tasks("tasks_of_run", run_id=run.id)}
-    ends: dict[int, list[str]] = {}
-    for task_id, key, needed_id, _ in tx.rows("needs_of_run", run_id=run.id):
-        if words := _why_dead(str(key), tasks.get(int(str(needed_id))) if needed_id is not None else None):
-            ends.setdefault(int(str(task_id)), []).append(words)
-    pending = (task for task in tasks.values() if task.status == "pending")
-    return [Blocked(task.key, "; ".join(ends[task.id])) for task in pending if task.id in ends]
+def blocked_in(tx: Transaction, run: Run, most: int | None = None) -> tuple[list[Blocked], int]:
+    """Return the pending tasks that wait for what cannot happen, and how many there are.
+
+    Args:
+        most: No more are named; None names all.
+    """
+    rows = tx.rows("stuck_of_plan", run_id=run.id, n_unreachable=run.n_unreachable)
+    return [Blocked(str(row[1]), _why_stuck(tx, row[0])) for row in rows[:most]], len(rows)
 
 
-def _why_dead(key: str, needed: Task | None) -> str | None:
-    if needed is None:
+def _why_stuck(tx: Transaction, task_id: object) -> str:
+    """Say what cannot happen that a task waits for: something failed, was cancelled, or does not exist."""
+    return "; ".join(words for row in tx.rows("needs_of_task", task_id=task_id) if (words := _why_dead(row)))
+
+
+def _why_dead(need: Row) -> str | None:
+    key, _, _, status, _, dead_needs = need
+    if status is None:
         return f"needs {key}, which does not exist"
-    if needed.status in ("failed", "cancelled"):
-        return f"needs {key}, which is {needed.status}"
-    return f"needs {key}, which can no longer start" if needed.unreachable else None
+    if status in ("failed", "cancelled"):
+        return f"needs {key}, which is {status}"
+    return f"needs {key}, which can no longer start" if status in WAITING and dead_needs else None
 
 
 # marking

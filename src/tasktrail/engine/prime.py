@@ -103,7 +103,7 @@ class _Briefing:
 
     def _blocked(self) -> Section:
         """Those for which a person must act, and those that wait for what cannot happen."""
-        dead = {one.key: one.reason for one in blocked_in(self._tx, self._run)}
+        dead = {one.key: one.reason for one in blocked_in(self._tx, self._run)[0]}
         tasks = [task for task in self._tasks if task.status == "blocked" or task.key in dead]
         return self._section("Blocked", tasks, lambda task: _quoted(dead.get(task.key) or task.reason or "by a person"))
 

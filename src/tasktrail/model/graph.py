@@ -52,6 +52,8 @@ def check_graph(keys: Sequence[str], needs: Needs) -> list[str]:
     >>> check_graph(["a", "b"], {"a": [Need("b")], "b": [Need("a")]})
     ['tasks need each other in a cycle: a -> b -> a']
     """
+    if _needs_point_back(keys, needs):
+        return []
     return [*_repeated(keys), *_unknown(keys, needs), *_needing_themselves(needs), *_cycles(keys, needs)]
 
 
@@ -257,6 +259,16 @@ def _closings(needs: Needs, roots: Iterable[str]) -> Iterator[tuple[list[str], i
 
 def _needed(needs: Needs, key: str) -> Iterator[str]:
     return iter(dict.fromkeys(need.key for need in needs.get(key, ())))
+
+
+def _needs_point_back(keys: Sequence[str], needs: Needs) -> bool:
+    """Whether each key is given once and needs only those before it, as in most lists: nothing is wrong then."""
+    before: set[str] = set()
+    for key in keys:
+        if key in before or any(need.key not in before for need in needs.get(key, ())):
+            return False
+        before.add(key)
+    return needs.keys() <= before
 
 
 def _repeated(keys: Sequence[str]) -> Iterator[str]:

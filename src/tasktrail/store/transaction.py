@@ -124,6 +124,15 @@ class Transaction:
         deltas = self._deltas.get(run_id)
         return _with_counts(known, deltas) if deltas else known
 
+    def held(self, name: str, /, **params: object) -> Run | None:
+        """Return the run of a query that holds it, as `run` does; None when there is none."""
+        row = self.row(name, **params)
+        if row is None:
+            return None
+        run = Run._make(row)
+        self._read.setdefault(run.id, run)
+        return self.run(run.id)
+
     def _known(self, run_id: int) -> Run:
         """The run as it was read, without the counters' moves."""
         known = self._read.get(run_id)

@@ -133,6 +133,11 @@ FROM run
 WHERE id = :id
 FOR UPDATE
 
+-- name: lock_plan
+-- Differs because others write at the same time: it is `lock_run` of a plan that is known by its name, in one trip.
+{plan_by_name}
+FOR UPDATE
+
 -- name: hold_run
 -- Differs because others write at the same time. For who knows the run already: its version moves with whatever changes
 -- it or one of its tasks.

@@ -1,6 +1,7 @@
 -- Every query by name, for all databases. An override in <database>.sql says why it differs.
--- `CAST (…)`: where a partial index may serve, SQLite plans a statement anew at every execution when it meets a bare
--- parameter there (measured: 26 against 3 microseconds); an expression is planned once.
+-- `CAST (…)`: where a partial index may serve, or where rows come in the order of an index, SQLite plans a statement anew
+-- at every execution when it meets a bare parameter there (measured: 26 against 3 microseconds); an expression is planned
+-- once.
 
 -- name: run_columns
 -- The columns of the value Run, in its order.
@@ -44,6 +45,24 @@ SELECT {run_columns}
 FROM run
 WHERE kind = 'plan'
   AND name = :name
+
+-- name: stuck_of_plan
+-- Pending tasks that wait for what cannot happen, or for what does not exist. Where the run's counter says that there is
+-- none of the former, they are not looked for; the plus keeps the index of tasks out, since the latter are few.
+SELECT id, key, position
+FROM task
+WHERE run_id = CAST(:run_id AS BIGINT)
+  AND status = 'pending'
+  AND dead_needs > 0
+  AND CAST(:n_unreachable AS BIGINT) > 0
+UNION
+SELECT task.id, task.key, task.position
+FROM need
+JOIN task ON task.id = need.task_id
+WHERE need.needed_id IS NULL
+  AND +task.run_id = CAST(:run_id AS BIGINT)
+  AND task.status = 'pending'
+ORDER BY position
 
 -- name: page_of_plan
 -- Tasks behind a place of the list that all filters let through; without those that were taken out of it.
@@ -339,7 +358,7 @@ ORDER BY task.position, need.position
 SELECT need.needed_key, need.optional, need.needed_id, task.status, task.output, task.dead_needs
 FROM need
 LEFT JOIN task ON task.id = need.needed_id
-WHERE need.task_id = :task_id
+WHERE need.task_id = CAST(:task_id AS BIGINT)
 ORDER BY need.position
 
 -- name: needs_of_tasks
@@ -671,7 +690,7 @@ LIMIT :limit
 -- name: attempts_of_task
 SELECT {attempt_columns}
 FROM attempt
-WHERE task_id = :task_id
+WHERE task_id = CAST(:task_id AS BIGINT)
 ORDER BY n
 
 -- name: attempts_of_run
@@ -807,7 +826,7 @@ ORDER BY id
 SELECT task_id, at, actor, verb, from_status, to_status, note, seq,
   CASE WHEN verb IN ('undo', 'edit') THEN changes END
 FROM event
-WHERE run_id = :run_id
+WHERE run_id = CAST(:run_id AS BIGINT)
   AND task_id IN ({each_id})
 ORDER BY seq
 

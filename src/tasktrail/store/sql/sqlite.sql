@@ -68,6 +68,10 @@ SELECT {run_columns}
 FROM run
 WHERE id = :id
 
+-- name: lock_plan
+-- Differs because a SQLite file has one writer: who writes holds all.
+{plan_by_name}
+
 -- name: last_ids
 -- Differs because a SQLite file has one writer: what is the highest id stays so until its commit.
 -- New ones are counted from here inside a writing transaction.
