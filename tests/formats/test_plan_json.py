@@ -369,14 +369,15 @@ def test_another_order_is_written_and_members_of_others_stay():
     assert load(text, "x.json") == replace(load(HAND_MADE, "x.json"), tasks=load(HAND_MADE, "x.json").tasks[::-1])
 
 
-def test_notes_that_somebody_wrote_meanwhile_stay_and_none_comes_twice():
-    theirs = write(NEW_TEXT, with_task(NEW, "T1", notes=(Note("theirs", T0),)))
+def test_notes_are_those_that_are_said_and_the_others_keep_their_place_and_spelling():
+    text = write(NEW_TEXT, with_task(NEW, "T1", notes=(Note("one", T0), Note("two", T0), Note("one", T0))))
+    text = text.replace('"one"', '"\\u006fne"')
 
-    ours = write(theirs, with_task(NEW, "T1", notes=(Note("ours", T0), Note("ours", T0))))
+    fewer = write(text, with_task(NEW, "T1", notes=(Note("two", T0), Note("one", T0), Note("new", T0))))
 
-    notes = (Note("theirs", T0), Note("ours", T0), Note("ours", T0))
-    assert load(ours, "x.json").tasks[0].notes == notes
-    assert write(ours, with_task(NEW, "T1", notes=(notes[0], notes[2]))) is ours
+    assert [note.text for note in load(fewer, "x.json").tasks[0].notes] == ["one", "two", "new"]
+    assert fewer.count('"\\u006fne"') == 1
+    assert write(fewer, with_task(NEW, "T1", notes=load(fewer, "x.json").tasks[0].notes)) is fewer
 
 
 def test_what_is_said_need_not_be_read_again():
@@ -456,7 +457,7 @@ def test_an_edited_text_says_the_new_and_editing_it_again_changes_nothing(old: B
         assert (now.title, now.status, now.priority, now.needs) == (task.title, task.status, task.priority, task.needs)
         assert (now.result, now.error, now.reason) == (task.result, task.error, task.reason)
         assert now.extra == {**was.extra, **task.extra}
-        assert Counter(now.notes) == Counter(was.notes) | Counter(task.notes)
+        assert Counter(now.notes) == Counter(task.notes)
         assert now.history[: len(was.history)] == was.history
     assert write(text, new) is text
 

@@ -265,6 +265,33 @@ def test_edits_by_hand_between_two_calls_are_honoured(folder: Path):
     assert [note["note"] for note in in_file(folder, "T1")["notes"]] == ["ours", "theirs"]
 
 
+def test_a_note_that_somebody_deletes_stays_deleted(folder: Path):
+    plan.write_task_list([task("T1")])
+    plan.mark_task_status("T1", "in_progress", notes="one")
+    plan.mark_task_status("T1", "in_progress", notes="two")
+    document = written(folder)
+    del document["tasks"][0]["notes"][0]
+    by_hand(folder, json.dumps(document))
+
+    plan.mark_task_status("T1", "completed", notes="three")
+
+    assert [note["note"] for note in in_file(folder, "T1")["notes"]] == ["two", "three"]
+    assert [note["note"] for note in plan.read_task_breakdown()["tasks"][0]["notes"]] == ["two", "three"]
+
+
+def test_an_undone_note_leaves_the_file(folder: Path):
+    plan.write_task_list([task("T1")])
+    tools = PlanTools.in_workspace(folder)
+    tools.add_note("T1", "one")
+    tools.add_note("T1", "two")
+    assert [note["note"] for note in in_file(folder, "T1")["notes"]] == ["one", "two"]
+    number = tools.task_history("T1")["history"][0]["number"]
+
+    assert tools.undo(event=number)["status"] == "success"
+
+    assert [note["note"] for note in in_file(folder, "T1")["notes"]] == ["two"]
+
+
 def test_tasks_in_a_cycle_by_hand_are_kept_and_never_start(folder: Path):
     by_hand(folder, '{"tasks": [{"id": "a", "dependencies": ["b", "a"]}, {"id": "b", "dependencies": ["a"]}]}')
 

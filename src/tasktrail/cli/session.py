@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _METAVARS: Final = {"actor": "ACTOR", "run.max_parallel": "N", "store.url": "URL"}
 _LEVELS: Final = {1: "info", 2: "debug"}
+_PLANS: Final = "plan-json@1"
 
 
 @dataclass(slots=True)
@@ -49,14 +50,18 @@ class Session:
         return self._config
 
     def ledger(self, *, create: bool = False) -> Ledger:
-        """Return the project's ledger.
+        """Return the project's ledger. What people changed in the files of plans is known to it.
 
         Args:
             create: Whether to make the store when there is none; a reader sees an empty one instead.
         """
         from tasktrail.engine.project import ledger_of
 
-        return ledger_of(self.config.store, self.config, create=create)
+        ledger = ledger_of(self.config.store, self.config, create=create)
+        with contextlib.suppress(TasktrailError):  # a store that cannot be read: the command itself meets that
+            for fault in ledger.refresh(_PLANS):
+                tell(f"warning: {fault.message}; its plan is shown as it was")
+        return ledger
 
     def log(self) -> None:
         """Let log lines go to stderr from now on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -10,24 +12,28 @@ from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import write_needs
 from tasktrail.engine.pictures import Pictures
-from tasktrail.engine.plans import note_in, said_of
+from tasktrail.engine.plans import note_in, noted, said_of
 from tasktrail.engine.values import NOTHING, encode_text
 from tasktrail.formats import codec
 from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPicture
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.graph import Need, check_graph
+from tasktrail.model.lifecycle import Change
 from tasktrail.model.run import OVER
 from tasktrail.model.task import REMOVED, Status, Task, Value
+from tasktrail.model.undoing import UNSAID
 from tasktrail.store.documents import Document
-from tasktrail.store.transaction import Transaction
+from tasktrail.store.records import Mark
+from tasktrail.store.transaction import Row, Transaction
 
 _DEFINITION: Final = ("priority", "critical", "max_retries")
-_UNSAID: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3, "priority": 3, "critical": 1}
+_DEFAULTS: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3, "priority": 3, "critical": 1}
 """What a task has when its document no longer says it, where that cannot be nothing."""
 _FRESH: Final[Mapping[str, Value]] = {"tries": 0, "last_outcome": None, "output": None}
 """What a task that comes back into its document has, unless that says otherwise."""
 _STANDING: Final = ("not_before", "error_type", "error", "reason", "completed_at")
 """What `adopt` forgets of how a task stood, unless it is told."""
+_TAKEN_OUT: Final = "notes were taken out of the document"
 _RUN_TIMES: Final = ("started_at", "finished_at")
 
 
@@ -61,6 +67,7 @@ class Adopting:
         save_in(tx, self._ledger, edit, self._ledger.clock.now())
         self._stand(tx, run_id, added)
         self._list(tx, run_id, picture, [*found.added, *(change.new for change in found.changed)])
+        self._unsay(tx, run_id, found.changed)
         if found.run.keys() & {"status", "error"}:
             self._declare(tx, run_id, document, picture)
         _keep_times(tx, run_id, {name: found.run[name] for name in _RUN_TIMES if name in found.run})
@@ -104,6 +111,22 @@ class Adopting:
         ]
         tx.execute_many("place_task", [{"id": task.id, "position": places[task.key]} for task in moved])
 
+    def _unsay(self, tx: Transaction, run_id: int, changes: Sequence[TaskChange]) -> None:
+        """Show notes no more that somebody took out of a document; the history keeps them."""
+        for change in changes:
+            if change.old.listed is None or change.new.listed is None:
+                continue
+            gone = Counter((note.text, note.at) for note in change.old.listed.notes)
+            gone.subtract((note.text, note.at) for note in change.new.listed.notes)
+            if not (gone := +gone):
+                continue
+            task = _by_key(tx, run_id, change.key)
+            rows = noted(tx.rows("events_of_tasks", run_id=run_id, ids=json.dumps([task.id])))
+            numbers = [row[7] for row in rows if _takes(gone, row)]
+            if numbers:
+                mark = Mark(self._ledger.actor, note=_TAKEN_OUT, also={UNSAID: [None, numbers]})
+                tx.apply([(Change(task, task.status, self._ledger.clock.now(), {}), mark)])
+
     def _declare(self, tx: Transaction, run_id: int, document: Document, said: Picture) -> None:
         """What a file says of its run as a whole holds until a task moves, where the tasks do not explain it."""
         tx.settle()
@@ -112,6 +135,15 @@ class Adopting:
         shown = codec(document.codec).write(None, self._pictures.of(tx, run), document.path).picture
         if status != run.status or said.error != (shown.error if said.error else run.declared_error):
             self._ledger.declare_in(tx, run_id, status, said.error, self._ledger.clock.now())
+
+
+def _takes(gone: Counter[tuple[str, int | None]], row: Row) -> bool:
+    """Whether an event is one of the notes that are gone; each of those is one event."""
+    text, at = str(row[6]), int(str(row[1]))
+    found = next((note for note in ((text, at), (text, None)) if gone[note] > 0), None)
+    if found is not None:
+        gone[found] -= 1
+    return found is not None
 
 
 def drafts(picture: Picture) -> tuple[TaskDraft, ...]:
@@ -145,7 +177,7 @@ def _keep_times(tx: Transaction, run_id: int, said: Mapping[str, Value]) -> None
 
 def _edit(task: Task, status: Status, said: Mapping[str, Value], metadata: str | None = None) -> TaskEdit:
     """Return what brings a task to where its document says it stands; nothing where it stands there already."""
-    values = {name: _UNSAID.get(name) if value is None else value for name, value in said.items()}
+    values = {name: _DEFAULTS.get(name) if value is None else value for name, value in said.items()}
     if (attempts := values.get("attempts")) is None or (isinstance(attempts, int) and attempts <= task.attempts):
         values.pop("attempts", None)  # every start counts, for ever
     payload = NOTHING

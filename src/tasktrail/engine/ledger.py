@@ -13,7 +13,7 @@ from tasktrail.engine.additions import check_tasks, distinct, named_by, task_row
 from tasktrail.engine.ids import RANDOM_IDS, Ids
 from tasktrail.engine.values import NOTHING, Encoded, storable
 from tasktrail.model.draft import RunDraft, TaskDraft
-from tasktrail.model.errors import Conflict, Held, NotFound
+from tasktrail.model.errors import Conflict, Held, NotFound, TasktrailError
 from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, decide
 from tasktrail.model.reference import MAX_RUN_ID_CHARS, check_run_id
 from tasktrail.model.run import Kind, Run, RunStatus, check_cancel, check_pause
@@ -86,6 +86,19 @@ class Ledger:
         from tasktrail.engine.attachments import Attachments
 
         return Attachments(self)
+
+    def refresh(self, codec_name: str) -> list[TasktrailError]:
+        """Bring the runs of all documents of a format up to date; return what is wrong with those that cannot be read.
+
+        Those runs stay as they were known.
+        """
+        faults: list[TasktrailError] = []
+        for run in self.store.read(lambda tx: tx.runs("runs_of_codec", codec=codec_name)):
+            try:
+                self.attachments.sync(run)
+            except TasktrailError as error:
+                faults.append(error)
+        return faults
 
     # creating
 

@@ -16,7 +16,7 @@ from tasktrail.model.lifecycle import Ask, Change, Verb, decide, route
 from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL, REMOVED, WAITING, Status, Task
-from tasktrail.model.undoing import taken_back
+from tasktrail.model.undoing import taken_back, unsaid
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Row, Transaction
 
@@ -192,16 +192,24 @@ def _by_task(pairs: Iterable[tuple[Any, Any]]) -> dict[int, list[Any]]:
 def _said(task: Task, needs: Sequence[str], details: Row, events: Sequence[Row]) -> PlanTask:
     moves = tuple(Move(_time(row), _status(row[4]), _status(row[5]), str(row[2])) for row in events if _is_move(row))
     edits = [row[1] for row in events if row[3] == "edit"]
-    notes = [row for row in events if row[6] and row[3] not in NO_NOTE]
-    undone = taken_back((row[7], row[8]) for row in events if row[8]) if notes else ()
+    notes = noted(events)
     return PlanTask(
         task.key, str(details[1] or ""), task.status, task.priority, tuple(needs), task.summary, task.error,
         task.reason, task.attempts, task.created_at, _last_time(edits), task.started_at, task.completed_at,
         status_updated_at=moves[-1].at if moves else None,
-        notes=tuple(Note(str(row[6]), _time(row), str(row[2])) for row in notes if row[7] not in undone),
+        notes=tuple(Note(str(row[6]), _time(row), str(row[2])) for row in notes),
         history=moves,
         extra=json.loads(str(details[2])) if details[2] else {},
     )  # fmt: skip
+
+
+def noted(events: Sequence[Row]) -> list[Row]:
+    """Return the rows of a task's events that have a note which still stands."""
+    rows = [row for row in events if row[6] and row[3] not in NO_NOTE]
+    changes = [(row[7], row[8]) for row in events if row[8]] if rows else []
+    gone = taken_back(changes)
+    gone |= unsaid(changes, gone)
+    return [row for row in rows if row[7] not in gone]
 
 
 def _is_move(row: Row) -> bool:
@@ -398,7 +406,9 @@ def note_in(
         at: When it was written; None is now.
         actor: Who wrote it; None is who asks.
     """
-    tx.record_run(task.run_id, "note", at or ledger.clock.now(), actor or ledger.actor, task_id=task.id, note=text)
+    now = ledger.clock.now()
+    tx.record_run(task.run_id, "note", at or now, actor or ledger.actor, task_id=task.id, note=text)
+    tx.set_run(task.run_id, updated_at=now)
 
 
 def move_in(

@@ -93,9 +93,9 @@ def write(
     """Bring a text to what the breakdown says, with the smallest edit.
 
     New tasks follow the others, and those that the breakdown does not have go; only where it has them in another order
-    is the list written anew. Nothing else is taken away: members that it has no word for stay, and notes and history
-    only grow by what they do not have yet. What the text leaves out stays out where it is at its default, and so do a
-    status's times until it moves.
+    is the list written anew. Notes come and go. Nothing else is taken away: members that it has no word for stay, and
+    the history only grows by what it does not have yet. What the text leaves out stays out where it is at its default,
+    and so do a status's times until it moves.
 
     Args:
         text: None makes a new file.
@@ -138,7 +138,7 @@ def written(old: PlanTask, new: PlanTask) -> PlanTask:
     task = _silent_as(old, new)
     return replace(
         task,
-        notes=(*old.notes, *_added(old.notes, new.notes)),
+        notes=(*_common(old.notes, new.notes), *_added(old.notes, new.notes)),
         history=(*old.history, *_added(old.history, new.history)),
         extra={**old.extra, **new.extra},
     )
@@ -371,6 +371,7 @@ def _silent_as(old: PlanTask, new: PlanTask) -> PlanTask:
 def _task_changes(old: PlanTask, new: PlanTask, path: json_edit.Path) -> list[json_edit.Change]:
     changes = member_changes(_words(old), _words(new), path)
     changes += _extra_changes(old.extra, new.extra, path)
+    changes += _going(old.notes, new.notes, (*path, "notes"))
     changes += _growth(old.notes, new.notes, (*path, "notes"))
     return changes + _growth(old.history, new.history, (*path, "history"))
 
@@ -394,6 +395,26 @@ def _growth(old: tuple[_T, ...], new: tuple[_T, ...], path: json_edit.Path) -> l
     if not old:
         return [(path, _entries(added))] if added else []
     return [((*path, at), _entry(each)) for at, each in enumerate(added, len(old))]
+
+
+def _going(old: tuple[_T, ...], new: tuple[_T, ...], path: json_edit.Path) -> list[json_edit.Change]:
+    """Changes that take out of a list what is no longer said."""
+    if new[: len(old)] == old:
+        return []
+    left = Counter(new)
+    left.subtract(old)
+    changes: list[json_edit.Change] = []
+    for at in reversed(range(len(old))):
+        if left[old[at]] < 0:
+            left[old[at]] += 1
+            changes.append(((*path, at), json_edit.REMOVE))
+    return changes
+
+
+def _common(old: tuple[_T, ...], new: tuple[_T, ...]) -> list[_T]:
+    """What `_going` leaves."""
+    gone = {path[-1] for path, _ in _going(old, new, ())}
+    return [one for at, one in enumerate(old) if at not in gone]
 
 
 def _added(old: tuple[_T, ...], new: tuple[_T, ...]) -> Sequence[_T]:

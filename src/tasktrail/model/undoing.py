@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from tasktrail.model.task import Status
 
 UNDOES: Final = "undoes"
 """In the changes of an event: the numbers of the events that it takes back."""
-_KEPT: Final = frozenset({"attempts", "fence", UNDOES})
+UNSAID: Final = "unsaid"
+"""In the changes of an event: the numbers of the events whose notes somebody took out of a document."""
+_KEPT: Final = frozenset({"attempts", "fence", UNDOES, UNSAID})
 """What is never taken back: starts stay counted, and no answer becomes valid again."""
 _SAYING: Final = frozenset({"note", "late"})
 """What says something and changes nothing."""
@@ -110,3 +112,14 @@ def taken_back(events: Iterable[tuple[Any, Any]]) -> set[int]:
             effect[one] = True
         state.update(effect)
     return {number for number, is_back in state.items() if is_back}
+
+
+def unsaid(events: Iterable[tuple[Any, Any]], undone: Collection[int]) -> set[int]:
+    """Return the numbers of events whose notes were taken out of a document.
+
+    Args:
+        events: As for `taken_back`.
+        undone: What that gives: who takes a note out and is taken back has taken nothing out.
+    """
+    found = (json.loads(str(text)).get(UNSAID, [None, []])[1] for seq, text in events if int(seq) not in undone)
+    return {number for numbers in found for number in numbers}

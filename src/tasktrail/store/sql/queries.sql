@@ -1103,6 +1103,12 @@ SELECT {run_columns}
 FROM run
 WHERE document_id IS NOT NULL
 
+-- name: runs_of_codec
+-- The runs of attached files of one format.
+SELECT {run_columns}
+FROM run
+WHERE document_id IN (SELECT id FROM document WHERE codec = :codec)
+
 -- name: run_ids
 SELECT id
 FROM run
