@@ -228,7 +228,7 @@ def test_the_dispatcher_works_on_the_workspace_that_was_set(tmp_path: Path):
 @pytest.mark.requirement("JB-054", "JB-055")
 def test_a_killed_orchestrator_goes_on_with_the_task_that_it_had(tmp_path: Path):
     command = [sys.executable, "-m", "tests.plan.orchestrating", str(tmp_path), "T2"]
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as process:
         deadline = time.monotonic() + 60
         while not (tmp_path / "ready").exists():
             assert process.poll() is None, "it ended before it was killed"

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -95,7 +95,7 @@ class DAGRunStore:
         self.storage_path = Path(storage_path).absolute()
         self._project = FolderProject(self.storage_path)
 
-    @property
+    @cached_property
     def ledger(self) -> Ledger:
         """The ledger of the project around the folder; its store is made when it is first asked for."""
         return self._project.ledger
