@@ -156,7 +156,7 @@ def end_claim(
     def work(tx: Transaction) -> Task | LeaseLost:
         task = _task(tx, plan_in(tx, name), key)
         attempt = _attempt_of(tx, task, token)
-        if token == task.lease_token:
+        if token == task.claim_token:
             return move_in(tx, ledger, task, ask, note=said, token=token, actor=attempt.actor)
         if attempt.outcome == _VERBS[end][1]:
             return task
@@ -170,7 +170,7 @@ def end_claim(
 
 
 def _begin(tx: Transaction, ledger: Ledger, run: Run, task: Task, ask: Ask, owner: str, new: Lease) -> Claim:
-    held = replace(ask, lease_token=new.token, lease_until=new.until)
+    held = replace(ask, lease_token=new.stored, lease_until=new.until)
     task = move_in(tx, ledger, task, held, actor=owner, span_id=new.span_id)
     return Claim(said_of(tx, run, [task])[0], new.token)
 
@@ -180,7 +180,7 @@ def _take_back(tx: Transaction, ledger: Ledger, run: Run) -> list[str]:
     silent = ran_out(tx, ledger, run)
     for task in silent:
         verb: Literal["fail", "lapse"] = "fail" if task.losses + 1 >= MOST_LOSSES else "lapse"
-        move_in(tx, ledger, task, Ask(verb, outcome="lost", failure=_SILENT), token=task.lease_token)
+        move_in(tx, ledger, task, Ask(verb, outcome="lost", failure=_SILENT), token=task.claim_token)
     return [task.key for task in silent]
 
 

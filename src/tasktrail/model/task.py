@@ -72,6 +72,11 @@ class Task(NamedTuple):
         return Task._make(fields_now)
 
     @property
+    def claim_token(self) -> str | None:
+        """What the holder of a claim on it gives; behind it the column has the boot in which its lease counts."""
+        return self.lease_token and self.lease_token.rsplit(".", 1)[0]
+
+    @property
     def unreachable(self) -> bool:
         """Whether it waits for something that can no longer happen."""
         return self.dead_needs > 0 and self.status in WAITING

@@ -558,10 +558,11 @@ WHERE id = :id
 -- name: renew_claim
 -- A lease is no history, so that no version tells of it.
 UPDATE task
-SET lease_until = :until
+SET lease_token = :token,
+    lease_until = :until
 WHERE id = :id
   AND status = 'in_progress'
-  AND lease_token = :token
+  AND lease_token = :was
 RETURNING id
 
 -- name: edit_task
