@@ -62,11 +62,6 @@ class TaskList:
         """How many tasks these runs have."""
         return sum(self.counts.values())
 
-    @property
-    def percent(self) -> float:
-        """How much of them is completed; 0 of nothing."""
-        return 100 * self.counts.get("completed", 0) / self.n_tasks if self.n_tasks else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class Linked:

@@ -26,9 +26,10 @@ from tasktrail.engine.plans import (
 from tasktrail.engine.situation import situation
 from tasktrail.engine.undo import undo
 from tasktrail.model.errors import BadInput
+from tasktrail.model.plan import STANDING_PLAN, percent_done
 from tasktrail.model.task import STATUSES
 from tasktrail.plan.answers import NO_PLAN, answering
-from tasktrail.plan.places import FILE, STANDING_PLAN, FolderPlan, Place, StorePlan
+from tasktrail.plan.places import FILE, FolderPlan, Place, StorePlan
 from tasktrail.plan.updates import marked_words, marks_of, selected, undone_words
 from tasktrail.plan.words import (
     MARK_LIST,
@@ -135,7 +136,7 @@ class PlanTools:
                 said["unknown_dependencies"] = unknown
         words: Words = {"status": "success", "tasks": listed, "total_tasks": len(tasks)}
         words.update({f"{status}_count": counts.get(status, 0) for status in STATUSES})
-        words["progress_percent"] = round(100 * counts.get("completed", 0) / len(tasks), 1) if tasks else 0
+        words["progress_percent"] = percent_done(counts.get("completed", 0), len(tasks))
         if now is None:
             words["message"] = NO_PLAN
         return words
