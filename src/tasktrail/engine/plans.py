@@ -8,14 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from tasktrail.engine.failures import told_failure
 from tasktrail.engine.leases import Holding, holdings, renew_in
 from tasktrail.engine.ledger import Ledger, check_lease
 from tasktrail.engine.lookup import Found
 from tasktrail.model.errors import Conflict, NotFound
-from tasktrail.model.lifecycle import Ask, Change, Verb, decide, route
+from tasktrail.model.lifecycle import Ask, Change, Failure, Verb, decide, route
 from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.run import Run
-from tasktrail.model.task import FINAL, REMOVED, WAITING, Status, Task
+from tasktrail.model.task import FINAL, REMOVED, WAITING, Status, Task, Value
 from tasktrail.model.undoing import taken_back
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Row, Transaction
@@ -80,10 +81,10 @@ class NextTask:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A task as it stands after it was marked, and a result that was not taken since it has another."""
+    """A task as it stands after it was marked; `notes` names what was kept as a note since it has another already."""
 
     task: Task
-    kept_as_note: str | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,57 +337,84 @@ def _why_dead(need: Row) -> str | None:
 # marking
 
 
-def mark_task(ledger: Ledger, name: str, key: str, status: Status, *, note: str = "", result: str = "") -> Marked:
+def mark_task(
+    ledger: Ledger, name: str, key: str, status: Status, *, note: str = "", result: str = "", error: str = ""
+) -> Marked:
     """Let a task of a plan stand at a status, by the verbs that lead there; unmet needs are no obstacle.
 
     Args:
         note: Appended to its notes, also where it stands there already.
         result: What came of it; kept as a note where the task has another result already.
+        error: Why it failed; see `told_failure`. Kept as a note likewise.
 
     Raises:
         NoPlan, NoTask: There is none.
         Held: Somebody else holds it.
+        BadInput: There is an error, and it is not to fail.
     """
-    said, outcome = ledger.clean_text(note) or None, ledger.clean_text(result) or None
+    said = cleaned(ledger, note, result, told_failure(error, status))
 
     def work(tx: Transaction) -> Marked:
         run = plan_in(tx, name)
-        return mark_in(tx, ledger, task_in(tx, run, key), status, said, outcome)
+        return mark_in(tx, ledger, task_in(tx, run, key), status, said)
 
     return ledger.commit(work)
 
 
-def mark_in(
-    tx: Transaction, ledger: Ledger, task: Task, status: Status, note: str | None, result: str | None
-) -> Marked:
-    """Mark a task inside a transaction that does more; the texts are clean."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of a task beside where it stands, as it may be stored."""
+
+    note: str | None = None
+    result: str | None = None
+    failure: Failure | None = None
+
+
+def cleaned(ledger: Ledger, note: str, result: str = "", failure: Failure | None = None) -> Said:
+    """Return texts as they may be stored; empty ones say nothing."""
+    told = ledger.clean_failure(failure) if failure else None
+    return Said(ledger.clean_text(note) or None, ledger.clean_text(result) or None, told)
+
+
+def mark_in(tx: Transaction, ledger: Ledger, task: Task, status: Status, said: Said) -> Marked:
+    """Mark a task inside a transaction that does more."""
     verbs = route(task.status, status)
     if not verbs:
-        return mark_again(tx, ledger, task, note, result)
+        return mark_again(tx, ledger, task, said)
     for verb in verbs[:-1]:
         task = move_in(tx, ledger, task, ask_for(task, verb))
-    ask = ask_for(task, verbs[-1], result if status in FINAL else None)
-    return Marked(move_in(tx, ledger, task, ask, note=note))
+    ask = replace(ask_for(task, verbs[-1]), summary=said.result if status in FINAL else None, failure=said.failure)
+    return Marked(move_in(tx, ledger, task, ask, note=said.note))
 
 
-def ask_for(task: Task, verb: Verb, result: str | None = None) -> Ask:
+def ask_for(task: Task, verb: Verb) -> Ask:
     """Return what to ask of a task; a start that passes over needs says so."""
     forced = verb == "start" and task.unmet > 0
     reason = f"started although {task.unmet} of its needs were not met" if forced else None
-    return Ask(verb, summary=result, reason=reason, force=forced)
+    return Ask(verb, reason=reason, force=forced)
 
 
-def mark_again(tx: Transaction, ledger: Ledger, task: Task, note: str | None, result: str | None) -> Marked:
+def mark_again(tx: Transaction, ledger: Ledger, task: Task, said: Said) -> Marked:
     """Mark a task that stands there already: an empty field is filled, what cannot be taken is kept as a note."""
-    now, other = ledger.clock.now(), None
-    if result and task.summary is None and task.status in FINAL:
-        task = _applied(tx, Change(task, task.status, now, {"summary": result}), Mark(ledger.actor))
-    elif result and result != task.summary:
-        other = result
-    for text in (note, other):
+    filled: dict[str, Value] = {}
+    others: dict[str, str] = {}
+    also: Mapping[str, Sequence[object]] | None = None
+    if said.result and task.summary is None and task.status in FINAL:
+        filled["summary"] = said.result
+    elif said.result and said.result != task.summary:
+        others["result"] = said.result
+    if (failure := said.failure) and task.error is None:
+        filled.update(error_type=failure.type, error=failure.message)
+        also = {"stack": [None, failure.stack]} if failure.stack else None
+    elif failure and failure.message != task.error:
+        others["error"] = failure.stack or failure.message
+    if filled:
+        change = Change(task, task.status, ledger.clock.now(), filled)
+        task = _applied(tx, change, Mark(ledger.actor, also=also))
+    for text in (said.note, *others.values()):
         if text:
             note_in(tx, ledger, task, text)
-    return Marked(task, other)
+    return Marked(task, tuple(others))
 
 
 def note_in(

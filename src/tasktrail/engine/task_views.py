@@ -103,6 +103,12 @@ class TaskDetails:
         spans = [lasted_us(attempt, self.now) for attempt in self.attempts]
         return sum(spans) if spans else None
 
+    @property
+    def stack(self) -> str | None:
+        """The stack of its failure where that ended no attempt, from its last events."""
+        stacks = [event.changes["stack"][1] for event in self.events if "stack" in event.changes]
+        return str(stacks[-1]) if stacks and self.task.status == "failed" else None
+
 
 def lasted_us(attempt: Attempt, now: int) -> int:
     """Return how long an attempt took; one that runs counts up to now, of one that was lost nobody knows more."""

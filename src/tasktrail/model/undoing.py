@@ -10,8 +10,8 @@ from tasktrail.model.task import Status
 
 UNDOES: Final = "undoes"
 """In the changes of an event: the numbers of the events that it takes back."""
-_KEPT: Final = frozenset({"attempts", "fence", UNDOES})
-"""What is never taken back: starts stay counted, and no answer becomes valid again."""
+_KEPT: Final = frozenset({"attempts", "fence", "stack", UNDOES})
+"""What is never taken back: starts stay counted, no answer becomes valid again, and a stack is history alone."""
 _SAYING: Final = frozenset({"note", "late"})
 """What says something and changes nothing."""
 
