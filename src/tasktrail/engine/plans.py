@@ -12,11 +12,12 @@ from tasktrail.engine.failures import told_failure
 from tasktrail.engine.leases import Holding, holdings, renew_in
 from tasktrail.engine.ledger import Ledger, check_lease
 from tasktrail.engine.lookup import Found
+from tasktrail.engine.stuck import Blocked, blocked_in
 from tasktrail.model.errors import Conflict, NotFound
 from tasktrail.model.lifecycle import Ask, Change, Failure, Verb, decide, route
 from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.run import Run
-from tasktrail.model.task import FINAL, REMOVED, WAITING, Status, Task, Value
+from tasktrail.model.task import FINAL, REMOVED, Status, Task, Value
 from tasktrail.model.undoing import taken_back
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Row, Transaction
@@ -50,14 +51,6 @@ class PlanNow:
     run: Run
     tasks: Sequence[PlanTask]
     claims: Sequence[Holding] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """A task that cannot start as things stand, and why not."""
-
-    key: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,30 +301,6 @@ def next_of(tx: Transaction, run: Run, task: Task | None) -> NextTask:
     if task is not None:
         return NextTask(said_of(tx, run, [task])[0], run.n_tasks)
     return NextTask(None, run.n_tasks, *blocked_in(tx, run, MOST_BLOCKED_NAMED))
-
-
-def blocked_in(tx: Transaction, run: Run, most: int | None = None) -> tuple[list[Blocked], int]:
-    """Return the pending tasks that wait for what cannot happen, and how many there are.
-
-    Args:
-        most: No more are named; None names all.
-    """
-    rows = tx.rows("stuck_of_plan", run_id=run.id, n_unreachable=run.n_unreachable)
-    return [Blocked(str(row[1]), _why_stuck(tx, row[0])) for row in rows[:most]], len(rows)
-
-
-def _why_stuck(tx: Transaction, task_id: object) -> str:
-    """Say what cannot happen that a task waits for: something failed, was cancelled, or does not exist."""
-    return "; ".join(words for row in tx.rows("needs_of_task", task_id=task_id) if (words := _why_dead(row)))
-
-
-def _why_dead(need: Row) -> str | None:
-    key, _, _, status, _, dead_needs = need
-    if status is None:
-        return f"needs {key}, which does not exist"
-    if status in ("failed", "cancelled"):
-        return f"needs {key}, which is {status}"
-    return f"needs {key}, which can no longer start" if status in WAITING and dead_needs else None
 
 
 # marking

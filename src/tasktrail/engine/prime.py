@@ -14,7 +14,8 @@ from typing import Final
 from tasktrail.engine.instructions import ways
 from tasktrail.engine.leases import holdings
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.plans import NO_NOTE, blocked_in, existing_plan, shown_tasks
+from tasktrail.engine.plans import NO_NOTE, existing_plan, shown_tasks
+from tasktrail.engine.stuck import blocked_in
 from tasktrail.model.budget import Section, fitted
 from tasktrail.model.plan import STANDING_PLAN, percent_done
 from tasktrail.model.run import Run
@@ -60,7 +61,9 @@ class _Briefing:
             self._section("Next", self._ready(), lambda task: f"priority {task.priority}"),
             self._blocked(),
             self._section(
-                "Failed", self._failed(), lambda task: f"{_moment(task.completed_at)} {_first_line(task.error)}"
+                "Failed",
+                self._failed(),
+                lambda task: f"{_moment(task.completed_at)} {_first_line(task.error or task.summary)}",
             ),
             self._notes(),
         ]

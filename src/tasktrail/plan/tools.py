@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from tasktrail.engine.batches import mark_tasks
 from tasktrail.engine.claims import End, claim_next, claim_task, end_claim, renew_claim
-from tasktrail.engine.explaining import explain_task
+from tasktrail.engine.explaining import explain_run, explain_task
 from tasktrail.engine.lookup import attempts_of, history
 from tasktrail.engine.plan_lists import ListWritten, edit_task
 from tasktrail.engine.plans import (
@@ -41,6 +41,7 @@ from tasktrail.plan.words import (
     edit_of,
     elapsed_words,
     event_words,
+    reason_words,
     tasks_of,
     words_of,
 )
@@ -330,14 +331,24 @@ class PlanTools:
 
     @tool(reads=True)
     @_answering
-    def explain_task(self, task_id: str) -> Words:
-        """Return why a task stands where it stands: what it waits for, down to the tasks that somebody must act on."""
+    def explain_task(self, task_id: str = "") -> Words:
+        """Return why a task, or the plan, stands where it stands: what it waits for, down to who must act.
+
+        Args:
+            task_id: Empty explains the plan.
+
+        Returns:
+            Each of `reasons` has its `cause` and `text`, and the `chain` of tasks to a cause that is further away. That
+            with `unblocking` says which few tasks to see to first, and how many each frees.
+        """
         plan = self._place.look()
-        seen = situation(plan.ledger, found_task(*plan, task_id).run)
-        task = next(task for task in seen.tasks if task.key == task_id)
-        reasons = [{"cause": reason.cause, "text": reason.text} for reason in explain_task(seen, task)]
-        message = "; ".join(reason["text"] for reason in reasons)
-        return {"status": "success", "task_id": task_id, "message": message, "reasons": reasons}
+        run = plan.ledger.store.read(lambda tx: existing_plan(tx, plan.name))
+        seen = situation(plan.ledger, found_task(*plan, task_id).run if task_id else run)
+        task = next((task for task in seen.tasks if task.key == task_id), None)
+        reasons = explain_run(seen) if task is None else explain_task(seen, task)
+        message = "; ".join(reason.text for reason in reasons)
+        words: Words = {"status": "success", "message": message, "reasons": [reason_words(one) for one in reasons]}
+        return {**words, "task_id": task_id} if task_id else words
 
     @tool()
     @_answering

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final, Literal, get_args
 
+from tasktrail.engine.explaining import Reason
 from tasktrail.engine.leases import Holding
 from tasktrail.engine.lookup import Event
 from tasktrail.engine.plan_lists import PlanTaskEdit, check_list
@@ -13,6 +15,7 @@ from tasktrail.formats.moment import format_moment
 from tasktrail.formats.plan_json import DERIVED, read_task, task_words
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.errors import BadInput
+from tasktrail.model.graph import path_text
 from tasktrail.model.plan import PlanTask
 from tasktrail.model.task import Spanned, elapsed_us
 from tasktrail.tools import Shape, Words
@@ -106,6 +109,16 @@ def attempt_words(attempt: Attempt) -> Words:
     words: Words = {**told, "started_at": format_moment(attempt.started_at), **_seconds(attempt.duration_us)}
     words.update(error=attempt.error, stack=attempt.stack)
     return {name: value for name, value in words.items() if value is not None}
+
+
+def reason_words(reason: Reason) -> Words:
+    """Return why something stands where it stands; what is empty is left out."""
+    words: Words = {"cause": reason.cause, "text": reason.text}
+    if reason.since is not None:
+        words["since"] = format_moment(reason.since)
+    if reason.chain:
+        words["chain"] = path_text([one.partition(":")[2] for one in reason.chain])
+    return {**words, "unblocking": asdict(reason.unblocking)} if reason.unblocking else words
 
 
 # in
