@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -337,3 +338,31 @@ def test_an_empty_file_takes_nothing_out_unasked(three: None, call: Call):
     asked = refused.err.splitlines()[-1].removeprefix("hint: tasktrail ")
     assert call(*asked.split()).code == 0
     assert call("list-tasks", "--plan", "main", "--json").data == []
+
+
+TRACEBACK = 'Traceback (most recent call last):\n  File "a.py", line 1, in b\n    c()\nKeyError: 7\n'
+
+
+@pytest.mark.requirement("JB-058", "JB-059")
+def test_a_traceback_is_told_from_a_file_or_stdin_and_shown_with_its_task(
+    three: None, call: Call, monkeypatch: pytest.MonkeyPatch
+):
+    Path("log.txt").write_text(TRACEBACK)
+    call("fail", "T1", "--error-file", "log.txt")
+    call("start", "T3")
+    monkeypatch.setattr("sys.stdin", StringIO(TRACEBACK))
+    call("fail", "T3", "--error-file", "-")
+
+    first, third = (call("show", key, "--json").data for key in ("T1", "T3"))
+
+    assert (first["error"], first["stack"], first["elapsed_ms"]) == ("KeyError: 7", TRACEBACK.strip(), None)
+    assert (third["error"], third["stack"], third["attempt_list"][0]["stack"]) == (
+        "KeyError: 7",
+        None,
+        TRACEBACK.strip(),
+    )
+    assert third["elapsed_ms"] >= 0
+    assert '  File "a.py", line 1, in b\n' in call("show", "T1").out
+    assert " after it began\n" in call("show", "T3").out
+    assert "stack" not in call("history", "T1").out
+    assert call("fail", "T3", "--error", "x", "--error-file", "log.txt").code == 2

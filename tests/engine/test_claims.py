@@ -52,7 +52,7 @@ def let_run_out(ledger: Ledger, held: Claim) -> None:
     def work(tx):
         run = tx.runs("runs_by_name", name="p", kind="plan")[0]
         task = tx.task("task_by_key", key=held.task.key, run_id=run.id, item="", map_index=-1)
-        assert tx.row("renew_claim", id=task.id, token=held.token, until=0)
+        assert tx.row("renew_claim", id=task.id, was=task.lease_token, token=task.lease_token, until=0)
 
     ledger.store.write(work)
 
@@ -223,5 +223,23 @@ def test_a_lease_ends_with_the_boot_of_the_machine(ledger: Ledger, clock: FakeCl
     clock.reboot()
 
     assert len(next_task(ledger, "p").ran_out) == 1
+    end_claim(ledger, "p", "A", held.token, "completed")
+    assert task_of(ledger, "A").status == "completed"
+
+
+@pytest.mark.parametrize("ledger", ["sqlite"], indirect=True)
+def test_a_lease_renewed_after_a_restart_of_the_machine_holds_on_the_clock_of_that_boot(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    held = claim(ledger, lease_s=60)
+    clock.reboot()
+
+    renew_claim(ledger, "p", "A", held.token)
+
+    assert claim_next(ledger, "p", owner="eve", lease_s=60).taken_back == []
+    clock.advance(59)
+    assert next_task(ledger, "p").ran_out == []
+    clock.advance(1)
+    assert [one.key for one in next_task(ledger, "p").ran_out] == ["A"]
     end_claim(ledger, "p", "A", held.token, "completed")
     assert task_of(ledger, "A").status == "completed"

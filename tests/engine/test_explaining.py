@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from tasktrail.engine.claims import claim_next
 from tasktrail.engine.explaining import Reason, explain_run, explain_task
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.plan_lists import write_list
+from tasktrail.engine.plans import mark_task
 from tasktrail.engine.situation import situation
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.graph import Need
 from tasktrail.model.lifecycle import Ask, Failure
+from tasktrail.model.plan import PlanTask
 from tasktrail.model.run import Kind, Run
+from tasktrail.model.unblocking import Unblocking
+from tasktrail.plan import PlanTools
 from tasktrail.store.opening import open_store
 from tasktrail.testing import FakeClock
 from tests.mapped import do, mapped_run, task_of
@@ -191,3 +200,117 @@ def test_of_many_that_stand_alike_five_are_named(ledger: Ledger):
 
     assert texts[0] == "s0 failed: OSError: no space"
     assert texts[5:] == ["… and 3 more"]
+
+
+# plans
+
+
+def plan(ledger: Ledger, *tasks: PlanTask) -> Run:
+    return write_list(ledger, "p", tasks).run
+
+
+def needing(key: str, *needs: str) -> PlanTask:
+    return PlanTask(key, f"Do {key}", needs=needs)
+
+
+def test_the_chain_to_a_root_is_the_shortest_and_told_where_others_are_between(ledger: Ledger):
+    run = plan(ledger, needing("A"), needing("B", "A"), needing("C", "B"), needing("D", "C", "B"))
+    mark_task(ledger, "p", "A", "failed")
+
+    (of_d,), (of_b,) = of_task(ledger, run, "D"), of_task(ledger, run, "B")
+
+    assert (of_d.text, of_d.chain) == ("D cannot start: A failed: no reason given", ["p:D", "p:B", "p:A"])
+    assert of_b.chain == []
+
+
+def test_what_can_no_longer_start_names_its_root_also_behind_a_blocked_task(ledger: Ledger):
+    run = plan(ledger, needing("A"), needing("B", "A"), needing("C", "B"))
+    mark_task(ledger, "p", "B", "blocked")
+    mark_task(ledger, "p", "A", "failed", result="the disk was full")
+
+    assert said(of_task(ledger, run, "C")) == [
+        ("unreachable", "C cannot start: A failed: the disk was full", "tasktrail retry p:A")
+    ]
+
+
+def test_a_claim_is_told_with_who_has_it_since_when_and_whether_it_ran_out(ledger: Ledger):
+    run = plan(ledger, needing("A"), needing("B", "A"))
+    claim_next(ledger, "p", owner="bob", lease_s=60)
+    began = ledger.clock.now()
+    (first, *_) = of_run(ledger, run)
+    assert (first.text, first.command, first.since) == ("A is in progress, claimed by bob", None, began)
+
+    assert isinstance(ledger.clock, FakeClock)
+    ledger.clock.advance(61)
+
+    words = "A is in progress, claimed by bob, whose lease ran out; the next claim takes it over"
+    assert said(of_run(ledger, run))[0] == ("in_progress", words, "tasktrail next --claim --plan p")
+    assert said(of_task(ledger, run, "B"))[0] == ("in_progress", f"B waits: {words}", "tasktrail next --claim --plan p")
+
+
+def test_in_a_plan_the_few_tasks_are_named_that_free_the_most(ledger: Ledger):
+    run = plan(
+        ledger, needing("A"), needing("B"), needing("C", "A"), needing("D", "C"), needing("E", "A", "B"), needing("F")
+    )
+    mark_task(ledger, "p", "A", "failed")
+    mark_task(ledger, "p", "B", "blocked")
+
+    (found,) = [reason for reason in of_run(ledger, run) if reason.cause == "unblocking"]
+
+    words = "3 of 3 waiting tasks go on once these are done, the most for so few: A (2 alone), B (0 alone)"
+    assert (found.text, found.tasks) == (words, ["p:A", "p:B"])
+    assert found.unblocking == Unblocking({"A": 2, "B": 0}, together=3, held=3, exact=True)
+
+
+HAND_WRITTEN = [
+    {"id": "A", "dependencies": ["B"]}, {"id": "B", "dependencies": ["A"]}, {"id": "C", "dependencies": ["C"]},
+    {"id": "D", "dependencies": ["B"]}, {"id": "E", "dependencies": ["X"]}, {"id": "F", "dependencies": ["E"]},
+]  # fmt: skip
+
+
+@pytest.mark.requirement("JB-036")
+@pytest.mark.parametrize("working", [False, True])
+def test_tasks_of_a_hand_written_file_that_need_each_other_are_blocked_and_the_cycle_is_named(
+    tmp_path: Path, working: bool
+):
+    file = tmp_path / "shop" / "architecture" / "task-breakdown.json"
+    file.parent.mkdir(parents=True)
+    other = [{"id": "G", "status": "in_progress"}] if working else []
+    file.write_text(json.dumps({"tasks": [*HAND_WRITTEN, *other]}))
+    tools = PlanTools.in_workspace(tmp_path / "shop")
+
+    answer = tools.get_next_task()
+
+    assert [(one["id"], one["reason"]) for one in answer["blocked"]] == [
+        ("E", "needs X, which does not exist"),
+        ("A", "tasks need each other in a cycle: A -> B -> A"),
+        ("B", "tasks need each other in a cycle: B -> A -> B"),
+        ("C", "task C needs itself"),
+    ]
+    assert answer["blocked_count"] == 4
+    cycle = {"cause": "cycle", "text": "tasks need each other in a cycle: B -> A -> B"}
+    assert tools.explain_task("D")["reasons"] == [cycle]
+    missing = {"cause": "missing", "text": "F waits: E needs X, which does not exist"}
+    assert tools.explain_task("F")["reasons"] == [missing]
+    told = [(one["cause"], one["text"]) for one in tools.explain_task()["reasons"]]
+    assert ("cycle", "tasks need each other in a cycle: A -> B -> A") in told
+    assert ("cycle", "task C needs itself") in told
+    assert ("missing", "E needs X, which does not exist") in told
+
+
+def test_the_tool_explains_the_whole_plan_and_chains_by_keys():
+    tools = PlanTools("memory:")
+    assert tools.explain_task()["code"] == "not_found"
+    tools.write_task_list([{"id": "A", "description": "a"}, *({**one, "description": "b"} for one in AFTER_A)])
+    tools.mark_task_status("A", "failed", result="the disk was full")
+
+    (reason,) = tools.explain_task("C")["reasons"]
+    answer = tools.explain_task()
+
+    assert (reason["text"], reason["chain"]) == ("C cannot start: A failed: the disk was full", "C -> B -> A")
+    assert "task_id" not in answer
+    (advice,) = [one["unblocking"] for one in answer["reasons"] if "unblocking" in one]
+    assert advice == {"alone": {"A": 2}, "together": 2, "held": 2, "exact": True}
+
+
+AFTER_A = [{"id": "B", "dependencies": ["A"]}, {"id": "C", "dependencies": ["B"]}]

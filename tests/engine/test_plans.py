@@ -281,9 +281,9 @@ def test_a_repeated_mark_keeps_the_first_result_and_fills_an_empty_one(ledger: L
     mark_task(ledger, "p", "A", "completed")
     at = tasks_of(ledger)["A"].completed_at
 
-    assert mark_task(ledger, "p", "A", "completed", result="good").kept_as_note is None
-    assert mark_task(ledger, "p", "A", "completed", result="good").kept_as_note is None
-    assert mark_task(ledger, "p", "A", "completed", result="better").kept_as_note == "better"
+    assert mark_task(ledger, "p", "A", "completed", result="good").notes == ()
+    assert mark_task(ledger, "p", "A", "completed", result="good").notes == ()
+    assert mark_task(ledger, "p", "A", "completed", result="better").notes == ("result",)
 
     found = tasks_of(ledger)["A"]
     assert (found.result, found.completed_at, [note.text for note in found.notes]) == ("good", at, ["better"])

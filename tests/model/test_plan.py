@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasktrail.model.plan import PlanTask, faults_of
+from tasktrail.model.plan import PlanTask, faults_of, percent_done
 
 
 def test_a_sound_plan_has_no_faults():
@@ -38,3 +38,11 @@ def test_a_cycle_through_the_first_of_two_tasks_of_one_id_is_named_too():
     tasks = [PlanTask("T1", "a", needs=("T2",)), PlanTask("T1", "b"), PlanTask("T2", "c", needs=("T1",))]
 
     assert faults_of(tasks)[1:] == ["tasks need each other in a cycle: T1 -> T2 -> T1"]
+
+
+@pytest.mark.requirement("JB-060")
+@pytest.mark.parametrize(
+    ("completed", "total", "percent"), [(0, 0, 0), (0, 3, 0), (1, 3, 33.3), (999_999, 10**6, 99.9), (7, 7, 100)]
+)
+def test_a_hundred_percent_are_done_when_all_is(completed: int, total: int, percent: float):
+    assert percent_done(completed, total) == percent

@@ -42,7 +42,7 @@ def test_updates_that_cannot_be_are_all_named(tools: PlanTools) -> None:
 
     assert tools.mark_tasks(wrong)["errors"] == [
         "updates[0]: Invalid status: 'done'. Must be: pending, in_progress, completed, failed",
-        "updates[1]: unknown key 'note'; known are task_id, status, notes, result",
+        "updates[1]: unknown key 'note'; known are task_id, status, notes, result, error",
         "updates[1]: expected task_id to be an id, got: None",
         "updates[2]: expected an update to be an object, got: 'T3'",
     ]

@@ -309,3 +309,69 @@ def test_a_list_that_replaces_the_plan_keeps_no_progress_but_the_history(tools: 
     assert second["attempts"] == 1
     assert [one["event"] for one in tools.task_history("T1")["history"]] == ["complete", "adopt"]
     assert verify(ledger_of(find_store_for_folder(tmp_path / "shop"), load(tmp_path / "shop")).store) == []
+
+
+TRACEBACK = 'Traceback (most recent call last):\n  File "a.py", line 1, in b\n    c()\nKeyError: 7'
+
+
+@pytest.mark.requirement("JB-058")
+def test_a_task_says_how_long_it_took_and_nobody_writes_that_back(tools: PlanTools):
+    tools.write_task_list([task("T1"), task("T2")])
+    token = tools.claim_task("T1")["token"]
+    assert "elapsed_seconds" not in tools.read_task_breakdown()["tasks"][0]
+    done = tools.finish_task("T1", token)
+    tools.mark_task_status("T2", "completed")
+
+    first, second = (read := tools.read_task_breakdown()["tasks"])
+    assert done["elapsed_seconds"] == first["elapsed_seconds"] >= 0
+    assert "elapsed_seconds" not in second, "it never began"
+
+    tools.write_task_list(read)
+
+    assert tools.read_task_breakdown()["tasks"] == read
+    assert tools.update_task("T1", {"elapsed_seconds": 5, "owner": "ann"})["ignored"] == ["elapsed_seconds"]
+
+
+@pytest.mark.requirement("JB-058")
+def test_seconds_are_those_between_start_and_end_and_each_attempt_has_its_own(tools: PlanTools):
+    times = {"started_at": "2026-01-01T10:00:00+00:00", "completed_at": "2026-01-01T10:01:30.500000+00:00"}
+    tools.write_task_list([task("T1", status="completed", attempts=1, **times), task("T2")])
+    claimed = tools.claim_task("T2", owner="bo")
+    tools.finish_task("T2", claimed["token"], status="failed", error=TRACEBACK)
+    tools.mark_task_status("T2", "pending")
+    tools.claim_task("T2", owner="bo")
+
+    assert tools.read_task_breakdown()["tasks"][0]["elapsed_seconds"] == 90.5
+    first, second = tools.task_history("T2")["attempts"]
+    assert (first["attempt"], first["outcome"], first["actor"]) == (1, "error", "bo")
+    assert first["elapsed_seconds"] >= 0
+    assert (second["attempt"], "outcome" in second, "elapsed_seconds" in second) == (2, False, False)
+
+
+@pytest.mark.requirement("JB-059")
+def test_a_traceback_is_a_message_in_lists_and_a_stack_where_one_task_is_looked_at(tools: PlanTools):
+    tools.write_task_list([task("T1"), task("T2"), task("T3")])
+    token = tools.claim_task("T1")["token"]
+    tools.finish_task("T1", token, status="failed", error=TRACEBACK)
+    tools.mark_task_status("T2", "failed", error=TRACEBACK)
+    tools.mark_tasks([{"task_id": "T3", "status": "failed", "error": TRACEBACK}])
+
+    tasks = tools.read_task_breakdown()["tasks"]
+    assert [one["error"] for one in tasks] == ["KeyError: 7"] * 3
+    assert "Traceback" not in str(tasks)
+    assert tools.task_history("T1")["attempts"][0]["stack"] == TRACEBACK
+    for key in ("T2", "T3"):
+        last = tools.task_history(key)["history"][-1]
+        assert (last["event"], last["changes"]["stack"]) == ("fail", [None, TRACEBACK])
+
+
+@pytest.mark.requirement("JB-026", "JB-059")
+def test_an_error_of_what_does_not_fail_is_refused(tools: PlanTools):
+    tools.write_task_list([task("T1")])
+
+    assert tools.mark_task_status("T1", "completed", error="x")["code"] == "bad_input"
+    batch = tools.mark_tasks([{"task_id": "T1", "status": "completed", "error": "x"}])
+    assert batch["errors"] == ["updates[0]: expected error with status failed alone"]
+    token = tools.claim_task("T1")["token"]
+    assert tools.finish_task("T1", token, error="x")["code"] == "bad_input"
+    assert tools.read_task_breakdown()["tasks"][0]["status"] == "in_progress"

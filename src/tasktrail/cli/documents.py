@@ -12,7 +12,7 @@ from tasktrail.engine.lookup import Event, Found, Outcomes, Overview, run_refere
 from tasktrail.model.lifecycle import allowed
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run
-from tasktrail.model.task import Task
+from tasktrail.model.task import Task, elapsed_us
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -145,6 +145,7 @@ def details_record(seen: TaskDetails) -> dict[str, Any]:
         **_task_record(seen.task, seen.run, seen.reference),
         "kind": seen.run.kind, "title": seen.title, "result": seen.result, "summary": seen.task.summary,
         "stale": seen.stale, "duration_ms": _ms(seen.worked_us),
+        "elapsed_ms": _ms(elapsed_us(seen.task)), "stack": seen.stack,
         "needs": [_linked(one, seen) for one in seen.needs],
         "needed_by": [_linked(one, seen) for one in seen.needed_by],
         "notes": [{"at": utc(note.at), "note": note.text, "actor": note.actor} for note in seen.notes],

@@ -20,8 +20,8 @@ from tasktrail.engine.readers import Logged, NamedReader, Reader, log_end
 from tasktrail.model.reference import format_task
 
 _UNTOLD: Final = frozenset({
-    "after", "attempts", "completed_at", "error_type", "fence", "last_outcome", "started_at", "summary", "tries",
-    "undoes",
+    "after", "attempts", "completed_at", "error_type", "fence", "last_outcome", "stack", "started_at", "summary",
+    "tries", "undoes",
 })  # fmt: skip
 """Columns that the verb says already, or that only the engine looks at; --json has them all."""
 _LOOK_EVERY_S: Final = 0.25

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from tasktrail.engine.explaining import Reason, explain_run, explain_task
 from tasktrail.engine.limits import FullLimit
 from tasktrail.engine.lookup import find
 from tasktrail.engine.situation import Situation, situation
+from tasktrail.model.graph import path_text
 
 
 @click.command("explain", cls=SessionCommand)
@@ -41,6 +43,8 @@ def lines(reasons: Sequence[Reason], now: int) -> Iterator[str]:
     told: set[str] = set()
     for reason in reasons:
         yield f"{plain(reason.text)}{_when(reason, now)}"
+        if reason.chain:
+            yield f"    through: {plain(path_text(reason.chain))}"
         if reason.command and reason.command not in told:
             told.add(reason.command)
             yield f"    to do: {plain(reason.command)}"
@@ -76,6 +80,8 @@ def _reason(reason: Reason) -> dict[str, Any]:
         "since": utc(reason.since),
         "until": utc(reason.until),
         "limit": _limit(reason.limit) if reason.limit else None,
+        "chain": list(reason.chain),
+        "unblocking": asdict(reason.unblocking) if reason.unblocking else None,
     }
 
 

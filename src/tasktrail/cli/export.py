@@ -12,6 +12,7 @@ from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, shown_path, tell
 from tasktrail.cli.text import counted
+from tasktrail.model.plan import STANDING_PLAN
 from tasktrail.model.reference import check_run_id
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _ENDINGS: Final[dict[str, Format]] = {".jsonl": "jsonl", ".csv": "csv", ".md": "
 
 
 @click.command("export", cls=SessionCommand)
-@click.argument("plan", default="main")
+@click.argument("plan", default=STANDING_PLAN)
 @click.option("--format", "wished", type=click.Choice(_FORMATS), help="Else by the ending of FILE; JSON without one.")
 @click.option("-o", "--output", metavar="FILE", default="-", help="Replaced whole or not at all; - is stdout.")
 @click.option("--scrub", is_flag=True, help="Scrub titles, actors and your own members as well.")

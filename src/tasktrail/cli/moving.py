@@ -54,7 +54,8 @@ class _Words:
 _HELD: Final = "Also when somebody executes it; recorded."
 _OPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "result": {"metavar": "TEXT", "help": "What came of it, in a sentence."},
-    "error": {"metavar": "TEXT", "help": "Why it failed."},
+    "error": {"metavar": "TEXT", "help": "Why it failed, in a sentence, or with its traceback."},
+    "error-file": {"metavar": "FILE", "help": "The same from a file; - is stdin."},
     "value": {"metavar": "JSON", "help": "What a step gives to those that need it."},
     "value-file": {"metavar": "FILE", "help": "The same from a file; - is stdin."},
     "token": {"metavar": "TOKEN", "help": "Of the claim on it, as next --claim printed it."},
@@ -64,7 +65,9 @@ VERBS: Final[Mapping[Verb, _Words]] = {
     "complete": _Words(
         "Say that a task is done; what needs it can start.", "note", _HELD, ("result", "value", "value-file", "token")
     ),
-    "fail": _Words("Say that a task failed; what needs it cannot start.", "note", _HELD, ("error", "token")),
+    "fail": _Words(
+        "Say that a task failed; what needs it cannot start.", "note", _HELD, ("error", "error-file", "token")
+    ),
     "release": _Words("Give a task back unfinished, for somebody else to begin.", "note", _HELD, ("token",)),
     "skip": _Words("Leave a task out; what needs it can start.", "reason"),
     "block": _Words("Keep a task from starting until somebody unblocks or completes it.", "reason", _HELD, ("token",)),
@@ -85,6 +88,7 @@ class Given:
     reason: str | None = None
     result: str | None = None
     error: str | None = None
+    error_file: str | None = None
     value: str | None = None
     value_file: str | None = None
     token: str | None = None
@@ -129,11 +133,11 @@ def move_one(session: Session, verb: Verb, reference: str, given: Given) -> None
 
 
 def _moved(ledger: Ledger, found: Found, verb: Verb, given: Given) -> Moved:
+    from tasktrail.engine.failures import told_failure
     from tasktrail.engine.moving import move
-    from tasktrail.model.lifecycle import Failure
 
     payload = _payload(given.value, given.value_file)
-    failure = Failure("TaskFailed", given.error) if given.error else None
+    failure = told_failure(_error(given), "failed")
     reason, force = given.reason, given.force
     ask = Ask(verb, output=payload.column, summary=given.result, failure=failure, reason=reason, force=force)
     try:
@@ -152,12 +156,18 @@ def _ended(ledger: Ledger, found: Found, end: End, given: Given) -> Moved:
     assert task is not None
     if run.kind != "plan" or given.value is not None or given.value_file is not None:
         raise click.UsageError("--token goes with a task of a plan, and without --value")
-    said = {"note": given.note or "", "result": given.result or "", "error": given.error or ""}
+    said = {"note": given.note or "", "result": given.result or "", "error": _error(given)}
     try:
         end_claim(ledger, run.name, task.key, str(given.token), end, **said)
     except (BadInput, LeaseLost) as error:
         raise type(error)(error.message, hint=f"tasktrail next --claim --plan {run.name}") from None
     return as_it_stands(ledger, task)
+
+
+def _error(given: Given) -> str:
+    if given.error is not None and given.error_file is not None:
+        raise click.UsageError("give one of --error and --error-file, not both")
+    return _read(given.error_file) if given.error_file is not None else given.error or ""
 
 
 def _payload(value: str | None, value_file: str | None) -> Encoded:

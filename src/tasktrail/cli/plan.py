@@ -14,6 +14,7 @@ from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import counted, named, plain, utc
 from tasktrail.model.errors import BadInput, NotFound
+from tasktrail.model.plan import STANDING_PLAN
 from tasktrail.model.reference import check_run_id, format_task, readings
 from tasktrail.model.workflow import PRIORITIES
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tasktrail.engine.plans import NextTask
     from tasktrail.model.plan import PlanTask
 
-PLAN = click.option("--plan", default="main", show_default=True, metavar="NAME", help="Which plan.")
+PLAN = click.option("--plan", default=STANDING_PLAN, show_default=True, metavar="NAME", help="Which plan.")
 
 
 _LEASE_S: Final = 900.0

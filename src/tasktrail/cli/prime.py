@@ -10,7 +10,8 @@ from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session
 from tasktrail.engine.plans import NoPlan
-from tasktrail.engine.prime import BUDGET, STANDING_PLAN, prime
+from tasktrail.engine.prime import BUDGET, prime
+from tasktrail.model.plan import STANDING_PLAN
 
 
 @click.command("prime", cls=SessionCommand)

@@ -18,6 +18,7 @@ from tasktrail.cli.tasks import COLORS
 from tasktrail.cli.text import Ink, error_words, local, plain, span
 from tasktrail.engine.lookup import find_task, run_reference, shared_names, task_reference
 from tasktrail.engine.task_views import Linked, TaskDetails, details, lasted_us
+from tasktrail.model.task import elapsed_us
 
 if TYPE_CHECKING:
     from tasktrail.model.attempt import Attempt
@@ -58,6 +59,7 @@ def _lines(seen: TaskDetails, ink: Ink) -> Iterator[str]:
         if text:
             yield f"{name + ':':<11} {text}"
     yield from _section("Notes", [f"{local(note.at)}  {_by(note.actor)}{plain(note.text)}" for note in seen.notes], ink)
+    yield from _section("Stack", [plain(line) for line in (seen.stack or "").splitlines()], ink)
     yield from _section("Attempts", [line for one in seen.attempts for line in _attempt(one, seen.now)], ink)
     events = [f"{local(event.at)}  {plain(event.actor)}  {event.verb}  {change_words(event)}" for event in seen.events]
     yield from _section("History", [line.rstrip() for line in events], ink)
@@ -74,7 +76,9 @@ def _facts(seen: TaskDetails, ink: Ink) -> Iterator[tuple[str, str]]:
     yield "Needs", _linked(seen.needs)
     yield "Needed by", _linked(seen.needed_by)
     yield "Started", local(task.started_at) if task.started_at else ""
-    yield "Ended", local(task.completed_at) if task.completed_at else ""
+    elapsed = elapsed_us(task)
+    after = f", {span(elapsed)} after it began" if elapsed is not None else ""
+    yield "Ended", f"{local(task.completed_at)}{after}" if task.completed_at else ""
     yield "Took", span(seen.worked_us) if seen.attempts else ""
     yield "Result", _value(seen.result)
     yield "Error", error_words(task.error_type, task.error) if task.error else ""

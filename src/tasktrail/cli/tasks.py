@@ -15,6 +15,7 @@ from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import columns, plain, shorten, width
 from tasktrail.engine.lookup import find_run, task_reference
 from tasktrail.engine.task_views import Listed, TaskList, list_tasks, open_runs
+from tasktrail.model.plan import percent_done
 from tasktrail.model.run import KINDS, STOPPING_KINDS, Kind, Run
 from tasktrail.model.task import STATUSES, Status
 
@@ -92,7 +93,8 @@ def _show(session: Session, listed: TaskList, again: str) -> None:
         sys.stdout.writelines(f"{line}\n" for line in lines)
         sys.stdout.flush()
     if listed.n_tasks:
-        tell(f"{listed.counts.get('completed', 0):,} of {listed.n_tasks:,} completed ({listed.percent:.0f} %)")
+        completed, total = listed.counts.get("completed", 0), listed.n_tasks
+        tell(f"{completed:,} of {total:,} completed ({percent_done(completed, total):g} %)")
     if listed.cursor:
         tell(f"more: {again} --cursor {shlex.quote(listed.cursor)}")
 

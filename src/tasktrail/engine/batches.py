@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tasktrail.engine.failures import told_failure
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.plans import Marked, mark_in, plan_in, task_in
+from tasktrail.engine.plans import Marked, Said, cleaned, mark_in, plan_in, task_in
 from tasktrail.model.errors import BadInput, TasktrailError
 from tasktrail.model.run import Run
 from tasktrail.model.task import Status
@@ -17,12 +18,13 @@ from tasktrail.store.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class TaskMark:
-    """Where one task is to stand; note and result as for `mark_task`."""
+    """Where one task is to stand; note, result and error as for `mark_task`."""
 
     key: str
     status: Status
     note: str = ""
     result: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,15 @@ def mark_tasks(ledger: Ledger, name: str, marks: Sequence[TaskMark], *, partial:
         NoPlan: There is none.
         BadInput: Not partial, and some cannot be marked; the details name all of them.
     """
-    clean = [(mark, ledger.clean_text(mark.note) or None, ledger.clean_text(mark.result) or None) for mark in marks]
+    clean = [(mark, cleaned(ledger, mark.note, mark.result, told_failure(mark.error, mark.status))) for mark in marks]
     times = Counter(mark.key for mark in marks)
 
-    def one(tx: Transaction, run: Run, mark: TaskMark, note: str | None, result: str | None) -> Marked | TasktrailError:
+    def one(tx: Transaction, run: Run, mark: TaskMark, said: Said) -> Marked | TasktrailError:
         """Whatever can be wrong is found before the first move."""
         if times[mark.key] > 1:
             return BadInput(f"task {mark.key} is given {times[mark.key]} times")
         try:
-            return mark_in(tx, ledger, task_in(tx, run, mark.key), mark.status, note, result)
+            return mark_in(tx, ledger, task_in(tx, run, mark.key), mark.status, said)
         except TasktrailError as error:
             return error
 

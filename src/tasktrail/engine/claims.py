@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from tasktrail.engine.failures import told_failure
 from tasktrail.engine.leases import Lease, lease, owner_in, ran_out, renew_in, span_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plans import (
     NextTask,
     NoTask,
+    Said,
     ask_for,
+    cleaned,
     first_pending,
     first_ready,
     hold_plan,
@@ -120,13 +123,13 @@ def renew_claim(ledger: Ledger, name: str, key: str, token: str, note: str = "")
         LeaseLost: The claim has ended.
         BadInput: It is no token of a claim on this task.
     """
-    said = ledger.clean_text(note) or None
+    said = cleaned(ledger, note)
 
     def work(tx: Transaction) -> Task:
         task = _task(tx, plan_in(tx, name), key)
         if not renew_in(tx, ledger, task, token):
             raise _lost(task, _attempt_of(tx, task, token))
-        return mark_again(tx, ledger, task, said, None).task
+        return mark_again(tx, ledger, task, said).task
 
     return ledger.commit(work)
 
@@ -142,25 +145,24 @@ def end_claim(
     Args:
         note: Appended to the task's notes.
         result: What came of it.
-        error: Why it failed.
+        error: Why it failed; see `told_failure`.
 
     Raises:
         LeaseLost: The task was taken away before; the answer is kept.
-        BadInput: It is no token of a claim on this task.
+        BadInput: It is no token of a claim on this task; or there is an error, and it is not to fail.
     """
     verb, _ = _VERBS[end]
-    failure = Failure("TaskFailed", error) if error and end == "failed" else None
-    ask = ledger.clean(Ask(verb, summary=result or None, failure=failure))
-    said = ledger.clean_text(note) or None
+    said = cleaned(ledger, note, result, told_failure(error, end))
+    ask = Ask(verb, summary=said.result, failure=said.failure)
 
     def work(tx: Transaction) -> Task | LeaseLost:
         task = _task(tx, plan_in(tx, name), key)
         attempt = _attempt_of(tx, task, token)
-        if token == task.lease_token:
-            return move_in(tx, ledger, task, ask, note=said, token=token, actor=attempt.actor)
+        if token == task.claim_token:
+            return move_in(tx, ledger, task, ask, note=said.note, token=token, actor=attempt.actor)
         if attempt.outcome == _VERBS[end][1]:
             return task
-        _keep_late(tx, ledger, task, attempt, end, ask, said)
+        _keep_late(tx, ledger, task, attempt, end, said)
         return _lost(task, attempt)
 
     ended = ledger.commit(work)
@@ -170,7 +172,7 @@ def end_claim(
 
 
 def _begin(tx: Transaction, ledger: Ledger, run: Run, task: Task, ask: Ask, owner: str, new: Lease) -> Claim:
-    held = replace(ask, lease_token=new.token, lease_until=new.until)
+    held = replace(ask, lease_token=new.stored, lease_until=new.until)
     task = move_in(tx, ledger, task, held, actor=owner, span_id=new.span_id)
     return Claim(said_of(tx, run, [task])[0], new.token)
 
@@ -180,7 +182,7 @@ def _take_back(tx: Transaction, ledger: Ledger, run: Run) -> list[str]:
     silent = ran_out(tx, ledger, run)
     for task in silent:
         verb: Literal["fail", "lapse"] = "fail" if task.losses + 1 >= MOST_LOSSES else "lapse"
-        move_in(tx, ledger, task, Ask(verb, outcome="lost", failure=_SILENT), token=task.lease_token)
+        move_in(tx, ledger, task, Ask(verb, outcome="lost", failure=_SILENT), token=task.claim_token)
     return [task.key for task in silent]
 
 
@@ -210,16 +212,15 @@ def _lost(task: Task, attempt: Attempt) -> LeaseLost:
     )
 
 
-def _keep_late(
-    tx: Transaction, ledger: Ledger, task: Task, attempt: Attempt, end: End, ask: Ask, note: str | None
-) -> None:
+def _keep_late(tx: Transaction, ledger: Ledger, task: Task, attempt: Attempt, end: End, said: Said) -> None:
     """Keep an answer that comes too late as an event, once."""
-    said = {"status": [task.status, end], "summary": [None, ask.summary]}
-    if ask.failure:
-        said["error"] = [None, ask.failure.message]
-    changes = json.dumps(said, ensure_ascii=False)
+    told = {"status": [task.status, end], "summary": [None, said.result]}
+    if said.failure:
+        told |= {"error": [None, said.failure.message], "stack": [None, said.failure.stack]}
+    changes = json.dumps(told, ensure_ascii=False)
     rows = tx.rows("latest_events_of_task", id=task.id, before=None, limit=_EVENTS_LOOKED_AT)
     known = [(json.loads(str(row[7])), row[8]) for row in rows if row[3] == "late" and row[6] == attempt.n]
-    if not any((old["status"][1], old["summary"], text) == (end, said["summary"], note) for old, text in known):
-        details = {"task_id": task.id, "attempt": attempt.n, "changes": changes, "note": note}
+    new = (end, told["summary"], told.get("error"), said.note)
+    if not any((old["status"][1], old["summary"], old.get("error"), text) == new for old, text in known):
+        details = {"task_id": task.id, "attempt": attempt.n, "changes": changes, "note": said.note}
         tx.record_run(task.run_id, "late", ledger.clock.now(), str(attempt.actor), **details)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final, Literal
 
+from tasktrail.engine.leases import Holding
 from tasktrail.engine.limits import FullLimit
 from tasktrail.engine.situation import Situation
 from tasktrail.engine.workers import WorkerView
+from tasktrail.model.graph import Need, cycle_text, find_cycle, in_cycles
 from tasktrail.model.run import OVER
 from tasktrail.model.task import Task
+from tasktrail.model.unblocking import Unblocking, unblocking
 
 Cause = Literal[
     "completed", "stale", "cancelled", "stopped", "declared", "failed", "skipped", "paused", "not_begun", "unowned",
-    "blocked", "in_progress", "retrying", "limited", "ready", "waiting", "missing", "unreachable",
+    "blocked", "in_progress", "retrying", "limited", "ready", "waiting", "missing", "unreachable", "cycle",
+    "unblocking",
 ]  # fmt: skip
 _NAMED: Final = 5
 """More tasks that stand alike are counted, not spelt out."""
@@ -36,6 +40,8 @@ class Reason:
         since: When it began, microseconds UTC.
         until: When it ends by itself.
         limit: What they wait for, of which no place is free.
+        chain: From the task that waits to the one it waits for, each needing the next, where there are others between.
+        unblocking: Which few tasks of a plan to see to first.
     """
 
     cause: Cause
@@ -45,19 +51,21 @@ class Reason:
     since: int | None = None
     until: int | None = None
     limit: FullLimit | None = None
+    chain: Sequence[str] = ()
+    unblocking: Unblocking | None = None
 
 
 def explain_run(seen: Situation) -> list[Reason]:
     """Return why a run stands where it stands."""
     rules = (
         _of_the_end, _of_the_run, _of_owner, _of_blocked, _of_running, _of_retries, _of_limits, _of_ready, _of_waiting,
-        _of_stale,
+        _of_missing, _of_cycles, _of_unblocking, _of_stale,
     )  # fmt: skip
     return list(chain.from_iterable(rule(seen) for rule in rules))
 
 
 def explain_task(seen: Situation, task: Task) -> list[Reason]:
-    """Return why a task stands where it stands; of one that waits the root causes, not the chain to them."""
+    """Return why a task stands where it stands; of one that waits the root causes, and the chain to each."""
     if task.status != "pending":
         return [_standing(seen, task)]
     if task.unreachable:
@@ -176,6 +184,50 @@ def _of_waiting(seen: Situation) -> Iterator[Reason]:
         yield _many(seen, "unreachable", dead, "can no longer start", "can no longer start")
 
 
+def _of_missing(seen: Situation) -> Iterator[Reason]:
+    pending = _with_status(seen, "pending") if seen.run.accepts_starts else []
+    absent = {task.id: keys[0] for task in pending if task.unmet and (keys := seen.absent(task))}
+    lacking = [task for task in pending if task.id in absent]
+    yield from _some(seen, lacking, lambda _, task: _missing(seen, task, absent[task.id]))
+
+
+def _of_cycles(seen: Situation) -> Iterator[Reason]:
+    """Each task is named in one cycle at most."""
+    if seen.run.kind != "plan" or not seen.run.accepts_starts:
+        return
+    graph = seen.waiting_needs
+    left = dict.fromkeys(in_cycles({key: [need.key for need in listed] for key, listed in graph.items()}))
+    for _ in range(_NAMED):
+        cycle = find_cycle(graph, next(iter(left))) if left else None
+        if not cycle:
+            return
+        yield _cycle(seen, cycle)
+        left = dict.fromkeys(key for key in left if key not in cycle)
+
+
+def _of_unblocking(seen: Situation) -> Iterator[Reason]:
+    """Which few tasks to see to first; where all that waits does so for ready tasks, there is no such advice."""
+    if seen.run.kind != "plan" or not seen.run.accepts_starts:
+        return
+    needs = {task.key: [Need(edge.key, edge.optional) for edge in seen.needs.get(task.id, ())] for task in seen.tasks}
+    found = unblocking({task.key: task.status for task in seen.tasks}, needs, met_by=seen.met_by)
+    if found and found.alone:
+        yield Reason("unblocking", _advice(found), tasks=_known(seen, found.alone), unblocking=found)
+
+
+def _known(seen: Situation, keys: Iterable[str]) -> list[str]:
+    by_key = {task.key: seen.refer(task) for task in seen.tasks}
+    return [by_key[key] for key in keys if key in by_key]
+
+
+def _advice(found: Unblocking) -> str:
+    names = ", ".join(f"{key} ({number:,} alone)" for key, number in found.alone.items())
+    most = "most" if found.exact else "many"
+    return (
+        f"{found.together:,} of {found.held:,} waiting tasks go on once these are done, the {most} for so few: {names}"
+    )
+
+
 def _may_start(seen: Situation) -> bool:
     return seen.run.accepts_starts and seen.run.status not in OVER
 
@@ -222,8 +274,18 @@ def _running(seen: Situation, task: Task) -> Reason:
     if seen.run.kind in _EXECUTED and task.worker_id is not None and seen.owner is None:
         words = f"{name} was in progress when its process ended; it starts again with the run"
         return Reason("unowned", words, _resume(seen), about, since)
+    if claim := seen.claims.get(task.key):
+        return _claimed(seen, task, claim, since)
     by = seen.owner if task.worker_id is not None and task.worker_id == seen.run.worker_id else actor
     return Reason("in_progress", f"{name} is in progress, by {by}", None, about, since)
+
+
+def _claimed(seen: Situation, task: Task, claim: Holding, since: int | None) -> Reason:
+    held, about = f"{seen.name(task)} is in progress, claimed by {claim.owner}", (seen.refer(task),)
+    if not claim.ran_out:
+        return Reason("in_progress", held, None, about, since)
+    claim_it = shlex.join(["tasktrail", "next", "--claim", "--plan", seen.run.name])
+    return Reason("in_progress", f"{held}, whose lease ran out; the next claim takes it over", claim_it, about, since)
 
 
 def _at_a_worker(seen: Situation, task: Task, since: int | None, workers: Sequence[WorkerView]) -> Reason:
@@ -266,15 +328,23 @@ def _free(seen: Situation, ready: Sequence[Task]) -> Reason:
 
 
 def _of_roots(seen: Situation, task: Task, *, dead: bool) -> Iterator[Reason]:
-    roots, missing = _roots(seen, task)
+    before, roots = _walk(seen, task, dead=dead)
+    for one in (seen.by_id[task_id] for task_id in before):
+        for key in seen.absent(one):
+            missing = _missing(seen, one, key)
+            text = missing.text if one is task else f"{seen.name(task)} waits: {missing.text}"
+            yield replace(missing, text=text, chain=_chain(seen, before, one))
+
+    def told(_: Situation, root: Task) -> Reason:
+        reason = _unreachable(seen, task, root) if dead else _waits_for(seen, task, root)
+        return replace(reason, chain=_chain(seen, before, root))
+
     if dead:
-        ended = [root for root in roots if root.status in ("failed", "cancelled", "skipped")]
-        yield from _some(seen, ended, lambda _, root: _unreachable(seen, task, root))
+        yield from _some(seen, [root for root in roots if root.status in ("failed", "cancelled", "skipped")], told)
         return
-    for key in missing:
-        yield Reason("missing", f"{seen.name(task)} needs {key}, which does not exist", None, (seen.refer(task),))
-    acting = [root for root in roots if not seen.is_due(root)]
-    yield from _some(seen, acting, lambda _, root: _waits_for(seen, task, root))
+    if cycle := find_cycle(seen.waiting_needs, task.key) if seen.run.kind == "plan" else None:
+        yield _cycle(seen, cycle)
+    yield from _some(seen, [root for root in roots if not seen.is_due(root)], told)
     for limited in _limited(seen, roots):
         yield replace(limited, text=f"{seen.name(task)} waits: {limited.text}")
     ready = [root for root in roots if seen.is_due(root) and not seen.limits.full_for(root)]
@@ -284,23 +354,54 @@ def _of_roots(seen: Situation, task: Task, *, dead: bool) -> Iterator[Reason]:
         yield from _of_owner(seen)
 
 
-def _roots(seen: Situation, task: Task) -> tuple[list[Task], list[str]]:
-    """Walk up the needs that are not met: where the walk ends are tasks that wait for no other, and missing ones."""
-    roots: dict[int, Task] = {}
-    missing: dict[str, None] = {}
-    known, front = {task.id}, [task]
+def _walk(seen: Situation, task: Task, *, dead: bool) -> tuple[dict[int, int | None], list[Task]]:
+    """Walk up the needs that are not met, the shortest way to each.
+
+    Args:
+        dead: Whether the way also leads through blocked tasks that can no longer start.
+
+    Returns:
+        By row id of what the walk came by, from which it came; and where it ends: tasks that wait for no other.
+    """
+    before: dict[int, int | None] = {task.id: None}
+    roots: list[Task] = []
+    front = deque([task])
     while front:
-        for edge in seen.needs.get(front.pop().id, ()):
+        at = front.popleft()
+        if at is not task and not (at.status == "pending" and at.unmet) and not (dead and at.unreachable):
+            roots.append(at)
+            continue
+        for edge in seen.needs.get(at.id, ()):
             needed = seen.by_id.get(edge.needed_id) if edge.needed_id is not None else None
-            if needed is None:
-                missing[edge.key] = None
-            elif seen.is_unmet(edge) and needed.id not in known:
-                known.add(needed.id)
-                if needed.status == "pending" and needed.unmet:
-                    front.append(needed)
-                else:
-                    roots[needed.id] = needed
-    return sorted(roots.values(), key=lambda one: (one.position, one.map_index)), list(missing)
+            if needed is not None and needed.id not in before and seen.is_unmet(edge):
+                before[needed.id] = at.id
+                front.append(needed)
+    return before, sorted(roots, key=lambda one: (one.position, one.map_index))
+
+
+def _chain(seen: Situation, before: Mapping[int, int | None], end: Task) -> list[str]:
+    path: list[str] = []
+    at: int | None = end.id
+    while at is not None:
+        path.append(seen.refer(seen.by_id[at]))
+        at = before[at]
+    return path[::-1] if len(path) > 2 else []
+
+
+def _missing(seen: Situation, task: Task, key: str) -> Reason:
+    words = f"{seen.name(task)} needs {key}, which does not exist"
+    return Reason("missing", words, _no_longer(seen, task, key), (seen.refer(task),))
+
+
+def _cycle(seen: Situation, cycle: Sequence[str]) -> Reason:
+    first = next(task for task in seen.tasks if task.key == cycle[0])
+    return Reason("cycle", cycle_text(cycle), _no_longer(seen, first, cycle[1]), _known(seen, dict.fromkeys(cycle)))
+
+
+def _no_longer(seen: Situation, task: Task, key: str) -> str | None:
+    """Who needs what cannot be had is to need it no more; what code executes says its needs itself."""
+    command = ["tasktrail", "edit", seen.refer(task), "--not-after", key]
+    return shlex.join(command) if seen.run.kind == "plan" else None
 
 
 def _waits_for(seen: Situation, task: Task, root: Task) -> Reason:
@@ -341,7 +442,7 @@ def _with_status(seen: Situation, status: str) -> list[Task]:
 
 
 def _error(task: Task) -> str:
-    parts: Iterable[str] = (task.error_type or "", _line(task.error))
+    parts: Iterable[str] = (task.error_type or "", _line(task.error) or _line(task.summary))
     return ": ".join(part for part in parts if part) or "no reason given"
 
 

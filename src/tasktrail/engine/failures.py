@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from pathlib import Path
 from typing import Final
 
 from tasktrail.engine.values import storable
+from tasktrail.model.errors import BadInput
 from tasktrail.model.lifecycle import Failure
 from tasktrail.model.retry import error_names_of
 
 _LONGEST_MESSAGE: Final = 4_000
 _LONGEST_STACK: Final = 16_000
+_TRACEBACK: Final = "Traceback (most recent call last):"
+_GROUP: Final = f"Exception Group {_TRACEBACK}"
+_UNINDENTED: Final = re.compile(r"^(?: *\| )?([^\s|+].*)", re.MULTILINE)
 _OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
 
 
@@ -60,6 +65,38 @@ def failure_of(error: BaseException) -> Failure:
         stack = _both_ends(storable(kept.stack), _LONGEST_STACK) if kept.stack else None
         return Failure(storable(kept.type), _both_ends(storable(kept.message), _LONGEST_MESSAGE), stack)
     return Failure(type(error).__name__, _both_ends(_words(error), _LONGEST_MESSAGE), _stack(error))
+
+
+def told_failure(text: str, status: str) -> Failure | None:
+    """Return what is stored of a failure that somebody tells, not yet scrubbed; None where nothing is told.
+
+    Args:
+        text: Its message is the error with which a Python traceback ends, else its first line. Of several lines all
+            are the stack.
+        status: Where the task is to stand.
+
+    Raises:
+        BadInput: It is not to fail.
+    """
+    said = storable(text).strip()
+    if not said:
+        return None
+    if status != "failed":
+        raise BadInput(f"expected error with status failed alone, got: {status}", hint="say it in notes")
+    first, *more = said.splitlines()
+    stack = _both_ends(said, _LONGEST_STACK) if more else None
+    return Failure("TaskFailed", _both_ends(_raised(said) or first, _LONGEST_MESSAGE), stack)
+
+
+def _raised(text: str) -> str | None:
+    """Return the line of a traceback that says what was raised: of several tracebacks the last, of a group its own."""
+    _, is_group, behind = text.partition(_GROUP)
+    if not is_group:
+        _, is_traceback, behind = text.rpartition(_TRACEBACK)
+        if not is_traceback:
+            return None
+    line = _UNINDENTED.search(behind)
+    return line[1].strip() if line else None
 
 
 def names_of(error: BaseException) -> tuple[str, ...]:

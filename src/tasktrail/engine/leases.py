@@ -1,7 +1,8 @@
 """Leases of agents on tasks: their tokens and their clock. Source: DESIGN §5.4 to 5.6.
 
-A token is the secret of one claim. It also says how long the lease is, so that every call that carries it can renew it,
-and in which boot of the machine its time counts; the attempt's span is made from it, so that a late answer is known.
+A token is the secret of one claim. It also says how long the lease is, so that every call that carries it can renew it;
+the attempt's span is made from it, so that a late answer is known. Behind it the store keeps in which boot of the
+machine the lease counts: that is another one once it is renewed after a restart.
 """
 
 from __future__ import annotations
@@ -31,10 +32,16 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What a claim writes into its task: the token, and until when it holds on the leases' clock."""
+    """A claim's token, and until when it holds on the leases' clock in that boot."""
 
     token: str
     until: int
+    boot: str
+
+    @property
+    def stored(self) -> str:
+        """What its task keeps of it; see `Task.claim_token`."""
+        return f"{self.token}.{self.boot}"
 
     @property
     def span_id(self) -> str:
@@ -50,9 +57,8 @@ def lease(tx: Transaction, ledger: Ledger, lease_s: float) -> Lease:
     """
     if not SHORTEST_S <= lease_s <= LONGEST_S:
         raise BadInput(f"expected a lease of {SHORTEST_S:g} to {LONGEST_S:g} seconds, got: {lease_s!r}")
-    now, boot = _clock(tx, ledger)
     lease_us = round(lease_s * 1_000_000)
-    return Lease(f"{ledger.ids.token()}.{lease_us}.{boot}", now + lease_us)
+    return _lease(tx, ledger, f"{ledger.ids.token()}.{lease_us}")
 
 
 def span_of(token: str) -> str:
@@ -62,11 +68,10 @@ def span_of(token: str) -> str:
 
 def renew_in(tx: Transaction, ledger: Ledger, task: Task, token: str | None) -> bool:
     """Renew the lease of a claim, also one that ran out and nobody took over; return whether the token holds it."""
-    if token is None or token != task.lease_token:
+    if token is None or token != task.claim_token:
         return False
-    now, _ = _clock(tx, ledger)
-    until = now + int(token.split(".")[1])
-    return tx.row("renew_claim", id=task.id, token=token, until=until) is not None
+    new = _lease(tx, ledger, token)
+    return tx.row("renew_claim", id=task.id, was=task.lease_token, token=new.stored, until=new.until) is not None
 
 
 def ran_out(tx: Transaction, ledger: Ledger, run: Run) -> list[Task]:
@@ -88,6 +93,12 @@ def holdings(tx: Transaction, ledger: Ledger, run: Run) -> list[Holding]:
 def owner_in(tx: Transaction, task: Task) -> str:
     """Return who began a task's last attempt."""
     return str(tx.attempts("attempts_of_task", task_id=task.id)[-1].actor)
+
+
+def _lease(tx: Transaction, ledger: Ledger, token: str) -> Lease:
+    """Begin the lease of a token, for the first time or anew."""
+    now, boot = _clock(tx, ledger)
+    return Lease(token, now + int(token.split(".")[1]), boot)
 
 
 def _is_over(task: Task, now: int, boot: str) -> bool:

@@ -405,7 +405,7 @@ def check_lease(task: Task, ask: Ask, token: str | None) -> None:
     """
     if task.status != "in_progress" or ask.verb not in LEASED_VERBS or ask.force:
         return
-    if task.lease_token is not None and token != task.lease_token:
+    if task.lease_token is not None and token != task.claim_token:
         raise Held(f"task {task.key} is claimed by somebody else", hint="pass the claim's token, or use --force")
     if task.lease_token is None and task.worker_id is not None:
         raise Held(f"task {task.key} is being executed by worker {task.worker_id}", hint="cancel it, or use --force")

@@ -422,6 +422,13 @@ def history(ledger: Ledger, found: Found, *, limit: int = 100, cursor: str | Non
     return EventPage(events, str(events[0].seq) if len(rows) > limit else None)
 
 
+def attempts_of(ledger: Ledger, found: Found) -> list[Attempt]:
+    """Return the attempts of a task, the oldest first."""
+    assert found.task is not None, "a run has none of its own"
+    task_id = found.task.id
+    return ledger.store.read(lambda tx: tx.attempts("attempts_of_task", task_id=task_id))
+
+
 def events_after(ledger: Ledger, run: Run, seq: int, limit: int = 1000) -> list[Event]:
     """Return what happened in a run after an event, oldest first."""
     rows = ledger.store.read(lambda tx: tx.rows("newer_events_of_run", run_id=run.id, after=seq, limit=limit))

@@ -101,7 +101,7 @@ def holder_of(ledger: Ledger, run: Run, task: Task) -> str | None:
 
 
 def _has(task: Task, token: str | None) -> bool:
-    return token is not None and token == task.lease_token
+    return token is not None and token == task.claim_token
 
 
 def _check_kind(run: Run, ask: Ask) -> None:

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from tasktrail.engine.failures import told_failure
 from tasktrail.engine.leases import Holding, holdings, renew_in
 from tasktrail.engine.ledger import Ledger, check_lease
 from tasktrail.engine.lookup import Found
+from tasktrail.engine.stuck import Blocked, blocked_in
 from tasktrail.model.errors import Conflict, NotFound
-from tasktrail.model.lifecycle import Ask, Change, Verb, decide, route
+from tasktrail.model.lifecycle import Ask, Change, Failure, Verb, decide, route
 from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.run import Run
-from tasktrail.model.task import FINAL, REMOVED, WAITING, Status, Task
+from tasktrail.model.task import FINAL, REMOVED, Status, Task, Value
 from tasktrail.model.undoing import taken_back, unsaid
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Row, Transaction
@@ -52,14 +54,6 @@ class PlanNow:
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
-    """A task that cannot start as things stand, and why not."""
-
-    key: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class NextTask:
     """Which task comes next.
 
@@ -80,10 +74,10 @@ class NextTask:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A task as it stands after it was marked, and a result that was not taken since it has another."""
+    """A task as it stands after it was marked; `notes` names what was kept as a note since it has another already."""
 
     task: Task
-    kept_as_note: str | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,84 +311,87 @@ def next_of(tx: Transaction, run: Run, task: Task | None) -> NextTask:
     return NextTask(None, run.n_tasks, *blocked_in(tx, run, MOST_BLOCKED_NAMED))
 
 
-def blocked_in(tx: Transaction, run: Run, most: int | None = None) -> tuple[list[Blocked], int]:
-    """Return the pending tasks that wait for what cannot happen, and how many there are.
-
-    Args:
-        most: No more are named; None names all.
-    """
-    rows = tx.rows("stuck_of_plan", run_id=run.id, n_unreachable=run.n_unreachable)
-    return [Blocked(str(row[1]), _why_stuck(tx, row[0])) for row in rows[:most]], len(rows)
-
-
-def _why_stuck(tx: Transaction, task_id: object) -> str:
-    """Say what cannot happen that a task waits for: something failed, was cancelled, or does not exist."""
-    return "; ".join(words for row in tx.rows("needs_of_task", task_id=task_id) if (words := _why_dead(row)))
-
-
-def _why_dead(need: Row) -> str | None:
-    key, _, _, status, _, dead_needs = need
-    if status is None:
-        return f"needs {key}, which does not exist"
-    if status in ("failed", "cancelled"):
-        return f"needs {key}, which is {status}"
-    return f"needs {key}, which can no longer start" if status in WAITING and dead_needs else None
-
-
 # marking
 
 
-def mark_task(ledger: Ledger, name: str, key: str, status: Status, *, note: str = "", result: str = "") -> Marked:
+def mark_task(
+    ledger: Ledger, name: str, key: str, status: Status, *, note: str = "", result: str = "", error: str = ""
+) -> Marked:
     """Let a task of a plan stand at a status, by the verbs that lead there; unmet needs are no obstacle.
 
     Args:
         note: Appended to its notes, also where it stands there already.
         result: What came of it; kept as a note where the task has another result already.
+        error: Why it failed; see `told_failure`. Kept as a note likewise.
 
     Raises:
         NoPlan, NoTask: There is none.
         Held: Somebody else holds it.
+        BadInput: There is an error, and it is not to fail.
     """
-    said, outcome = ledger.clean_text(note) or None, ledger.clean_text(result) or None
+    said = cleaned(ledger, note, result, told_failure(error, status))
 
     def work(tx: Transaction) -> Marked:
         run = plan_in(tx, name)
-        return mark_in(tx, ledger, task_in(tx, run, key), status, said, outcome)
+        return mark_in(tx, ledger, task_in(tx, run, key), status, said)
 
     return ledger.commit(work)
 
 
-def mark_in(
-    tx: Transaction, ledger: Ledger, task: Task, status: Status, note: str | None, result: str | None
-) -> Marked:
-    """Mark a task inside a transaction that does more; the texts are clean."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of a task beside where it stands, as it may be stored."""
+
+    note: str | None = None
+    result: str | None = None
+    failure: Failure | None = None
+
+
+def cleaned(ledger: Ledger, note: str, result: str = "", failure: Failure | None = None) -> Said:
+    """Return texts as they may be stored; empty ones say nothing."""
+    told = ledger.clean_failure(failure) if failure else None
+    return Said(ledger.clean_text(note) or None, ledger.clean_text(result) or None, told)
+
+
+def mark_in(tx: Transaction, ledger: Ledger, task: Task, status: Status, said: Said) -> Marked:
+    """Mark a task inside a transaction that does more."""
     verbs = route(task.status, status)
     if not verbs:
-        return mark_again(tx, ledger, task, note, result)
+        return mark_again(tx, ledger, task, said)
     for verb in verbs[:-1]:
         task = move_in(tx, ledger, task, ask_for(task, verb))
-    ask = ask_for(task, verbs[-1], result if status in FINAL else None)
-    return Marked(move_in(tx, ledger, task, ask, note=note))
+    ask = replace(ask_for(task, verbs[-1]), summary=said.result if status in FINAL else None, failure=said.failure)
+    return Marked(move_in(tx, ledger, task, ask, note=said.note))
 
 
-def ask_for(task: Task, verb: Verb, result: str | None = None) -> Ask:
+def ask_for(task: Task, verb: Verb) -> Ask:
     """Return what to ask of a task; a start that passes over needs says so."""
     forced = verb == "start" and task.unmet > 0
     reason = f"started although {task.unmet} of its needs were not met" if forced else None
-    return Ask(verb, summary=result, reason=reason, force=forced)
+    return Ask(verb, reason=reason, force=forced)
 
 
-def mark_again(tx: Transaction, ledger: Ledger, task: Task, note: str | None, result: str | None) -> Marked:
+def mark_again(tx: Transaction, ledger: Ledger, task: Task, said: Said) -> Marked:
     """Mark a task that stands there already: an empty field is filled, what cannot be taken is kept as a note."""
-    now, other = ledger.clock.now(), None
-    if result and task.summary is None and task.status in FINAL:
-        task = _applied(tx, Change(task, task.status, now, {"summary": result}), Mark(ledger.actor))
-    elif result and result != task.summary:
-        other = result
-    for text in (note, other):
+    filled: dict[str, Value] = {}
+    others: dict[str, str] = {}
+    also: Mapping[str, Sequence[object]] | None = None
+    if said.result and task.summary is None and task.status in FINAL:
+        filled["summary"] = said.result
+    elif said.result and said.result != task.summary:
+        others["result"] = said.result
+    if (failure := said.failure) and task.error is None:
+        filled.update(error_type=failure.type, error=failure.message)
+        also = {"stack": [None, failure.stack]} if failure.stack else None
+    elif failure and failure.message != task.error:
+        others["error"] = failure.stack or failure.message
+    if filled:
+        change = Change(task, task.status, ledger.clock.now(), filled)
+        task = _applied(tx, change, Mark(ledger.actor, also=also))
+    for text in (said.note, *others.values()):
         if text:
             note_in(tx, ledger, task, text)
-    return Marked(task, other)
+    return Marked(task, tuple(others))
 
 
 def note_in(

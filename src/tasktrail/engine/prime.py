@@ -14,8 +14,10 @@ from typing import Final
 from tasktrail.engine.instructions import ways
 from tasktrail.engine.leases import holdings
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.plans import NO_NOTE, blocked_in, existing_plan, shown_tasks
+from tasktrail.engine.plans import NO_NOTE, existing_plan, shown_tasks
+from tasktrail.engine.stuck import blocked_in
 from tasktrail.model.budget import Section, fitted
+from tasktrail.model.plan import STANDING_PLAN, percent_done
 from tasktrail.model.run import Run
 from tasktrail.model.scrub import scrub_text
 from tasktrail.model.task import REMOVED, STATUSES, Status, Task
@@ -23,7 +25,6 @@ from tasktrail.store.transaction import Transaction
 
 BUDGET: Final = 1_500
 """Tokens, where nobody says another number."""
-STANDING_PLAN: Final = "main"
 _MOST: Final = 40
 """No section has more lines, whatever the budget: who wants a list asks for one."""
 _LONGEST: Final = 160
@@ -60,7 +61,9 @@ class _Briefing:
             self._section("Next", self._ready(), lambda task: f"priority {task.priority}"),
             self._blocked(),
             self._section(
-                "Failed", self._failed(), lambda task: f"{_moment(task.completed_at)} {_first_line(task.error)}"
+                "Failed",
+                self._failed(),
+                lambda task: f"{_moment(task.completed_at)} {_first_line(task.error or task.summary)}",
             ),
             self._notes(),
         ]
@@ -75,9 +78,10 @@ class _Briefing:
 
     def _counts(self) -> str:
         counts, total = Counter(task.status for task in self._tasks), len(self._tasks)
-        percent = round(100 * counts["completed"] / total, 1) if total else 0
         words = [f"{counts[status]:,} {status}" for status in STATUSES if counts[status]]
-        return f"{total:,} tasks, {percent:g} % completed: {', '.join(words) or 'none'}"
+        return (
+            f"{total:,} tasks, {percent_done(counts['completed'], total):g} % completed: {', '.join(words) or 'none'}"
+        )
 
     def _section(self, title: str, tasks: Sequence[Task], words: Callable[[Task], str]) -> Section:
         ids = json.dumps([task.id for task in tasks[:_MOST]])

@@ -6,11 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from tasktrail.engine.leases import Holding, holdings
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.limits import Limits, limited_steps, limits_now
 from tasktrail.engine.lookup import owners, run_reference, shared_names, stale_of, task_reference
 from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.workers import WorkerView, living
+from tasktrail.model.graph import Need
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL, Status, Task
 from tasktrail.store.transaction import Transaction, met_by
@@ -36,6 +38,7 @@ class Situation:
         began: By row id of the tasks in progress: when the attempt began, and who began it.
         now: Microseconds UTC.
         stale: Row ids of completed tasks that need what is not done, or was done after them.
+        claims: What agents hold of a plan, by key.
         limits: What its steps ask for, and who has it.
         workers: Those that live and serve queues; None where the run is not pooled.
     """
@@ -50,6 +53,7 @@ class Situation:
     stale: Collection[int] = ()
     limits: Limits = field(default_factory=Limits)
     workers: Sequence[WorkerView] | None = None
+    claims: Mapping[str, Holding] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> dict[int, Task]:
@@ -60,6 +64,13 @@ class Situation:
     def met_by(self) -> frozenset[Status]:
         """The statuses that meet a need."""
         return met_by(self.run.kind)
+
+    @cached_property
+    def waiting_needs(self) -> dict[str, list[Need]]:
+        """What the pending tasks that wait need of each other, by key."""
+        waits = {task.id: task.key for task in self.tasks if task.status == "pending" and task.unmet}
+        edges = {key: self.needs.get(task_id, ()) for task_id, key in waits.items()}
+        return {key: [Need(edge.key) for edge in listed if edge.needed_id in waits] for key, listed in edges.items()}
 
     def name(self, task: Task) -> str:
         """Return what a task is called within its run."""
@@ -80,6 +91,10 @@ class Situation:
     def waits_for_time(self, task: Task) -> bool:
         """Whether only its time has to come."""
         return task.status == "pending" and not task.unmet and (task.not_before or 0) > self.now
+
+    def absent(self, task: Task) -> list[str]:
+        """Return the keys that a task needs and the run does not have."""
+        return [edge.key for edge in self.needs.get(task.id, ()) if edge.needed_id is None]
 
     def is_unmet(self, edge: Edge) -> bool:
         """Whether a need is not met now; one on a task that does not exist never is."""
@@ -108,8 +123,10 @@ def situation(ledger: Ledger, run: Run) -> Situation:
         active = (task for task in tasks if task.status == "in_progress")
         last = {task.id: tx.attempts("attempts_of_task", task_id=task.id)[-1] for task in active if task.open_attempt}
         began = {task_id: (attempt.started_at, attempt.actor or "somebody") for task_id, attempt in last.items()}
+        claims = {one.key: one for one in holdings(tx, ledger, current)} if run.kind == "plan" else {}
         return Situation(
-            current, reference, tasks, needs, owner, began, ledger.clock.now(), stale_of(tx, current), limits, workers
-        )
+            current, reference, tasks, needs, owner, began, ledger.clock.now(), stale_of(tx, current), limits, workers,
+            claims,
+        )  # fmt: skip
 
     return ledger.store.read(work)

@@ -62,11 +62,6 @@ class TaskList:
         """How many tasks these runs have."""
         return sum(self.counts.values())
 
-    @property
-    def percent(self) -> float:
-        """How much of them is completed; 0 of nothing."""
-        return 100 * self.counts.get("completed", 0) / self.n_tasks if self.n_tasks else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class Linked:
@@ -107,6 +102,12 @@ class TaskDetails:
         """How long its attempts took together; one that runs counts up to now. None when there was none."""
         spans = [lasted_us(attempt, self.now) for attempt in self.attempts]
         return sum(spans) if spans else None
+
+    @property
+    def stack(self) -> str | None:
+        """The stack of its failure where that ended no attempt, from its last events."""
+        stacks = [event.changes["stack"][1] for event in self.events if "stack" in event.changes]
+        return str(stacks[-1]) if stacks and self.task.status == "failed" else None
 
 
 def lasted_us(attempt: Attempt, now: int) -> int:

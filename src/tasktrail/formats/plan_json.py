@@ -17,13 +17,26 @@ from tasktrail.model.reference import check_key
 from tasktrail.model.task import STATUSES, Status
 from tasktrail.model.workflow import PRIORITIES
 
-__all__ = ["Breakdown", "dump", "edit_tasks", "load", "places", "read_task", "task_words", "write", "written"]
+__all__ = [
+    "DERIVED",
+    "Breakdown",
+    "dump",
+    "edit_tasks",
+    "load",
+    "places",
+    "read_task",
+    "task_words",
+    "write",
+    "written",
+]
 
 _TOP: Final = frozenset({"generated_at", "total_tasks", "tasks"})
 _ALWAYS: Final = ("status", "started_at", "completed_at", "result", "attempts")
 """What a new task says of its status, even where there is nothing to say; `notes` likewise."""
 _SELDOM: Final = ("status_updated_at", "created_at", "updated_at", "error", "reason")
 _OURS: Final = frozenset({"id", "description", "priority", "dependencies", "notes", "history", *_ALWAYS, *_SELDOM})
+DERIVED: Final = frozenset({"claimed_by", "lease_expired", "elapsed_seconds"})
+"""What is said of a task where it is read, and follows from the rest: nobody's own key, and not written."""
 _STATUS_TIMES: Final = ("started_at", "completed_at", "status_updated_at")
 _PRIORITY: Final = 3
 _STATUS: Final[Mapping[str, Status]] = {status: status for status in STATUSES}
@@ -199,7 +212,7 @@ def read_task(task: JsonObject) -> PlanTask:
         status_updated_at=task.moment("status_updated_at"),
         notes=tuple(map(_note, task.objects("notes"))),
         history=tuple(map(_move, task.objects("history"))),
-        extra={name: value for name, value in task.members.items() if name not in _OURS},
+        extra={name: value for name, value in task.members.items() if name not in _OURS | DERIVED},
     )
 
 

@@ -85,14 +85,17 @@ def order(keys: Iterable[str], needs: Needs) -> list[str]:
     return ordered
 
 
-def find_cycle(needs: Needs) -> list[str] | None:
+def find_cycle(needs: Needs, start: str | None = None) -> list[str] | None:
     """Return one cycle as a path that ends where it begins, each key needing the next; None when there is none.
+
+    Args:
+        start: Look only at what this key needs, directly or not; None looks everywhere.
 
     >>> find_cycle({"a": [Need("b")], "b": [Need("a")]})
     ['a', 'b', 'a']
     """
-    for path, start in _closings(needs, needs):
-        return [*path[start:], path[start]]
+    for path, place in _closings(needs, needs if start is None else (start,)):
+        return [*path[place:], path[place]]
     return None
 
 
@@ -106,12 +109,45 @@ def find_cycles(needs: Needs, most: int = MOST_CYCLES_NAMED) -> list[list[str]]:
     return list(islice(found, most))
 
 
+def in_cycles(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the keys that need each other in a cycle, or lie between two cycles, in the order given.
+
+    >>> in_cycles({"a": ["b"], "b": ["a"], "before": ["a"], "c": ["c"], "behind": []})
+    ['a', 'b', 'c']
+    """
+    entangled = _within(needs, _unpeeled(needs))
+    left = _unpeeled(dependants_of(entangled))
+    return [key for key in entangled if key in left]
+
+
+def _unpeeled(edges: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return what is left when keys that lead nowhere any more are taken away again and again."""
+    back = dependants_of(edges)
+    left = {key: len(edges.get(key, ())) for key in (*edges, *back)}
+    front = [key for key, number in left.items() if not number]
+    while front:
+        for key in back.get(front.pop(), ()):
+            left[key] -= 1
+            if not left[key]:
+                front.append(key)
+    return {key for key, number in left.items() if number}
+
+
+def _within(edges: Mapping[str, Sequence[str]], keys: Collection[str]) -> dict[str, list[str]]:
+    return {key: [one for one in listed if one in keys] for key, listed in edges.items() if key in keys}
+
+
 def dependants(needs: Needs) -> dict[str, list[str]]:
     """Return by key the tasks that need it directly; keys that nobody needs are not in it."""
+    return dependants_of({key: [need.key for need in listed] for key, listed in needs.items()})
+
+
+def dependants_of(needs: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the same of needs that are keys alone."""
     followers: dict[str, list[str]] = {}
     for key, listed in needs.items():
-        for need in listed:
-            followers.setdefault(need.key, []).append(key)
+        for needed in listed:
+            followers.setdefault(needed, []).append(key)
     return followers
 
 
@@ -318,13 +354,20 @@ def _cycles(keys: Sequence[str], needs: Needs) -> Iterator[str]:
 
 def cycle_text(cycle: Sequence[str]) -> str:
     """Return the sentence about a cycle; of a long one the middle is left out."""
-    shown = [_shown(key) for key in cycle[:_MOST_KEYS_SHOWN]]
-    left_out = len(cycle) - len(shown) - 1
+    if len(cycle) == 2:
+        return f"task {_shown(cycle[0])} needs itself"
+    return f"tasks need each other in a cycle: {path_text(cycle)}"
+
+
+def path_text(path: Sequence[str]) -> str:
+    """Return a path in one line; of a long one the middle is left out."""
+    shown = [_shown(key) for key in path[:_MOST_KEYS_SHOWN]]
+    left_out = len(path) - len(shown) - 1
     if left_out > 0:
         shown.append(f"… {left_out} more …")
     if left_out >= 0:
-        shown.append(_shown(cycle[-1]))
-    return f"tasks need each other in a cycle: {' -> '.join(shown)}"
+        shown.append(_shown(path[-1]))
+    return " -> ".join(shown)
 
 
 def _shown(key: str) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.reference import check_key
 from tasktrail.model.task import Status
+
+STANDING_PLAN: Final = "main"
+"""The plan of a store where nobody names one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,15 @@ class PlanTask:
     notes: tuple[Note, ...] = ()
     history: tuple[Move, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict)
+
+
+def percent_done(completed: int, total: int) -> float:
+    """Return how much of a plan is completed, in percent, rounded down to a tenth: 100 is said of all alone, 0 of none.
+
+    >>> percent_done(2, 3), percent_done(99_999, 100_000), percent_done(0, 0)
+    (66.6, 99.9, 0.0)
+    """
+    return 1000 * completed // total / 10 if total else 0.0
 
 
 def faults_of(tasks: Sequence[PlanTask]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, Protocol, get_args
 
 Status = Literal["pending", "in_progress", "completed", "failed", "blocked", "skipped", "cancelled"]
 Outcome = Literal["ok", "error", "timeout", "lost", "released", "superseded", "cancelled"]
@@ -15,6 +15,18 @@ FINAL: Final[frozenset[Status]] = frozenset({"completed", "failed", "skipped", "
 WAITING: Final[frozenset[Status]] = frozenset({"pending", "blocked"})
 REMOVED: Final = "removed from its document"
 """The reason of a skipped task that its document or list has no more; it is shown no more either."""
+
+
+class Spanned(Protocol):
+    """What begins and ends; times are microseconds UTC."""
+
+    @property
+    def started_at(self) -> int | None:
+        """When it first began."""
+
+    @property
+    def completed_at(self) -> int | None:
+        """When it ended."""
 
 
 class Task(NamedTuple):
@@ -72,6 +84,11 @@ class Task(NamedTuple):
         return Task._make(fields_now)
 
     @property
+    def claim_token(self) -> str | None:
+        """What the holder of a claim on it gives; behind it the column has the boot in which its lease counts."""
+        return self.lease_token and self.lease_token.rsplit(".", 1)[0]
+
+    @property
     def unreachable(self) -> bool:
         """Whether it waits for something that can no longer happen."""
         return self.dead_needs > 0 and self.status in WAITING
@@ -90,6 +107,13 @@ class Task(NamedTuple):
     def skip_shown(self) -> bool:
         """Whether a run that is over shows it as skipped: it never started."""
         return self.status == "pending" and self.attempts == 0
+
+
+def elapsed_us(task: Spanned) -> int | None:
+    """Return how long a task took from its first start to its end; None while it has not both."""
+    if task.started_at is None or task.completed_at is None:
+        return None
+    return max(0, task.completed_at - task.started_at)
 
 
 FIELDS: Final[tuple[str, ...]] = Task._fields

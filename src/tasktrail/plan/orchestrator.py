@@ -151,10 +151,25 @@ class Orchestrator(Agent):
         super().__init__(model, workspace, system_prompt=system_prompt)
         self.architect = architect
         self._executor = executor
+        self._tracebacks: dict[str, str] = {}
 
     def own_tools(self) -> Tools:
         """Return `consult_architect` and `delegate_to_executor`."""
         return Tools([self.consult_architect, self.delegate_to_executor])
+
+    def execute_tool(self, name: str, arguments: Mapping[str, Any] | str) -> Words:
+        """Call a tool as the model asks for it; a task that it marks as failed keeps how the executor failed."""
+        return super().execute_tool(name, self._with_traceback(arguments) if name == "mark_task_status" else arguments)
+
+    def _with_traceback(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any] | str:
+        try:
+            asked = json.loads(arguments) if isinstance(arguments, str) else arguments
+        except ValueError:  # the tool says what is wrong
+            return arguments
+        if not isinstance(asked, Mapping) or asked.get("status") != "failed" or asked.get("error"):
+            return arguments
+        error = self._tracebacks.get(str(asked.get("task_id")))
+        return {**asked, "error": error} if error else arguments
 
     def execute_orchestrator_tool(self, tool_name: str, args: Mapping[str, Any] | str) -> Words:
         """Call one of its tools by name; what is wrong is an answer, too."""
@@ -184,10 +199,12 @@ class Orchestrator(Agent):
         task = next((one for one in read.get("tasks", ()) if one["id"] == task_id), None)
         if task is None:
             return {"status": "error", "message": f"Task {task_id} not found in breakdown", "code": "not_found"}
+        self._tracebacks.pop(task_id, None)
         try:
             return {"status": "success", "task_id": task_id, "result": self._executor(task)}
         except Exception as error:  # noqa: BLE001 - foreign code: its failure is for the model to act on
-            words = {"message": f"{type(error).__name__}: {error}", "error": traceback.format_exc()}
+            self._tracebacks[task_id] = traceback.format_exc()
+            words = {"message": f"{type(error).__name__}: {error}", "error": self._tracebacks[task_id]}
             return {"status": "error", "task_id": task_id, "code": "executor_failed", **words}
 
     def resume(self) -> list[str]:

@@ -15,11 +15,9 @@ from tasktrail.engine.plan_lists import ListWritten, replace_list, write_list
 from tasktrail.engine.plans import NoPlan, fresh_plan
 from tasktrail.engine.project import FolderProject, ledger_of
 from tasktrail.model.errors import Conflict
-from tasktrail.model.plan import PlanTask
+from tasktrail.model.plan import STANDING_PLAN, PlanTask
 from tasktrail.model.reference import MAX_RUN_ID_CHARS
 
-STANDING_PLAN: Final = "main"
-"""The plan of a store that no folder names."""
 FILE: Final = "architecture/task-breakdown.json"
 """Where a workspace has its plan. Source: document 000, File Format."""
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 
 from tasktrail.engine.batches import mark_tasks
 from tasktrail.engine.claims import End, claim_next, claim_task, end_claim, renew_claim
-from tasktrail.engine.explaining import explain_task
-from tasktrail.engine.lookup import history
+from tasktrail.engine.explaining import explain_run, explain_task
+from tasktrail.engine.lookup import attempts_of, history
 from tasktrail.engine.plan_lists import ListWritten, edit_task
 from tasktrail.engine.plans import (
     NextTask,
@@ -26,18 +26,22 @@ from tasktrail.engine.plans import (
 from tasktrail.engine.situation import situation
 from tasktrail.engine.undo import undo
 from tasktrail.model.errors import BadInput
-from tasktrail.model.task import STATUSES
+from tasktrail.model.plan import STANDING_PLAN, percent_done
+from tasktrail.model.task import STATUSES, Task
 from tasktrail.plan.answers import NO_PLAN, answering
-from tasktrail.plan.places import FILE, STANDING_PLAN, FolderPlan, Place, StorePlan
+from tasktrail.plan.places import FILE, FolderPlan, Place, StorePlan
 from tasktrail.plan.updates import marked_words, marks_of, selected, undone_words
 from tasktrail.plan.words import (
     MARK_LIST,
     MARKS,
     TASK_LIST,
     UPDATES,
+    attempt_words,
     brief_words,
     edit_of,
+    elapsed_words,
     event_words,
+    reason_words,
     tasks_of,
     words_of,
 )
@@ -135,7 +139,7 @@ class PlanTools:
                 said["unknown_dependencies"] = unknown
         words: Words = {"status": "success", "tasks": listed, "total_tasks": len(tasks)}
         words.update({f"{status}_count": counts.get(status, 0) for status in STATUSES})
-        words["progress_percent"] = round(100 * counts.get("completed", 0) / len(tasks), 1) if tasks else 0
+        words["progress_percent"] = percent_done(counts.get("completed", 0), len(tasks))
         if now is None:
             words["message"] = NO_PLAN
         return words
@@ -193,8 +197,7 @@ class PlanTools:
     @_answering
     def heartbeat(self, task_id: str, token: str) -> Words:
         """Say that the work on a claimed task goes on; its lease is renewed."""
-        renew_claim(*self._place.open(), task_id, token)
-        return _done(task_id, "in_progress", f"Lease of task {task_id} renewed")
+        return _done(renew_claim(*self._place.open(), task_id, token), f"Lease of task {task_id} renewed")
 
     @tool(repeats=True)
     @_answering
@@ -212,7 +215,7 @@ class PlanTools:
 
         Args:
             result: What came of it.
-            error: Why it failed.
+            error: Why it failed, with its traceback.
         """
         if status not in _ENDS:
             raise BadInput(f"Invalid status: {status}. Must be: {', '.join(_ENDS)}")
@@ -228,26 +231,33 @@ class PlanTools:
     @tool()
     @_answering
     def mark_task_status(
-        self, task_id: str, status: Marks, notes: str = "", result: str = "", *, token: str = ""
+        self,
+        task_id: str,
+        status: Marks,
+        notes: str = "",
+        result: str = "",
+        *,
+        error: str = "",
+        token: str = "",
     ) -> Words:
         """Let a task stand at a status: pending, in_progress, completed or failed.
 
         Args:
             notes: Appended to the task's notes.
             result: What came of it, when it is completed or failed.
+            error: Why it failed, with its traceback.
             token: Of the claim on it, where an agent has claimed it.
         """
         if status not in MARKS:
             raise BadInput(f"Invalid status: {status}. Must be: {', '.join(MARKS)}")
         if token and status != "in_progress":
-            return self._end(task_id, token, status, notes, result)
+            return self._end(task_id, token, status, notes, result, error)
         if token:
-            renew_claim(*self._place.open(), task_id, token, notes)
-            return _done(task_id, status, f"Task {task_id} marked as {status}")
-        marked = mark_task(*self._place.open(), str(task_id), status, note=notes, result=result)
-        words = _done(task_id, marked.task.status, f"Task {task_id} marked as {status}")
-        if marked.kept_as_note:
-            words["message"] += "; it has another result already, this one was kept as a note"
+            return _done(renew_claim(*self._place.open(), task_id, token, notes))
+        marked = mark_task(*self._place.open(), str(task_id), status, note=notes, result=result, error=error)
+        words = _done(marked.task)
+        for name in marked.notes:
+            words["message"] += f"; it has another {name} already, this one was kept as a note"
         return words
 
     @tool(repeats=True)
@@ -304,23 +314,41 @@ class PlanTools:
     @tool(reads=True)
     @_answering
     def task_history(self, task_id: str, limit: int = 50, cursor: str = "") -> Words:
-        """Return what happened to a task, the newest at the end; `next` gets what was before."""
+        """Return what happened to a task, the newest at the end; `next` gets what was before.
+
+        Returns:
+            Without a cursor, `attempts` has each of them: how it ended, how long it took, its error and its stack.
+        """
         _check_limit(limit)
         plan = self._place.look()
-        page = history(plan.ledger, found_task(*plan, task_id), limit=limit, cursor=cursor or None)
+        found = found_task(*plan, task_id)
+        page = history(plan.ledger, found, limit=limit, cursor=cursor or None)
         events = [event_words(event) for event in page.events]
-        return {"status": "success", "task_id": task_id, "history": events, "next": page.cursor}
+        words: Words = {"status": "success", "task_id": task_id, "history": events, "next": page.cursor}
+        if not cursor:
+            words["attempts"] = [attempt_words(one) for one in attempts_of(plan.ledger, found)]
+        return words
 
     @tool(reads=True)
     @_answering
-    def explain_task(self, task_id: str) -> Words:
-        """Return why a task stands where it stands: what it waits for, down to the tasks that somebody must act on."""
+    def explain_task(self, task_id: str = "") -> Words:
+        """Return why a task, or the plan, stands where it stands: what it waits for, down to who must act.
+
+        Args:
+            task_id: Empty explains the plan.
+
+        Returns:
+            Each of `reasons` has its `cause` and `text`, and the `chain` of tasks to a cause that is further away. That
+            with `unblocking` says which few tasks to see to first, and how many each frees.
+        """
         plan = self._place.look()
-        seen = situation(plan.ledger, found_task(*plan, task_id).run)
-        task = next(task for task in seen.tasks if task.key == task_id)
-        reasons = [{"cause": reason.cause, "text": reason.text} for reason in explain_task(seen, task)]
-        message = "; ".join(reason["text"] for reason in reasons)
-        return {"status": "success", "task_id": task_id, "message": message, "reasons": reasons}
+        run = plan.ledger.store.read(lambda tx: existing_plan(tx, plan.name))
+        seen = situation(plan.ledger, found_task(*plan, task_id).run if task_id else run)
+        task = next((task for task in seen.tasks if task.key == task_id), None)
+        reasons = explain_run(seen) if task is None else explain_task(seen, task)
+        message = "; ".join(reason.text for reason in reasons)
+        words: Words = {"status": "success", "message": message, "reasons": [reason_words(one) for one in reasons]}
+        return {**words, "task_id": task_id} if task_id else words
 
     @tool()
     @_answering
@@ -390,8 +418,9 @@ class PlanTools:
         return {"status": "success", "tasks": [brief_words(task) for task in page.tasks], "next": page.cursor}
 
     def _end(self, task_id: str, token: str, end: End, notes: str, result: str, error: str = "") -> Words:
-        end_claim(*self._place.open(), task_id, token, end, note=notes, result=result, error=error)
-        return _done(task_id, end, f"Task {task_id} marked as {end}")
+        place = self._place.open()
+        ended = end_claim(*place, task_id, token, end, note=notes, result=result, error=error)
+        return {**_done(ended), **elapsed_words(ended)}
 
 
 def _check_limit(limit: int) -> None:
@@ -399,8 +428,9 @@ def _check_limit(limit: int) -> None:
         raise BadInput(f"expected limit to be 1 to {MOST_ON_A_PAGE}, got: {limit!r}")
 
 
-def _done(task_id: str, status: str, message: str) -> Words:
-    return {"status": "success", "message": message, "task_id": task_id, "new_status": status}
+def _done(task: Task, message: str | None = None) -> Words:
+    said = message or f"Task {task.key} marked as {task.status}"
+    return {"status": "success", "message": said, "task_id": task.key, "new_status": task.status}
 
 
 def _next_words(found: NextTask) -> Words:

@@ -13,7 +13,8 @@ from tasktrail.model.run import Run
 from tasktrail.plan.words import MARKS
 from tasktrail.tools import Words
 
-_KEYS: Final = ("task_id", "status", "notes", "result")
+_TEXTS: Final = ("notes", "result", "error")
+_KEYS: Final = ("task_id", "status", *_TEXTS)
 
 
 def marks_of(updates: object) -> list[TaskMark]:
@@ -27,7 +28,8 @@ def marks_of(updates: object) -> list[TaskMark]:
     faults = [fault for place, one in enumerate(updates) for fault in _faults(f"updates[{place}]", one)]
     if faults:
         raise BadInput("these updates cannot be made", details=faults)
-    return [TaskMark(one["task_id"], one["status"], one.get("notes") or "", one.get("result") or "") for one in updates]
+    texts = ([one.get(name) or "" for name in _TEXTS] for one in updates)
+    return [TaskMark(one["task_id"], one["status"], *said) for one, said in zip(updates, texts, strict=True)]
 
 
 def _faults(place: str, one: object) -> list[str]:
@@ -38,7 +40,9 @@ def _faults(place: str, one: object) -> list[str]:
         faults.append(f"{place}: expected task_id to be an id, got: {one.get('task_id')!r:.60}")
     if one.get("status") not in MARKS:
         faults.append(f"{place}: Invalid status: {one.get('status')!r:.60}. Must be: {', '.join(MARKS)}")
-    texts = [name for name in ("notes", "result") if not isinstance(one.get(name) or "", str)]
+    if one.get("error") and one.get("status") != "failed":
+        faults.append(f"{place}: expected error with status failed alone")
+    texts = [name for name in _TEXTS if not isinstance(one.get(name) or "", str)]
     return faults + [f"{place}: expected {name} to be a text, got: {one[name]!r:.60}" for name in texts]
 
 

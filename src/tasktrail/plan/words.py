@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final, Literal, get_args
 
+from tasktrail.engine.explaining import Reason
 from tasktrail.engine.leases import Holding
 from tasktrail.engine.lookup import Event
 from tasktrail.engine.plan_lists import PlanTaskEdit, check_list
 from tasktrail.formats.json_object import Fault, JsonObject, dotted, shown
 from tasktrail.formats.moment import format_moment
-from tasktrail.formats.plan_json import read_task, task_words
+from tasktrail.formats.plan_json import DERIVED, read_task, task_words
+from tasktrail.model.attempt import Attempt
 from tasktrail.model.errors import BadInput
+from tasktrail.model.graph import path_text
 from tasktrail.model.plan import PlanTask
+from tasktrail.model.task import Spanned, elapsed_us
 from tasktrail.tools import Shape, Words
 
 Mark = Literal["pending", "in_progress", "completed", "failed"]
 MARKS: Final[tuple[Mark, ...]] = get_args(Mark)
 """The statuses that the document has; the others come from people and their commands."""
 _STANDING: Final = ("status", "started_at", "completed_at", "result", "error", "reason")
-_SHOWN: Final = ("claimed_by", "lease_expired")
 _OURS: Final = frozenset(
-    {"id", *_STANDING, *_SHOWN, "attempts", "notes", "history", "status_updated_at", "created_at", "updated_at"}
+    {"id", *_STANDING, *DERIVED, "attempts", "notes", "history", "status_updated_at", "created_at", "updated_at"}
 )
 """Keys that say where a task stands: they change with its status alone."""
 _WHAT: Final = ("description", "priority", "dependencies")
 OURS: Final = _OURS.union(_WHAT, ("history",))
 """Keys that have a meaning of their own, so that nobody else gives them another."""
-_TOLD: Final = frozenset({"summary", "error", "reason", "priority", "title", "needs", "metadata"})
+_TOLD: Final = frozenset({"summary", "error", "stack", "reason", "priority", "title", "needs", "metadata"})
 """Columns whose change the history of a task tells; the event itself says the others."""
 
 _TEXT: Final = {"type": "string"}
@@ -53,6 +57,7 @@ _MARK: Final = {
         "status": {"type": "string", "enum": list(MARKS)},
         "notes": _TEXT,
         "result": _TEXT,
+        "error": _TEXT,
     },
     "required": ["task_id", "status"],
     "additionalProperties": False,
@@ -65,11 +70,21 @@ UPDATES: Final = Shape({"type": "object", "properties": _ABOUT, "additionalPrope
 
 
 def words_of(task: PlanTask, claim: Holding | None = None) -> Words:
-    """Return a task in the words of the document, and who has claimed it; its moves are in its history."""
+    """Return a task in the words of the document, how long it took and who has claimed it; moves are in its history."""
     words: Words = {name: value for name, value in task_words(task).items() if name != "history"}
+    words.update(elapsed_words(task))
     if claim is not None:
         words.update(claimed_by=claim.owner, lease_expired=claim.ran_out)
     return words
+
+
+def elapsed_words(task: Spanned) -> Words:
+    """Return how many seconds a task took from its first start to its end; nothing while it has not both."""
+    return _seconds(elapsed_us(task))
+
+
+def _seconds(us: int | None) -> Words:
+    return {} if us is None else {"elapsed_seconds": round(us / 1_000_000, 3)}
 
 
 def brief_words(task: PlanTask) -> Words:
@@ -88,6 +103,24 @@ def event_words(event: Event) -> Words:
     return {**words, "changes": changes} if changes else words
 
 
+def attempt_words(attempt: Attempt) -> Words:
+    """Return an attempt; what is empty is left out. Nobody knows how long one took that was lost."""
+    told = {"attempt": attempt.n, "outcome": attempt.outcome, "actor": attempt.actor}
+    words: Words = {**told, "started_at": format_moment(attempt.started_at), **_seconds(attempt.duration_us)}
+    words.update(error=attempt.error, stack=attempt.stack)
+    return {name: value for name, value in words.items() if value is not None}
+
+
+def reason_words(reason: Reason) -> Words:
+    """Return why something stands where it stands; what is empty is left out."""
+    words: Words = {"cause": reason.cause, "text": reason.text}
+    if reason.since is not None:
+        words["since"] = format_moment(reason.since)
+    if reason.chain:
+        words["chain"] = path_text([one.partition(":")[2] for one in reason.chain])
+    return {**words, "unblocking": asdict(reason.unblocking)} if reason.unblocking else words
+
+
 # in
 
 
@@ -102,9 +135,6 @@ def tasks_of(listed: object) -> tuple[list[PlanTask], set[str]]:
     faults: list[Fault] = []
     given = [dict(one) if isinstance(one, Mapping) else one for one in listed]
     objects = JsonObject({"tasks": given}, (), faults).objects("tasks")
-    for one in objects:
-        for name in _SHOWN:
-            one.members.pop(name, None)
     tasks = [_read(one) for one in objects]
     if faults:
         names = {one.path[1]: task.key for one, task in zip(objects, tasks, strict=True) if task.key}

@@ -75,9 +75,17 @@ def event(change: Change, mark: Mark) -> Mapping[str, object]:
         "from_status": task.status,
         "to_status": change.status,
         "attempt": change.values.get("open_attempt") or task.open_attempt,
-        "changes": _changes_text(task, change.values, mark.also),
+        "changes": _changes_text(task, change.values, _also(change, mark)),
         "note": mark.note,
     }
+
+
+def _also(change: Change, mark: Mark) -> Mapping[str, Sequence[object]] | None:
+    """A failure that ends no attempt has its stack in the history alone."""
+    failure = change.ask.failure if change.ask else None
+    if failure is None or failure.stack is None or change.closes is not None:
+        return mark.also
+    return {**(mark.also or {}), "stack": [None, failure.stack]}
 
 
 def closing(change: Change, mark: Mark) -> Mapping[str, object]:

@@ -64,6 +64,19 @@ WHERE need.needed_id IS NULL
   AND task.status = 'pending'
 ORDER BY position
 
+-- name: entangled_of_plan
+-- What pending tasks that wait need of each other: where that leads round in a circle, none of them can start.
+SELECT task.key, needed.key
+FROM task
+JOIN need ON need.task_id = task.id
+JOIN task AS needed ON needed.id = need.needed_id
+WHERE task.run_id = CAST(:run_id AS BIGINT)
+  AND task.status = 'pending'
+  AND task.unmet > 0
+  AND needed.status = 'pending'
+  AND needed.unmet > 0
+ORDER BY task.position, need.position
+
 -- name: page_of_plan
 -- Tasks behind a place of the list that all filters let through; without those that were taken out of it.
 SELECT {task_columns}
@@ -558,10 +571,11 @@ WHERE id = :id
 -- name: renew_claim
 -- A lease is no history, so that no version tells of it.
 UPDATE task
-SET lease_until = :until
+SET lease_token = :token,
+    lease_until = :until
 WHERE id = :id
   AND status = 'in_progress'
-  AND lease_token = :token
+  AND lease_token = :was
 RETURNING id
 
 -- name: edit_task
