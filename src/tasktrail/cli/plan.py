@@ -15,7 +15,7 @@ from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import counted, named, plain, utc
 from tasktrail.model.errors import BadInput, NotFound
 from tasktrail.model.reference import check_run_id, format_task, readings
-from tasktrail.model.workflow import PRIORITIES
+from tasktrail.model.task import PRIORITIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
