@@ -91,6 +91,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure("plan of 10,000: slowest calls", "plan-call", "seconds", 0.010),
     Figure("plan of 100,000: slowest calls", "plan-call-large", "seconds", 0.010),
     Figure("plan of 100,000: to create", "plan-create-large", "seconds", 5.0),
+    Figure("JSON file of 1,000: one mark", "plan-mark-file", "seconds", 0.020),
     Figure("next on a plan of 10,000", "plan-next", "seconds", 0.150),
     Figure("import tasktrail", "tasktrail-import", "seconds", 0.060),
     Figure("list-runs on 10,000 runs", "tasktrail-list-runs", "seconds", 0.150),

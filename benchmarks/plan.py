@@ -160,6 +160,7 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
     "plans": (
         *(_PLAN, _LARGE_PLAN, _PLAN.before("plan-cycles"), _LARGE_PLAN.before("plan-cycles-large")),
         *_each(_PLAN.n, _PLAN.quick_n, "planraw-cycles", "planfile-cycles"),
+        Subject("plan-mark-file", 1_000, 50),
         *(_PLAN.before("plan-call"), _LARGE_PLAN.before("plan-call-large"), _PLAN.before("plan-next")),
     ),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),

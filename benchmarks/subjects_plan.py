@@ -5,6 +5,7 @@ A cycle is what an agent does with a task: `get_next_task`, `mark_task_status` t
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from shapes import CYCLES, plan_tasks
 from subjects_tasktrail import SETTINGS, seconds_of, use_store
 
 PLAN = "bench"
+FILE_MARKS = 100
 
 
 def create(n: int, folder: Path) -> Reading:
@@ -52,6 +54,22 @@ def next_command(n: int, folder: Path) -> Reading:
     use_store(folder)
     seconds = seconds_of("-m", "tasktrail", "next", "--plan", PLAN)
     return Reading(1, seconds, peak_of_children_mb(), _settings(n))
+
+
+def mark_in_file(n: int, folder: Path) -> Reading:
+    """One mark in a JSON file of n tasks: the median of those that begin and complete some, each of them durable."""
+    use_store(folder)
+    from tasktrail import plan
+
+    plan.set_workspace(folder)
+    _done(plan.write_task_list(plan_tasks(n)))
+    seconds = []
+    for index in range(min(n, FILE_MARKS // 2)):
+        for status in ("in_progress", "completed"):
+            with timed() as watch:
+                _done(plan.mark_task_status(f"T{index}", status))
+            seconds.append(watch.seconds)
+    return Reading(1, statistics.median(seconds), peak_rss_mb(), f"{SETTINGS}, file and folder synced; {n:,} tasks")
 
 
 def _cycle(tools: Any) -> tuple[Callable[[], Any], ...]:
@@ -96,5 +114,6 @@ SUBJECTS = {
     "plan-create-large": create,
     "plan-cycles": cycles,
     "plan-cycles-large": cycles,
+    "plan-mark-file": mark_in_file,
     "plan-next": next_command,
 }

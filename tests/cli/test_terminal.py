@@ -23,6 +23,10 @@ from tasktrail.model.run import Run
 from tasktrail.store.opening import open_store
 from tests.cli.conftest import Call
 
+HEAVY = {"asyncio", "pydantic", "rich", "yaml", "jsonschema", "cronsim", "filelock", "markdown_it", "logging"}
+# Needed by some commands only, and 1 to 12 ms each.
+LATER = {"importlib.metadata", "secrets", "subprocess", "tasktrail.model.workflow", "tempfile"}
+
 
 def on_a_terminal(*arguments: str, columns: int = 80, **environ: str) -> tuple[int, str]:
     """Run a command whose stdout and stderr are a terminal; return its exit code and all that was written."""
@@ -155,9 +159,20 @@ def test_nobody_reading_the_progress_does_not_stop_the_run(flow: Path, call: Cal
 
 @pytest.mark.parametrize("arguments", [["list-runs"], ["history", "my-dag-123"], ["status", "my-dag-123"], ["--help"]])
 def test_reading_imports_nothing_heavy(failed: str, arguments: list[str]):
-    heavy = {"asyncio", "pydantic", "rich", "yaml", "jsonschema", "cronsim", "filelock", "markdown_it", "logging"}
-    code = f"import sys\nfrom tasktrail.cli.app import run\nrun({arguments})\nprint({heavy} & sys.modules.keys())"
+    code = f"import sys\nfrom tasktrail.cli.app import run\nrun({arguments})\nprint({HEAVY} & sys.modules.keys())"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
 
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize("arguments", [["next"], ["list-tasks"], ["add", "Fix it"], ["prime"]], ids=" ".join)
+def test_what_an_agent_calls_all_day_imports_neither_workflows_nor_anything_heavy(call: Call, arguments: list[str]):
+    call("add", "Set it up")
+    code = f"import sys\nfrom tasktrail.cli.app import run\ncode = run({arguments})\nprint(code, *sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
+
+    code, *imported = done.stdout.splitlines()[-1].split()
+    assert code == "0"
+    assert (HEAVY | LATER) & {*imported} == set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -12,6 +13,7 @@ import pytest
 
 from tasktrail.engine.claims import claim_next, end_claim
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.lookup import find_run
 from tasktrail.engine.plan_lists import write_list
 from tasktrail.engine.plans import mark_task, next_task
 from tasktrail.model.plan import PlanTask
@@ -44,6 +46,23 @@ class Watched:
         for one in self.connections():
             one.trace_v2(0, None)
         return sum(taken)
+
+    def n_planned(self, call: Callable[[], object]) -> int:
+        """Return what SQLite asks while it plans statements, of a call that was made a few times before."""
+        planned = Counter[int]()
+
+        def count(*_: object) -> int:
+            planned[0] += 1
+            return apsw.SQLITE_OK
+
+        for _ in range(3):
+            call()
+        for one in self.connections():
+            one.authorizer = count  # setting it lets all be planned once more
+        call()
+        planned.clear()
+        call()
+        return planned.total()
 
     def mark_one(self) -> None:
         found = next_task(self.ledger, "p").task
@@ -104,20 +123,12 @@ def test_whoever_waits_for_others_does_not_read_the_plan(watched: Callable[[int]
 
 
 def test_no_statement_of_a_cycle_is_planned_at_every_execution(watched: Callable[[int], Watched]) -> None:
-    plan, planned = watched(50), Counter[int]()
+    plan = watched(50)
 
-    def count(*_: object) -> int:
-        planned[0] += 1
-        return apsw.SQLITE_OK
+    assert [plan.n_planned(call) for call in (plan.mark_one, plan.claim_one)] == [0, 0]
 
-    for _ in range(3):
-        plan.mark_one()
-        plan.claim_one()
-    for one in plan.connections():
-        one.authorizer = count  # it is asked while a statement is planned; setting it lets all be planned once more
-    plan.mark_one()
-    plan.claim_one()
-    planned.clear()
-    plan.mark_one()
-    plan.claim_one()
-    assert planned == Counter()
+
+def test_to_find_a_run_by_its_name_is_not_planned_at_every_execution(watched: Callable[[int], Watched]) -> None:
+    plan = watched(50)
+
+    assert [plan.n_planned(partial(find_run, plan.ledger, name)) for name in ("p", "plan/p")] == [0, 0]

@@ -292,6 +292,29 @@ def test_an_undone_note_leaves_the_file(folder: Path):
     assert [note["note"] for note in in_file(folder, "T1")["notes"]] == ["two"]
 
 
+def test_a_mark_through_the_store_first_adopts_what_the_file_says(folder: Path):
+    plan.write_task_list([task("T1")])
+    plan.mark_task_status("T1", "in_progress")
+    text = file_of(folder).read_text().replace('"in_progress"', '"pending"', 1).replace('"T1"', '"T2"')
+    by_hand(folder, text)
+    tools = PlanTools(f"sqlite:///{folder}/.tasktrail/tasktrail.db", folder.name)
+
+    marked, gone = tools.mark_task_status("T2", "in_progress"), tools.mark_task_status("T1", "completed")
+
+    assert (marked["status"], in_file(folder, "T2")["status"]) == ("success", "in_progress")
+    assert gone["message"] == "Task T1 not found in breakdown"
+
+
+def test_a_completed_task_that_is_pending_by_hand_can_be_marked_completed_again(folder: Path):
+    plan.write_task_list([task("T1")])
+    plan.mark_task_status("T1", "completed")
+    by_hand(folder, file_of(folder).read_text().replace('"status": "completed"', '"status": "pending"'))
+
+    plan.mark_task_status("T1", "completed")
+
+    assert [move["to"] for move in in_file(folder, "T1")["history"]] == ["completed", "pending", "completed"]
+
+
 def test_tasks_in_a_cycle_by_hand_are_kept_and_never_start(folder: Path):
     by_hand(folder, '{"tasks": [{"id": "a", "dependencies": ["b", "a"]}, {"id": "b", "dependencies": ["a"]}]}')
 

@@ -16,7 +16,7 @@ from tasktrail.cli.text import counted, named, plain, utc
 from tasktrail.model.errors import BadInput, NotFound
 from tasktrail.model.plan import STANDING_PLAN
 from tasktrail.model.reference import check_run_id, format_task, readings
-from tasktrail.model.workflow import PRIORITIES
+from tasktrail.model.task import PRIORITIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

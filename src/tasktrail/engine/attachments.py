@@ -57,9 +57,9 @@ class Attachments:
         for _ in range(_TRIES):
             try:
                 with self._locked(ids) as files:
-                    return self._store.write(lambda tx: self._write(tx, work, files), patience_s=patience_s)
+                    return self._store.write(lambda tx: self._write(tx, work, ids, files), patience_s=patience_s)
             except Documented as found:
-                ids |= set(found.ids)
+                ids.update(found.ids)
             except Conflict as conflict:
                 last = conflict
         raise last
@@ -77,7 +77,10 @@ class Attachments:
                     files[document.id] = (self._adopt(document, file), file)
             yield files
 
-    def _write(self, tx: Transaction, work: Callable[[Transaction], T], files: dict[int, Locked]) -> T:
+    def _write(
+        self, tx: Transaction, work: Callable[[Transaction], T], ids: Collection[int], files: dict[int, Locked]
+    ) -> T:
+        tx.adopted = ids
         result = work(tx)
         tx.settle()
         runs = tx.documented_runs()
@@ -221,8 +224,7 @@ class Attachments:
             BadInput: The file cannot be read; nothing is changed then.
         """
         file = DocumentFile(path)
-        document = self._store.read(lambda tx: self.documents.at(tx, file.path))
-        run = self._store.read(lambda tx: self._run(tx, document.id)) if document else None
+        run = self.known(file.path)
         if run is not None:
             run = self.sync(run)
             return run if file.signature() is not None else None
@@ -230,6 +232,15 @@ class Attachments:
             return None
         with file.lock(self._store.busy_s):
             return self._import(file, codec_name, kind, name)
+
+    def known(self, path: Path) -> Run | None:
+        """Return the run of a file as the store has it, None when the file is new to it."""
+
+        def work(tx: Transaction) -> Run | None:
+            document = self.documents.at(tx, path)
+            return self._run(tx, document.id) if document else None
+
+        return self._store.read(work)
 
     def parse(self, path: Path, codec_name: str, kind: Kind, name: str | None = None) -> Run | None:
         """Return the run of a file in a store that nobody else sees: no lock is taken. None: there is no file.

@@ -28,6 +28,11 @@ def open_file(ledger: Ledger, path: Path, name: str | None) -> Run | None:
     return ledger.attachments.open(path, PLAN_JSON.name, "plan", name)
 
 
+def known_file(ledger: Ledger, path: Path) -> Run | None:
+    """Return the plan of a file as the store has it, None when the file is new to it."""
+    return ledger.attachments.known(path)
+
+
 def parse_file(ledger: Ledger, path: Path, name: str | None) -> Run | None:
     """Return the same in a store that nobody else sees."""
     return ledger.attachments.parse(path, PLAN_JSON.name, "plan", name)

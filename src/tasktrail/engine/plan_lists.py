@@ -12,7 +12,7 @@ from tasktrail.engine.leases import renew_in
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import set_needs
 from tasktrail.engine.plan_restoring import FROM_LIST, replay
-from tasktrail.engine.plans import find_plan, move_in, note_in, plan_in, said_of, shown_tasks, task_in
+from tasktrail.engine.plans import hold_plan, move_in, note_in, plan_in, said_of, shown_tasks, task_in
 from tasktrail.engine.values import json_text, storable
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput
@@ -109,10 +109,10 @@ def _written(
     drafts = check_list(tasks)
 
     def work(tx: Transaction) -> ListWritten:
-        run = find_plan(tx, name)
+        run = hold_plan(tx, name)
         writing = way(tx, ledger, tasks, drafts, standing)
-        before = open_batch(tx, tx.run(run.id)) if run is not None else 0
-        written = writing.create(name) if run is None else writing.update(tx.run(run.id))
+        before = open_batch(tx, run) if run is not None else 0
+        written = writing.create(name) if run is None else writing.update(run)
         close_batch(tx, ledger, written.run.id, before, "a task list was written")
         tx.settle()
         return written

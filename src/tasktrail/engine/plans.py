@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tasktrail.engine.failures import told_failure
 from tasktrail.engine.leases import Holding, holdings, renew_in
-from tasktrail.engine.ledger import Ledger, check_lease
+from tasktrail.engine.ledger import Documented, Ledger, check_lease
 from tasktrail.engine.lookup import Found
 from tasktrail.engine.stuck import Blocked, blocked_in
 from tasktrail.model.errors import Conflict, NotFound
@@ -107,7 +107,7 @@ def fresh_plan(ledger: Ledger, name: str) -> Run | None:
 
 
 def plan_in(tx: Transaction, name: str) -> Run:
-    """Return a plan that is about to be changed: nobody else changes it until the commit.
+    """Return a plan that is about to be changed: it is up to date with its file, and stays so until the commit.
 
     Raises:
         NoPlan: There is none.
@@ -117,7 +117,10 @@ def plan_in(tx: Transaction, name: str) -> Run:
 
 def hold_plan(tx: Transaction, name: str) -> Run | None:
     """Return a plan as `plan_in` does, None when there is none."""
-    return tx.held("lock_plan", name=name)
+    run = tx.held("lock_plan", name=name)
+    if run is not None and run.document_id is not None and run.document_id not in tx.adopted:
+        raise Documented({run.document_id})
+    return run
 
 
 def existing_plan(tx: Transaction, name: str) -> Run:

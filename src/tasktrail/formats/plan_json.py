@@ -14,8 +14,7 @@ from tasktrail.formats.picture import MAX_TASKS
 from tasktrail.model.errors import BadInput
 from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.reference import check_key
-from tasktrail.model.task import STATUSES, Status
-from tasktrail.model.workflow import PRIORITIES
+from tasktrail.model.task import PRIORITIES, STATUSES, Status
 
 __all__ = [
     "DERIVED",

@@ -7,7 +7,8 @@ from typing import Final
 
 from tasktrail.model.path import NAME, PATH
 from tasktrail.model.retry import BACKOFFS
-from tasktrail.model.workflow import EFFECTS, ON_FAILURE, PARAM_TYPES, PRIORITIES, RESERVED, STEP_ID
+from tasktrail.model.task import PRIORITIES
+from tasktrail.model.workflow import EFFECTS, ON_FAILURE, PARAM_TYPES, RESERVED, STEP_ID
 
 __all__ = ["workflow_schema"]
 

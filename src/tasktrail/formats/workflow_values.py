@@ -17,7 +17,8 @@ from tasktrail.model.path import BadExpression, Mention, Template, shown
 from tasktrail.model.reference import check_key
 from tasktrail.model.retry import RetryPolicy
 from tasktrail.model.suggestion import Suggestions
-from tasktrail.model.workflow import EFFECTS, PRIORITIES, Effect
+from tasktrail.model.task import PRIORITIES
+from tasktrail.model.workflow import EFFECTS, Effect
 
 __all__ = ["RETRY_KEYS", "Reading"]
 

@@ -232,6 +232,8 @@ def _values(task: Task, ask: Ask, target: Status, now: int) -> dict[str, Value]:
         values["summary"] = ask.summary
     elif ask.verb == "adopt":
         values.update(ask.values)
+        if target not in FINAL:  # whoever changes a status by hand leaves its time as it was
+            values["completed_at"] = None
     return values
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Protocol, get_args
 
 Status = Literal["pending", "in_progress", "completed", "failed", "blocked", "skipped", "cancelled"]
@@ -13,6 +14,7 @@ STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 FINAL: Final[frozenset[Status]] = frozenset({"completed", "failed", "skipped", "cancelled"})
 WAITING: Final[frozenset[Status]] = frozenset({"pending", "blocked"})
+PRIORITIES: Final[Mapping[str, int]] = MappingProxyType({"CRITICAL": 1, "HIGH": 2, "MEDIUM": 3, "LOW": 4})
 REMOVED: Final = "removed from its document"
 """The reason of a skipped task that its document or list has no more; it is shown no more either."""
 

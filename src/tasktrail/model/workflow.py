@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from tasktrail.model.condition import WORDS
@@ -18,7 +17,6 @@ OnFailure = Literal["stop", "continue"]
 PARAM_TYPES: Final[tuple[ParamType, ...]] = get_args(ParamType)
 EFFECTS: Final[tuple[Effect, ...]] = get_args(Effect)
 ON_FAILURE: Final[tuple[OnFailure, ...]] = get_args(OnFailure)
-PRIORITIES: Final[Mapping[str, int]] = MappingProxyType({"CRITICAL": 1, "HIGH": 2, "MEDIUM": 3, "LOW": 4})
 STEP_ID: Final = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
 RESERVED: Final = frozenset({"params", "item", "index", "run", "env", "ctx"}) | WORDS
 """Words that mean something else where a step's id may stand, so no step is called so."""

@@ -10,13 +10,14 @@ from typing import Final, NamedTuple, Protocol
 
 from tasktrail.config import find_store, load
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.plan_files import create_file, open_file, parse_file
+from tasktrail.engine.plan_files import create_file, known_file, open_file, parse_file
 from tasktrail.engine.plan_lists import ListWritten, replace_list, write_list
 from tasktrail.engine.plans import NoPlan, fresh_plan
 from tasktrail.engine.project import FolderProject, ledger_of
 from tasktrail.model.errors import Conflict
 from tasktrail.model.plan import STANDING_PLAN, PlanTask
 from tasktrail.model.reference import MAX_RUN_ID_CHARS
+from tasktrail.model.run import Run
 
 FILE: Final = "architecture/task-breakdown.json"
 """Where a workspace has its plan. Source: document 000, File Format."""
@@ -37,15 +38,19 @@ class Place(Protocol):
         """The file that has the plan, None where the store alone has it."""
 
     def open(self) -> Plan:
-        """Return the plan to change it, up to date with its file.
+        """Return the plan to change it: who does adopts first what its file says.
 
         Raises:
             NoPlan: There is no file. A store says so itself.
-            BadInput: The file cannot be read.
+            BadInput: The file is new to the store and cannot be read.
         """
 
     def look(self) -> Plan:
-        """Return it for reading alone: no store is made for that."""
+        """Return it for reading alone, up to date with its file: no store is made for that.
+
+        Raises:
+            NoPlan, BadInput: As for `open`; the file cannot be read.
+        """
 
     def write(self, tasks: Sequence[PlanTask], standing: Collection[str]) -> ListWritten:
         """Create it, or bring it to a list."""
@@ -69,11 +74,13 @@ class StorePlan:
         self._name = name
 
     def open(self) -> Plan:
-        """Return the plan to change it; another door may have a file for it."""
-        fresh_plan(self._ledger, self._name)
+        """Return the plan to change it."""
         return Plan(self._ledger, self._name)
 
-    look = open
+    def look(self) -> Plan:
+        """Return it for reading alone; another door may have a file for it."""
+        fresh_plan(self._ledger, self._name)
+        return self.open()
 
     def write(self, tasks: Sequence[PlanTask], standing: Collection[str]) -> ListWritten:
         """Create it, or bring it to a list."""
@@ -106,21 +113,31 @@ class FolderPlan:
         return self._path if self._path and (self._makes_file or os.path.lexists(self._path)) else None
 
     def open(self) -> Plan:
-        """Return the plan to change it, up to date with its file."""
+        """Return the plan to change it."""
         path = self.file
         if path is None:
-            fresh_plan(self._project.ledger, self._name)
             return Plan(self._project.ledger, self._name)
-        if not self._project.has_store() and not path.exists():
+        if not path.exists():
             raise _no_file(path)
-        run = open_file(self._project.ledger, path, self._name)
-        if run is None:
-            raise _no_file(path)
+        run = known_file(self._project.ledger, path) or self._opened(path)
         return Plan(self._project.ledger, run.name)
 
     def look(self) -> Plan:
         """Return it for reading alone."""
-        return self._project.reading(self.open, self._parsed)
+        return self._project.reading(self._fresh, self._parsed)
+
+    def _fresh(self) -> Plan:
+        path = self.file
+        if path is not None:
+            return Plan(self._project.ledger, self._opened(path).name)
+        fresh_plan(self._project.ledger, self._name)
+        return self.open()
+
+    def _opened(self, path: Path) -> Run:
+        run = open_file(self._project.ledger, path, self._name)
+        if run is None:
+            raise _no_file(path)
+        return run
 
     def _parsed(self) -> Plan:
         unsaved, path = self._project.unsaved(), self.file

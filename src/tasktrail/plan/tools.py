@@ -18,6 +18,7 @@ from tasktrail.engine.plans import (
     counts_of,
     existing_plan,
     found_task,
+    fresh_plan,
     mark_task,
     next_task,
     page_of_tasks,
@@ -388,6 +389,7 @@ class PlanTools:
             `undone` has each task, `effects` what attempts did that nobody can undo.
         """
         plan = self._place.open()
+        fresh_plan(*plan)
         run = plan.ledger.store.read(lambda tx: existing_plan(tx, plan.name))
         select = selected(run, event, actor, since, batch)
         return undone_words(undo(plan.ledger, select, plan=plan.name, dry_run=dry_run), dry_run=dry_run)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sys
 from pathlib import Path
 from typing import Final
@@ -38,7 +37,7 @@ class LifeLock:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.name = f"{secrets.token_hex(8)}.lock"
+        self.name = f"{os.urandom(8).hex()}.lock"
         self._path = folder / self.name
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
         _try_lock(self._fd)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol, cast
 
 from tasktrail.model.attempt import Attempt
@@ -84,6 +84,8 @@ class Transaction:
         self._set: set[int] = set()
         self._moved_at: dict[int, int] = {}
         self._settled: dict[int, Run] = {}
+        self.adopted: Collection[int] = ()
+        """Row ids of documents that are locked, and whose runs are up to date with them."""
         self.last_event: Params | None = None
         """By which it is known again that this transaction was committed."""
 

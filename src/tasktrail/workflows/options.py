@@ -10,7 +10,8 @@ from tasktrail.model.errors import BadInput
 from tasktrail.model.reference import check_key
 from tasktrail.model.retry import Backoff, RetryPolicy
 from tasktrail.model.suggestion import Suggestions
-from tasktrail.model.workflow import EFFECTS, ON_FAILURE, PRIORITIES
+from tasktrail.model.task import PRIORITIES
+from tasktrail.model.workflow import EFFECTS, ON_FAILURE
 
 _Read = Callable[[Any, str], object]
 Table = Mapping[str, tuple[str, _Read]]

@@ -8,10 +8,10 @@ from typing import Final
 
 from tasktrail.formats import json_edit
 from tasktrail.formats.json_object import Fault, JsonObject, encode
-from tasktrail.model import workflow
 from tasktrail.model.errors import BadInput
 from tasktrail.model.plan import Note, PlanTask
 from tasktrail.model.reference import check_key
+from tasktrail.model.task import PRIORITIES as _PRIORITIES
 from tasktrail.model.task import STATUSES, Status
 
 __all__ = ["PRIORITIES", "Imported", "Record", "Source", "Words"]
@@ -19,7 +19,7 @@ __all__ = ["PRIORITIES", "Imported", "Record", "Source", "Words"]
 Words = Mapping[str, Status]
 """The words of a tool, in small letters, and what they are here; the first one of a status is its usual word."""
 
-PRIORITIES: Final[Mapping[str, int]] = {word.lower(): priority for word, priority in workflow.PRIORITIES.items()}
+PRIORITIES: Final[Mapping[str, int]] = {word.lower(): priority for word, priority in _PRIORITIES.items()}
 
 _MAX_FAULTS: Final = 20
 _TELLS_WHY: Final[frozenset[Status]] = frozenset({"blocked", "skipped", "cancelled"})

@@ -35,7 +35,7 @@ WHERE id = :id
 -- A public id is unique per kind, so there may be several.
 SELECT {run_columns}
 FROM run
-WHERE name = :name
+WHERE name = CAST(:name AS TEXT)
   AND (kind = :kind OR :kind IS NULL)
 ORDER BY id DESC
 
