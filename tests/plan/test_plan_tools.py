@@ -243,7 +243,7 @@ def test_it_is_explained_what_a_task_waits_for_down_to_who_must_act(tools: PlanT
 
     waiting = tools.explain_task("T3")
     assert (waiting["message"], waiting["reasons"][0]["cause"]) == (
-        "T3 waits: T1 is in progress, by bob",
+        "T3 waits: T1 is in progress, claimed by bob",
         "in_progress",
     )
 
