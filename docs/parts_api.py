@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import tasktrail.dag
+import tasktrail.plan
 import tasktrail.testing
 from docs.markdown import code, codes, docstring, fence, table
 from tasktrail.engine.context import StepContext
@@ -21,6 +22,11 @@ _WIDEST = 100
 def dag() -> str:
     """Return the reference of `tasktrail.dag`."""
     return module(tasktrail.dag)
+
+
+def plan() -> str:
+    """Return the reference of `tasktrail.plan`."""
+    return module(tasktrail.plan)
 
 
 def testing() -> str:
@@ -57,6 +63,8 @@ def module(room: ModuleType) -> str:
 
 
 def _entry(name: str, value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"## {name}\n\n{codes(value)}"
     parts = [f"## {name}", *(_class(name, value) if inspect.isclass(value) else _function(name, value))]
     return "\n\n".join(part for part in parts if part)
 

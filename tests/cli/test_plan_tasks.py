@@ -200,6 +200,7 @@ def test_a_claim_is_ended_with_its_token_alone(three: None, call: Call):
     assert call("next").out.startswith("T3"), "nobody else gets it"
     refused = call("complete", "T1")
     assert (refused.code, status(call, "T1")) == (4, "in_progress")
+    assert "hint: tasktrail complete main:T1 --token TOKEN, or: tasktrail complete main:T1 --force\n" in refused.err
     assert call("note", "T1", "half of it", "--token", token).out == "main:T1 is noted\n"
     done = call("complete", "T1", "--token", token, "--result", "It runs", "--json").data
     assert done["status"] == "completed"

@@ -13,7 +13,8 @@ def test_an_agent_is_told_where_its_plan_stands(call: Call) -> None:
     answer, small = call("prime", "--plan", "later"), call("prime", "--plan", "later", "--budget", "9")
 
     assert (missing.code, missing.out) == (3, "")
-    assert "hint: tasktrail write-tasks FILE --plan later" in missing.err
+    assert 'hint: tasktrail add "What is to be done" --plan later' in missing.err
+    assert "hint: tasktrail prime --plan later" in call("prime").err, "the plan that is there was probably meant"
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.startswith("# Tasktrail: plan later\n")
     assert answer.out.endswith('\n## Next (1)\n- T1 "Draw the schema" priority 3\n')

@@ -75,6 +75,14 @@ def test_nothing_to_list_is_no_error_and_says_how_to_begin(call: Call):
     assert call("list-tasks", "--json").document == {"schema": "tasktrail/task-list@1", "data": [], "next": None}
 
 
+def test_a_plan_that_is_done_is_no_reason_to_begin(call: Call):
+    call("add", "Set up the database")
+    call("complete", "T1")
+
+    assert call("list-tasks").err == "nothing is left to do; what was done: tasktrail list-tasks --all\n"
+    assert "T1" in call("list-tasks", "--all").out
+
+
 def test_steps_are_listed_by_their_kind(failed: str, two_plans: None, call: Call):
     def listed(*arguments: str) -> list[str]:
         return [one["id"] for one in call("list-tasks", "--json", *arguments).data]

@@ -84,6 +84,14 @@ def test_a_refusal_names_the_task_and_the_later_event(call: Call, tools: PlanToo
     assert statuses(tools) == ["completed", "in_progress"]
 
 
+def test_that_an_empty_plan_was_made_cannot_be_undone(call: Call) -> None:
+    call("add", "Set up the database")
+
+    answer = call("undo", "1")
+
+    assert (answer.code, answer.err) == (4, "error: there is nothing to take back: no task was added\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import tasktrail.dag
+import tasktrail.plan
 import tasktrail.testing
 from docs import markdown, parts, parts_api, parts_schema
 from tasktrail import config
@@ -119,7 +120,9 @@ def test_every_event_that_the_code_records_is_described():
 
 
 @pytest.mark.parametrize(
-    ("module", "part"), [(tasktrail.dag, parts_api.dag), (tasktrail.testing, parts_api.testing)], ids=["dag", "testing"]
+    ("module", "part"),
+    [(tasktrail.dag, parts_api.dag), (tasktrail.plan, parts_api.plan), (tasktrail.testing, parts_api.testing)],
+    ids=["dag", "plan", "testing"],
 )
 def test_every_public_name_has_its_section(module, part):
     assert {name for name in module.__all__ if f"\n## {name}\n" not in f"\n{part()}"} == set()
@@ -132,7 +135,8 @@ def test_everything_a_context_offers_is_listed():
 
 
 def test_every_public_method_says_what_it_does():
-    classes = [value for name in tasktrail.dag.__all__ if isinstance(value := getattr(tasktrail.dag, name), type)]
+    rooms = (tasktrail.dag, tasktrail.plan)
+    classes = [value for room in rooms for name in room.__all__ if isinstance(value := getattr(room, name), type)]
     silent = [
         f"{one.__name__}.{name}"
         for one in classes
@@ -217,7 +221,7 @@ def test_the_sizes_on_the_page_of_limits_are_those_of_the_code():
     said = {row[0]: row[1] for row in cells(page[page.index("| what | limit |") : page.index("A run file is written")])}
 
     assert said == {
-        "steps of a run that has a run file": f"{picture.MAX_TASKS:,}",
+        "tasks of a run or a plan that has a file": f"{picture.MAX_TASKS:,}",
         "a run file": f"{documents.MAX_BYTES // 2**20} MiB",
         "a settings file": f"{config._MAX_FILE_BYTES // 2**10} KiB",
         "a run id": "128 characters",

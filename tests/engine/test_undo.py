@@ -266,6 +266,18 @@ def test_it_is_refused_by_name_where_a_later_event_stands_on_it(ledger: Ledger) 
     assert state(ledger) == before
 
 
+def test_the_starts_of_a_dependant_are_one_line_of_the_refusal(ledger: Ledger) -> None:
+    mark_task(ledger, "p", "A", "completed")
+    for status in ("in_progress", "pending", "in_progress"):
+        mark_task(ledger, "p", "B", status)
+
+    with pytest.raises(Conflict) as caught:
+        undo_last(ledger, "A")
+
+    (fault,) = caught.value.details
+    assert fault.endswith("(start by ann), and 1 more")
+
+
 def test_it_is_refused_by_name_where_a_dependant_was_started_since(ledger: Ledger) -> None:
     mark_task(ledger, "p", "A", "completed")
     mark_task(ledger, "p", "B", "in_progress")

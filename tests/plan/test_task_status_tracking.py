@@ -13,9 +13,10 @@ from tasktrail.plan import PlanTools
 pytestmark = pytest.mark.requirement("JB-064")
 
 
-@pytest.fixture
-def tools(tmp_path: Path) -> PlanTools:
-    return PlanTools(tmp_path)
+@pytest.fixture(params=["store", "file"])
+def tools(request: pytest.FixtureRequest, tmp_path: Path) -> PlanTools:
+    """A plan that the store alone has, and one in its workspace's file."""
+    return PlanTools(tmp_path) if request.param == "store" else PlanTools.in_workspace(tmp_path)
 
 
 def task(key: str, *dependencies: str, **more: Any) -> dict[str, Any]:

@@ -209,17 +209,17 @@ def _print(task: PlanTask) -> None:
 
 def _nothing(session: Session, found: NextTask, plan: str) -> NotFound:
     if not found.n_tasks:
-        return NotFound(f"there is no plan {plan}, or it has no tasks", hint=_begin(session, plan))
+        return NotFound(f"there is no plan {plan}, or it has no tasks", hint=begin(session, plan, "next"))
     blocked = [f"{one.key} {one.reason}" for one in found.blocked]
     return NotFound(f"nothing of plan {plan} can start now", details=blocked, hint=f"tasktrail explain plan/{plan}")
 
 
-def _begin(session: Session, plan: str) -> str:
-    """Where there are other plans, one of them was probably meant."""
+def begin(session: Session, plan: str, command: str) -> str:
+    """Return what to type when a plan is not there: where there are others, one of them was probably meant."""
     from tasktrail.engine.task_views import open_runs
 
     others = [run.name for run in open_runs(session.ledger(), ["plan"]) if run.name != plan]
-    return f"tasktrail next --plan {others[-1]}" if others else f'tasktrail add "What is to be done" --plan {plan}'
+    return f"tasktrail {command} --plan {others[-1]}" if others else f'tasktrail add "What is to be done" --plan {plan}'
 
 
 def plan_record(task: PlanTask, plan: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import click
 
 from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import emit
+from tasktrail.cli.plan import begin
 from tasktrail.cli.session import Session
 from tasktrail.engine.plans import NoPlan
 from tasktrail.engine.prime import BUDGET, prime
@@ -29,7 +30,7 @@ def prime_command(session: Session, plan: str, budget: int) -> None:
     try:
         text = prime(session.ledger(), plan, budget)
     except NoPlan as error:
-        raise NoPlan(error.message, hint=f"tasktrail write-tasks FILE --plan {plan}") from None
+        raise NoPlan(error.message, hint=begin(session, plan, "prime")) from None
     if session.json:
         emit("prime@1", {"id": plan, "text": text})
         return

@@ -39,6 +39,7 @@ class Session:
     json: bool = False
     verbosity: int = 0
     _config: Config | None = None
+    _warned: set[str] = field(default_factory=set)
 
     @property
     def config(self) -> Config:
@@ -60,8 +61,14 @@ class Session:
         ledger = ledger_of(self.config.store, self.config, create=create)
         with contextlib.suppress(TasktrailError):  # a store that cannot be read: the command itself meets that
             for fault in ledger.refresh(_PLANS):
-                tell(f"warning: {fault.message}; its plan is shown as it was")
+                self._warn(f"warning: {fault.message}; its plan is shown as it was")
         return ledger
+
+    def _warn(self, text: str) -> None:
+        """A command may ask for the ledger more than once."""
+        if text not in self._warned:
+            self._warned.add(text)
+            tell(text)
 
     def log(self) -> None:
         """Let log lines go to stderr from now on."""

@@ -52,7 +52,15 @@ def list_tasks_command(session: Session, plan: str | None, kind: Kind | None, ov
     listed = list_tasks(session.ledger(), runs, **page)
     _show(session, listed, _again("list-tasks", plan, kind, page["status"], over=over))
     if not (session.json or listed.tasks):
-        tell("no tasks here" if listed.n_tasks else 'no tasks here; to begin: tasktrail add "What is to be done"')
+        tell(_nothing(listed, bool(open_runs(session.ledger(), (kind,) if kind else _BY_HAND, over=True))))
+
+
+def _nothing(listed: TaskList, has_runs: bool) -> str:
+    if listed.n_tasks:
+        return "no tasks here"
+    if has_runs:
+        return "nothing is left to do; what was done: tasktrail list-tasks --all"
+    return 'no tasks here; to begin: tasktrail add "What is to be done"'
 
 
 @click.command("search", cls=SessionCommand)

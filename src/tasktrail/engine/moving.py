@@ -19,6 +19,8 @@ from tasktrail.store.transaction import Transaction, met_by
 
 STARTS: Final[frozenset[Verb]] = frozenset({"start", "release"})
 """What nobody asks by hand of a step that code executes: it would be in nobody's hands, and none waits for it."""
+TOKEN_VERBS: Final[frozenset[Verb]] = frozenset({"complete", "fail", "release", "block"})
+"""What the one who has claimed a task of a plan asks of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def move(
         name = task_reference(found.run.name, seen)
         raise Held(
             f"task {name} is held by {holder}; {ask.verb} would take it away",
-            hint=f"wait for it, or: tasktrail {ask.verb} {name} --force",
+            hint=f"{_way(found.run, seen, ask)}, or: tasktrail {ask.verb} {name} --force",
         )
     ask, said = ledger.clean(ask), ledger.clean_text(_with_holder(note, holder))
 
@@ -98,6 +100,13 @@ def holder_of(ledger: Ledger, run: Run, task: Task) -> str | None:
     if task.worker_id is None:
         return None
     return owner_of(ledger.store, run.having({"worker_id": task.worker_id}))
+
+
+def _way(run: Run, task: Task, ask: Ask) -> str:
+    """Return what one does, without force, about a task that somebody holds."""
+    if task.lease_token is None or run.kind != "plan" or ask.verb not in TOKEN_VERBS:
+        return "wait for it"
+    return f"tasktrail {ask.verb} {task_reference(run.name, task)} --token TOKEN"
 
 
 def _has(task: Task, token: str | None) -> bool:

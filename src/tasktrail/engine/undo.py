@@ -228,6 +228,8 @@ class _Undoing:
         effects = [words for back in backs for words in self._effects(back)]
         before = {back.run.id: open_batch(self._tx, back.run) for back in backs}
         tasks = [one for back in backs if (one := self._bring_back(back))]
+        if not backs:
+            raise WrongState("there is nothing to take back: no task was added")
         if not tasks:
             raise WrongState("there is nothing to take back: a claim that has ended is not brought back")
         self._check_needs({back.run.id: back.run for back in backs if "needs" in back.values})
@@ -286,10 +288,12 @@ class _Undoing:
             return []
         after = next(event.seq for event in back.events if event.is_move)
         rows = self._tx.rows("starts_of_dependants", id=back.task.id, after=after)
+        starts: dict[str, list[Row]] = {}
+        for row in rows:
+            if row[0] not in self._seqs:
+                starts.setdefault(str(row[3]), []).append(row)
         return [
-            f"task {back.name}: task {row[3]} needs it and was started since, event {row[0]} (start by {row[2]})"
-            for row in rows
-            if row[0] not in self._seqs
+            f"task {back.name}: task {key} needs it and was started since, {_begun(of)}" for key, of in starts.items()
         ]
 
     def _will_need(self, task_id: int, key: str) -> bool:
@@ -370,6 +374,12 @@ class _Undoing:
                     graph.setdefault(key, []).append(Need(str(needed)))
             if faults := check_graph(list(keys.values()), graph):
                 raise Conflict("the needs that would come back cannot be any more", details=faults)
+
+
+def _begun(starts: Sequence[Row]) -> str:
+    """The first start, and how many more: a step that is done for each item has as many starts as items."""
+    more = f", and {len(starts) - 1:,} more" if len(starts) > 1 else ""
+    return f"event {starts[0][0]} (start by {starts[0][2]}){more}"
 
 
 def _known_notes(back: _Back, others: Sequence[Told]) -> list[str]:

@@ -12,7 +12,7 @@ from tasktrail.formats.json_object import encode
 from tasktrail.formats.picture import Listed, Picture, TaskPicture, Writing
 from tasktrail.formats.plan_json import Breakdown
 from tasktrail.model.plan import PlanTask
-from tasktrail.model.task import Value
+from tasktrail.model.task import FINAL, Value
 
 __all__ = ["PLAN_JSON", "PlanJson", "task_picture"]
 
@@ -59,9 +59,13 @@ PLAN_JSON: Final = PlanJson()
 
 
 def task_picture(task: PlanTask) -> TaskPicture:
-    """Return what a breakdown says of a task, in the words of documents."""
+    """Return what a breakdown says of a task, in the words of documents.
+
+    One that somebody opened again by hand and left its completion time in place has none.
+    """
+    said = {column: name for column, name in _SAID.items() if task.status in FINAL or name != "completed_at"}
     values: dict[str, Value] = {
-        column: value for column, name in _SAID.items() if (value := getattr(task, name)) is not None
+        column: value for column, name in said.items() if (value := getattr(task, name)) is not None
     }
     listed = Listed(task.title, task.needs, task.notes, task.history, task.updated_at)
     return TaskPicture(task.key, task.status, values, encode(dict(task.extra)) if task.extra else None, listed)
