@@ -13,7 +13,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import write_needs
 from tasktrail.engine.pictures import Pictures
 from tasktrail.engine.plans import note_in, noted, said_of
-from tasktrail.engine.values import NOTHING, encode_text
+from tasktrail.engine.values import NOTHING, encode_text, storable
 from tasktrail.formats import codec
 from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPicture
 from tasktrail.model.draft import TaskDraft
@@ -31,7 +31,7 @@ _DEFAULTS: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3, "priority
 """What a task has when its document no longer says it, where that cannot be nothing."""
 _FRESH: Final[Mapping[str, Value]] = {"tries": 0, "last_outcome": None, "output": None}
 """What a task that comes back into its document has, unless that says otherwise."""
-_STANDING: Final = ("not_before", "error_type", "error", "reason", "completed_at")
+_STANDING: Final = ("not_before", "error_type", "error", "reason", "completed_at", "summary")
 """What `adopt` forgets of how a task stood, unless it is told."""
 _TAKEN_OUT: Final = "notes were taken out of the document"
 _RUN_TIMES: Final = ("started_at", "finished_at")
@@ -102,7 +102,7 @@ class Adopting:
         known = {task.key: task.notes for task in said_of(tx, tx.run(run_id), tasks)}
         for task, of in zip(tasks, noted, strict=True):
             for note in self._pictures.new_notes(known[task.key], of.listed.notes if of.listed else ()):
-                note_in(tx, self._ledger, task, note.text, note.at)
+                note_in(tx, self._ledger, task, note.text, note.at, note.actor and storable(note.actor))
         places = {key: place for place, key in enumerate(said, 1)}
         moved = [
             task
