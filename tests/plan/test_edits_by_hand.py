@@ -151,6 +151,19 @@ def test_a_note_is_by_whom_it_says(folder: Path):
     assert told("a")["notes"][0]["actor"] == "Ada"
 
 
+@pytest.mark.requirement("JB-008")
+def test_a_task_that_comes_back_has_the_notes_of_the_file_alone(folder: Path):
+    begun(folder, {"id": "a", "notes": [{"note": "kept"}, {"note": "gone"}]}, {"id": "b"})
+    save(folder, in_file(folder)["b"])
+    assert "a" not in [task["id"] for task in plan.read_task_breakdown()["tasks"]]
+
+    save(folder, in_file(folder)["b"], {"id": "a", "notes": [{"note": "kept"}]})
+    plan.mark_task_status("b", "completed")
+
+    assert [note["note"] for note in told("a")["notes"]] == ["kept"]
+    assert in_file(folder)["a"]["notes"] == [{"note": "kept"}]
+
+
 # ------------------------------------------------------------------------------------------------------------- needs
 
 
