@@ -200,3 +200,15 @@ def test_a_task_that_needs_itself_by_hand_can_be_freed(folder: Path):
 
     assert (blocked, plan.get_next_task()["task"]["id"]) == (None, "a")
     assert in_file(folder)["a"]["dependencies"] == []
+
+
+@pytest.mark.requirement("JB-045")
+def test_arguments_nested_without_end_are_refused(folder: Path):
+    begun(folder, {"id": "a"})
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+
+    answer = PlanTools.in_workspace(folder).tools().call("mark_task_status", {"task_id": "a", "status": deep})
+
+    assert answer["status"] == "error"
