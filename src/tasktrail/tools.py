@@ -161,6 +161,8 @@ class Tools:
             return found.function(**found.check(_object(arguments)))
         except TasktrailError as error:
             return refusal(error)
+        except (UnicodeEncodeError, RecursionError) as error:  # half a character, or lists in lists without end
+            return refusal(BadInput(f"{name} cannot take such arguments: {error}"))
 
     def _tool(self, name: str) -> Tool:
         if name in self._by_name:

@@ -456,7 +456,7 @@ def test_an_edited_text_says_the_new_and_editing_it_again_changes_nothing(old: B
         now, was = loaded[task.key], before.get(task.key, task)
         assert (now.title, now.status, now.priority, now.needs) == (task.title, task.status, task.priority, task.needs)
         assert (now.result, now.error, now.reason) == (task.result, task.error, task.reason)
-        assert now.extra == {**was.extra, **task.extra}
+        assert now.extra == task.extra
         assert Counter(now.notes) == Counter(task.notes)
         assert now.history[: len(was.history)] == was.history
     assert write(text, new) is text
@@ -479,6 +479,7 @@ def test_an_edit_of_one_task_leaves_the_bytes_of_all_others(
         assert write(text, was) is text
         return
     after = replace(data.draw(TASKS), key=was.tasks[at].key)
+    after = replace(after, extra={**after.extra, "unknown": [1, 2]})
     new = replace(was, tasks=(*was.tasks[:at], after, *was.tasks[at + 1 :]))
 
     edited = write(text, new)

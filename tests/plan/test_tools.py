@@ -360,3 +360,16 @@ def test_using_a_plan_loads_nothing_that_only_definitions_need():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.requirement("JB-045")
+def test_arguments_that_cannot_be_stored_are_an_error_like_any_other(tools: Tools):
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    half = tools.call("mark_task_status", {"task_id": "\ud800", "status": "completed"})
+    nested = tools.call("mark_tasks", {"updates": deep})
+
+    assert (half["status"], half["code"]) == ("error", "bad_input")
+    assert (nested["status"], nested["code"]) == ("error", "bad_input")

@@ -13,12 +13,13 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import write_needs
 from tasktrail.engine.pictures import Pictures
 from tasktrail.engine.plans import note_in, noted, said_of
-from tasktrail.engine.values import NOTHING, encode_text
+from tasktrail.engine.values import NOTHING, encode_text, storable
 from tasktrail.formats import codec
 from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPicture
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Change
+from tasktrail.model.plan import PlanTask
 from tasktrail.model.run import OVER
 from tasktrail.model.task import REMOVED, Status, Task, Value
 from tasktrail.model.undoing import UNSAID
@@ -31,10 +32,13 @@ _DEFAULTS: Final[Mapping[str, Value]] = {"tries": 0, "max_retries": 3, "priority
 """What a task has when its document no longer says it, where that cannot be nothing."""
 _FRESH: Final[Mapping[str, Value]] = {"tries": 0, "last_outcome": None, "output": None}
 """What a task that comes back into its document has, unless that says otherwise."""
-_STANDING: Final = ("not_before", "error_type", "error", "reason", "completed_at")
+_STANDING: Final = ("not_before", "error_type", "error", "reason", "completed_at", "summary")
 """What `adopt` forgets of how a task stood, unless it is told."""
 _TAKEN_OUT: Final = "notes were taken out of the document"
 _RUN_TIMES: Final = ("started_at", "finished_at")
+
+_Notes = Counter[tuple[str, int | None]]
+"""How often there is a note of this text and time."""
 
 
 class Adopting:
@@ -67,7 +71,11 @@ class Adopting:
         save_in(tx, self._ledger, edit, self._ledger.clock.now())
         self._stand(tx, run_id, added)
         self._list(tx, run_id, picture, [*found.added, *(change.new for change in found.changed)])
-        self._unsay(tx, run_id, found.changed)
+        for change in found.changed:
+            self._unsay(tx, run_id, change.key, _gone(change.old, change.new))
+        for returned in (task for task in found.added if task.key in tasks):
+            stored = said_of(tx, tx.run(run_id), [tasks[returned.key]])[0]
+            self._unsay(tx, run_id, returned.key, _unlisted(stored, returned))
         if found.run.keys() & {"status", "error"}:
             self._declare(tx, run_id, document, picture)
         _keep_times(tx, run_id, {name: found.run[name] for name in _RUN_TIMES if name in found.run})
@@ -102,7 +110,7 @@ class Adopting:
         known = {task.key: task.notes for task in said_of(tx, tx.run(run_id), tasks)}
         for task, of in zip(tasks, noted, strict=True):
             for note in self._pictures.new_notes(known[task.key], of.listed.notes if of.listed else ()):
-                note_in(tx, self._ledger, task, note.text, note.at)
+                note_in(tx, self._ledger, task, note.text, note.at, note.actor and storable(note.actor))
         places = {key: place for place, key in enumerate(said, 1)}
         moved = [
             task
@@ -111,21 +119,16 @@ class Adopting:
         ]
         tx.execute_many("place_task", [{"id": task.id, "position": places[task.key]} for task in moved])
 
-    def _unsay(self, tx: Transaction, run_id: int, changes: Sequence[TaskChange]) -> None:
+    def _unsay(self, tx: Transaction, run_id: int, key: str, gone: _Notes) -> None:
         """Show notes no more that somebody took out of a document; the history keeps them."""
-        for change in changes:
-            if change.old.listed is None or change.new.listed is None:
-                continue
-            gone = Counter((note.text, note.at) for note in change.old.listed.notes)
-            gone.subtract((note.text, note.at) for note in change.new.listed.notes)
-            if not (gone := +gone):
-                continue
-            task = _by_key(tx, run_id, change.key)
-            rows = noted(tx.rows("events_of_tasks", run_id=run_id, ids=json.dumps([task.id])))
-            numbers = [row[7] for row in rows if _takes(gone, row)]
-            if numbers:
-                mark = Mark(self._ledger.actor, note=_TAKEN_OUT, also={UNSAID: [None, numbers]})
-                tx.apply([(Change(task, task.status, self._ledger.clock.now(), {}), mark)])
+        if not gone:
+            return
+        task = _by_key(tx, run_id, key)
+        rows = noted(tx.rows("events_of_tasks", run_id=run_id, ids=json.dumps([task.id])))
+        numbers = [row[7] for row in rows if _takes(gone, row)]
+        if numbers:
+            mark = Mark(self._ledger.actor, note=_TAKEN_OUT, also={UNSAID: [None, numbers]})
+            tx.apply([(Change(task, task.status, self._ledger.clock.now(), {}), mark)])
 
     def _declare(self, tx: Transaction, run_id: int, document: Document, said: Picture) -> None:
         """What a file says of its run as a whole holds until a task moves, where the tasks do not explain it."""
@@ -137,7 +140,26 @@ class Adopting:
             self._ledger.declare_in(tx, run_id, status, said.error, self._ledger.clock.now())
 
 
-def _takes(gone: Counter[tuple[str, int | None]], row: Row) -> bool:
+def _gone(old: TaskPicture, new: TaskPicture) -> _Notes:
+    """The notes that a document no longer has of a task."""
+    if old.listed is None or new.listed is None:
+        return Counter()
+    gone = Counter((note.text, note.at) for note in old.listed.notes)
+    gone.subtract((note.text, note.at) for note in new.listed.notes)
+    return +gone
+
+
+def _unlisted(stored: PlanTask, new: TaskPicture) -> _Notes:
+    """The notes that a task still has from before it was taken out, and that its document does not have."""
+    left = list(stored.notes)
+    for note in new.listed.notes if new.listed else stored.notes:
+        same = next((one for one in left if one.text == note.text and note.at in (None, one.at)), None)
+        if same is not None:
+            left.remove(same)
+    return Counter((note.text, note.at) for note in left)
+
+
+def _takes(gone: _Notes, row: Row) -> bool:
     """Whether an event is one of the notes that are gone; each of those is one event."""
     text, at = str(row[6]), int(str(row[1]))
     found = next((note for note in ((text, at), (text, None)) if gone[note] > 0), None)

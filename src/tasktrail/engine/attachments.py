@@ -107,6 +107,8 @@ class Attachments:
             return
         reading, words = file.read(), codec(document.codec)
         text, look = (reading.text, reading.look) if reading else (None, None)
+        if look is not None and look.digest != document.digest:  # not what was adopted: it would be written over
+            raise Conflict(f"{file.path} was changed by another program meanwhile", hint="run it again")
         last, versions = self._pictures.written(document, look), self._pictures.versions(tx, run)
         said = last.said if last else words.load(text, document.path) if text is not None else None
         picture = self._pictures.since(tx, run, last, versions) if last else self._pictures.of(tx, run)

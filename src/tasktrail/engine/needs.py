@@ -9,35 +9,36 @@ from tasktrail.model.draft import TaskDraft
 from tasktrail.model.graph import Need, dead_needs, unmet
 from tasktrail.model.run import Run
 from tasktrail.model.task import Status, Task
-from tasktrail.store.transaction import Transaction, met_by
+from tasktrail.store.transaction import Row, Transaction, met_by
 
 
 def own_needs(tx: Transaction, task: Task) -> list[Need]:
     """Return what a step or a part needs of other steps; a mapped step needs its parts besides."""
     rows = tx.rows("needs_of_task", task_id=task.id)
-    return [Need(str(row[0]), bool(row[1])) for row in rows if row[0] != task.key]
+    return [Need(str(row[0]), bool(row[1])) for row in rows if not _is_part(task, row)]
 
 
 def set_needs(tx: Transaction, run: Run, task: Task, needs: Sequence[Need]) -> None:
-    """Let a task need these tasks of its run, which exist.
+    """Let a task need these tasks of its run. One that does not exist, as a document may say, is never met.
 
     Args:
         task: As it stands now.
     """
-    before, after = own_needs(tx, task), list(distinct(needs))
-    if before == after:
-        return
-    was, now = _waits(tx, run, task, before), _waits(tx, run, task, after)
-    of_parts = [row for row in tx.rows("needs_of_task", task_id=task.id) if row[0] == task.key]
+    had, after = tx.rows("needs_of_task", task_id=task.id), list(distinct(needs))
     existing = named_by(tx, run, [TaskDraft(task.key, needs=tuple(after))])
+    parts = [(row[0], row[2], bool(row[1])) for row in had if _is_part(task, row)]
+    before = [(row[0], row[2], bool(row[1])) for row in had if not _is_part(task, row)]
+    rows = [(need.key, existing[need.key].id if need.key in existing else None, need.optional) for need in after]
+    if before == rows:
+        return
+    was = _waits(tx, run, task, own_needs(tx, task)) if parts else (task.unmet, task.dead_needs)
+    now = _waits(tx, run, task, after)
     tx.execute("drop_needs", {"task_id": task.id})
-    rows = [(need.key, existing[need.key].id, need.optional) for need in after]
-    rows += [(task.key, int(str(row[2])), bool(row[1])) for row in of_parts]
     tx.execute_many(
         "add_need",
         (
             {"task_id": task.id, "position": place, "needed_key": key, "needed_id": row_id, "optional": optional}
-            for place, (key, row_id, optional) in enumerate(rows)
+            for place, (key, row_id, optional) in enumerate([*rows, *parts])
         ),
     )
     tx.count(run.id, n_needs=len(after) - len(before))
@@ -94,6 +95,11 @@ def _recount(
             tx.execute("shift_needs", {"id": task.id, **shift})
         if task.status == "pending":
             tx.count(run.id, n_unreachable=(now[1] > 0) - (task.dead_needs > 0))
+
+
+def _is_part(task: Task, row: Row) -> bool:
+    """Whether a need is that of a mapped step: a part has its step's key. In a document a task may need itself."""
+    return row[0] == task.key and row[2] != task.id
 
 
 def _waits(tx: Transaction, run: Run, task: Task, needs: Sequence[Need]) -> tuple[int, int]:

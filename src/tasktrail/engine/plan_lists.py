@@ -172,8 +172,9 @@ class _Writing:
         if added:
             self._ledger.add_in(self._tx, run.id, added, self._now)
         stay = [task for task in tasks if task.key in self._wanted]
+        back = frozenset(task.key for task in stay if task.reason == REMOVED)
         for task in tasks:
-            self._exchange(run, task, old[task.key].needs)
+            self._exchange(run, task, old[task.key].needs, back)
         changed = [task.key for task in stay if self._redefine(task, old[task.key])]
         returned = [task.key for task in stay if self._bring_back(task)]
         gone = [task for task in tasks if task.key not in self._wanted]
@@ -185,13 +186,16 @@ class _Writing:
 
     # what they are, and where in the list
 
-    def _exchange(self, run: Run, task: Task, was: Sequence[str]) -> None:
+    def _exchange(self, run: Run, task: Task, was: Sequence[str], back: frozenset[str]) -> None:
         now = self._wanted[task.key].needs if task.key in self._wanted else ()
-        if list(was) != list(dict.fromkeys(now)):
+        if list(was) != list(dict.fromkeys(now)) or not back.isdisjoint(now):
             set_needs(self._tx, run, _current(self._tx, task), [Need(key) for key in now])
 
     def _redefine(self, task: Task, old: PlanTask) -> bool:
-        return _define(self._tx, self._ledger, task, old, self._wanted[task.key], self._now)
+        """Keys of people's own stay where the list does not name them: who writes it may not be able to."""
+        said = self._wanted[task.key]
+        merged = replace(said, extra={**old.extra, **said.extra})
+        return _define(self._tx, self._ledger, task, old, merged, self._now)
 
     def _place(self, run: Run) -> None:
         """Ties of priority go by the order of the list."""
@@ -199,6 +203,8 @@ class _Writing:
         tasks = shown_tasks(self._tx, run)
         moved = [task for task in tasks if task.position != places[task.key]]
         self._tx.execute_many("place_task", [{"id": task.id, "position": places[task.key]} for task in moved])
+        if moved:
+            self._tx.set_run(run.id, updated_at=self._now)
 
     # where they stand
 
@@ -270,6 +276,9 @@ def _has_stood(task: PlanTask) -> bool:
 
 class _Replacing(_Writing):
     """What a list does that says all there is to say."""
+
+    def _redefine(self, task: Task, old: PlanTask) -> bool:
+        return _define(self._tx, self._ledger, task, old, self._wanted[task.key], self._now)
 
     def _facts(self, task: Task, said: PlanTask) -> dict[str, Value]:
         return {

@@ -202,7 +202,7 @@ def _said(task: Task, needs: Sequence[str], details: Row, events: Sequence[Row])
 
 def noted(events: Sequence[Row]) -> list[Row]:
     """Return the rows of a task's events that have a note which still stands."""
-    rows = [row for row in events if row[6] and row[3] not in NO_NOTE]
+    rows = [row for row in events if (row[6] or row[3] == "note") and row[3] not in NO_NOTE]
     changes = [(row[7], row[8]) for row in events if row[8]] if rows else []
     gone = taken_back(changes)
     gone |= unsaid(changes, gone)

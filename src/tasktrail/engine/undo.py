@@ -315,7 +315,7 @@ class _Undoing:
         task, tx = back.task, self._tx
         also = self._also(back)
         if "needs" in also:
-            set_needs(tx, back.run, task, [Need(key) for key in also["needs"][1]])
+            set_needs(tx, back.run, _current(tx, task.id), [Need(key) for key in also["needs"][1]])
             task = _current(tx, task.id)
         change = self._change(back, task)
         moved = change.status != task.status

@@ -142,7 +142,10 @@ class JsonObject:
 
 def shown(value: object) -> str:
     """Return the beginning of a value for a message; what is no JSON as Python writes it."""
-    return _show(value)[:_MOST_SHOWN]
+    try:
+        return _show(value)[:_MOST_SHOWN]
+    except RecursionError:
+        return f"{type(value).__name__} without end"
 
 
 def dotted(path: json_edit.Path) -> str:

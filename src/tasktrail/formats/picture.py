@@ -237,24 +237,27 @@ class Differences:
 
     Args:
         run: Fields of the picture itself that differ, as they are now.
+        reordered: Whether a document that lists its tasks has them in another order.
     """
 
     added: tuple[TaskPicture, ...] = ()
     removed: tuple[TaskPicture, ...] = ()
     changed: tuple[TaskChange, ...] = ()
     run: Mapping[str, Value] = field(default_factory=dict)
+    reordered: bool = False
 
     def __bool__(self) -> bool:
         """Whether anything changed."""
-        return bool(self.added or self.removed or self.changed or self.run)
+        return bool(self.added or self.removed or self.changed or self.run or self.reordered)
 
 
 def differences(old: Picture, new: Picture) -> Differences:
     """Compare two pictures by key: what somebody changed in a document since it was last read or written.
 
-    A time that is no longer there is no fact: the store keeps the one it has. Nor is `updated_at`, or the order.
+    A time that is no longer there is no fact: the store keeps the one it has. Nor is `updated_at`.
     """
     before, after = old.by_key(), new.by_key()
+    listed = [key for key, task in after.items() if key in before and task.listed]
     return Differences(
         added=tuple(task for key, task in after.items() if key not in before),
         removed=tuple(task for key, task in before.items() if key not in after),
@@ -262,6 +265,7 @@ def differences(old: Picture, new: Picture) -> Differences:
             change for key, task in after.items() if key in before and (change := _change(before[key], task))
         ),
         run=_changed_fields(old, new),
+        reordered=listed != [key for key in before if key in after and after[key].listed],
     )
 
 

@@ -105,9 +105,9 @@ def write(
     """Bring a text to what the breakdown says, with the smallest edit.
 
     New tasks follow the others, and those that the breakdown does not have go; only where it has them in another order
-    is the list written anew. Notes come and go. Nothing else is taken away: members that it has no word for stay, and
-    the history only grows by what it does not have yet. What the text leaves out stays out where it is at its default,
-    and so do a status's times until it moves.
+    is the list written anew. Notes come and go, as do a task's members that it has no word for. Nothing else is
+    taken away, and the history only grows by what it does not have yet. What the text leaves out stays out where it is
+    at its default, and so do a status's times until it moves.
 
     Args:
         text: None makes a new file.
@@ -124,7 +124,8 @@ def write(
         return dump(breakdown, where)
     _check(breakdown, where)
     old = load(text, where) if said is None else said
-    return json_edit.edit(text, _changes(old, breakdown), where)
+    edited, wanted = json_edit.edit(text, _changes(old, breakdown), where), [task.key for task in breakdown.tasks]
+    return edited if _keys_after(old, wanted) == wanted else _in_order(edited, wanted, where)
 
 
 def edit_tasks(text: str, changed: Mapping[int, tuple[PlanTask, PlanTask]], where: str) -> str:
@@ -152,7 +153,6 @@ def written(old: PlanTask, new: PlanTask) -> PlanTask:
         task,
         notes=(*_common(old.notes, new.notes), *_added(old.notes, new.notes)),
         history=(*old.history, *_added(old.history, new.history)),
-        extra={**old.extra, **new.extra},
     )
 
 
@@ -358,8 +358,6 @@ def _list_changes(old: Sequence[PlanTask], new: Sequence[PlanTask]) -> list[json
         (("tasks", at), json_edit.REMOVE) for key, at in at_by_key.items() if key not in kept
     ]
     added = [task for task in new if task.key not in at_by_key]
-    if [task.key for task in [*(one for one in old if one.key in kept), *added]] != [task.key for task in new]:
-        return [(("tasks",), [_words_now(old, at_by_key.get(task.key), task) for task in new])]
     changes += [(("tasks", at), task_words(task)) for at, task in enumerate(added, len(old))]
     for task in new:
         at = at_by_key.get(task.key)
@@ -368,8 +366,19 @@ def _list_changes(old: Sequence[PlanTask], new: Sequence[PlanTask]) -> list[json
     return changes
 
 
-def _words_now(old: Sequence[PlanTask], at: int | None, task: PlanTask) -> dict[str, object]:
-    return task_words(task if at is None else written(old[at], task))
+def _keys_after(old: Breakdown, wanted: Sequence[str]) -> list[str]:
+    """The order in which `_list_changes` leaves the tasks."""
+    kept = set(wanted)
+    stay = dict.fromkeys(task.key for task in old.tasks if task.key in kept)
+    return [*stay, *(key for key in wanted if key not in stay)]
+
+
+def _in_order(text: str, keys: Sequence[str], where: str) -> str:
+    """The text with its tasks in this order, each with all that it says, whether we have a word for it or not."""
+    document = json_edit.load(text, where)
+    assert isinstance(document, dict), "it was read as a breakdown"
+    tasks = {task["id"]: task for task in document["tasks"]}
+    return json_edit.edit(text, [(("tasks",), [tasks[key] for key in keys])], where)
 
 
 def _silent_as(old: PlanTask, new: PlanTask) -> PlanTask:
@@ -382,7 +391,7 @@ def _silent_as(old: PlanTask, new: PlanTask) -> PlanTask:
 
 def _task_changes(old: PlanTask, new: PlanTask, path: json_edit.Path) -> list[json_edit.Change]:
     changes = member_changes(_words(old), _words(new), path)
-    changes += _extra_changes(old.extra, new.extra, path)
+    changes += json_edit.difference(dict(old.extra), dict(new.extra), path)
     changes += _going(old.notes, new.notes, (*path, "notes"))
     changes += _growth(old.notes, new.notes, (*path, "notes"))
     return changes + _growth(old.history, new.history, (*path, "history"))
@@ -391,7 +400,7 @@ def _task_changes(old: PlanTask, new: PlanTask, path: json_edit.Path) -> list[js
 def _extra_changes(
     old: Mapping[str, object], new: Mapping[str, object], path: json_edit.Path
 ) -> list[json_edit.Change]:
-    """Changes of members that we have no word for: none is removed, since somebody may just have written it."""
+    """Changes of the file's own members that we have no word for: none is removed, since no plan has a word for it."""
     changes: list[json_edit.Change] = []
     for name, value in new.items():
         if name in old:

@@ -232,8 +232,7 @@ def _values(task: Task, ask: Ask, target: Status, now: int) -> dict[str, Value]:
         values["summary"] = ask.summary
     elif ask.verb == "adopt":
         values.update(ask.values)
-        if target not in FINAL:  # whoever changes a status by hand leaves its time as it was
-            values["completed_at"] = None
+        values["completed_at"] = (values["completed_at"] or now) if target in FINAL else None
     return values
 
 

@@ -22,7 +22,7 @@ from tasktrail.model.errors import BadInput, Conflict
 from tasktrail.model.lifecycle import Ask
 from tasktrail.model.run import Kind, Run
 from tasktrail.model.task import Status, Task
-from tasktrail.store.documents import DocumentFile
+from tasktrail.store.documents import DocumentFile, Reading
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Transaction
 from tasktrail.testing.dying import Arm, die_everywhere
@@ -168,6 +168,25 @@ class DocumentContract:
 
         ledger.ask(tasks(ledger, run)[1].id, Ask("complete"))
 
+        assert statuses(path, self.codec) == {KEYS[0]: "completed", KEYS[1]: "completed", KEYS[2]: "pending"}
+        assert_agree(ledger, path)
+
+    def test_what_an_editor_saves_between_our_look_and_our_read_stays(
+        self, ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What we read then was not adopted, so it is no ground to write on."""
+        run = self.look(ledger, path)
+        original, left = DocumentFile.read, iter([True])
+
+        def read(file: DocumentFile) -> Reading | None:
+            if next(left, False):
+                edit(path, lambda text: self.edited(text, KEYS[0], "completed"))
+            return original(file)
+
+        monkeypatch.setattr(DocumentFile, "read", read)
+        ledger.ask(tasks(ledger, run)[1].id, Ask("complete"))
+
+        assert next(left, None) is None
         assert statuses(path, self.codec) == {KEYS[0]: "completed", KEYS[1]: "completed", KEYS[2]: "pending"}
         assert_agree(ledger, path)
 
