@@ -367,6 +367,7 @@ def test_arguments_that_cannot_be_stored_are_an_error_like_any_other(tools: Tool
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]
+    tools.call("write_task_list", {"tasks": [task("T1")]})
 
     half = tools.call("mark_task_status", {"task_id": "\ud800", "status": "completed"})
     nested = tools.call("mark_tasks", {"updates": deep})
