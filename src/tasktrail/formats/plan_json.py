@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from tasktrail.formats import json_edit
 from tasktrail.formats.json_object import Fault, JsonObject, encode, member_changes, refusal
@@ -36,6 +36,8 @@ _SELDOM: Final = ("status_updated_at", "created_at", "updated_at", "error", "rea
 _OURS: Final = frozenset({"id", "description", "priority", "dependencies", "notes", "history", *_ALWAYS, *_SELDOM})
 DERIVED: Final = frozenset({"claimed_by", "lease_expired", "elapsed_seconds"})
 """What is said of a task where it is read, and follows from the rest: nobody's own key, and not written."""
+_NOT_EXTRA: Final = _OURS | DERIVED
+_STANDING: Final = _OURS - {"id", "description", "priority", "dependencies"}
 _STATUS_TIMES: Final = ("started_at", "completed_at", "status_updated_at")
 _PRIORITY: Final = 3
 _STATUS: Final[Mapping[str, Status]] = {status: status for status in STATUSES}
@@ -194,25 +196,34 @@ def _refuse_repeated(tasks: Iterable[JsonObject]) -> None:
 
 def read_task(task: JsonObject) -> PlanTask:
     """Return the task that an object of the list says."""
+    # Most lists say of most tasks what they are, and no more.
+    standing = {} if task.members.keys().isdisjoint(_STANDING) else _standing(task)
     return PlanTask(
         key=_key(task),
         title=task.text("description") or "",
-        status=task.word("status", _STATUS) or "pending",
         priority=_priority(task),
         needs=tuple(task.texts("dependencies")),
-        result=task.text("result"),
-        error=task.text("error"),
-        reason=task.text("reason"),
-        attempts=task.count("attempts") or 0,
-        created_at=task.moment("created_at"),
-        updated_at=task.moment("updated_at"),
-        started_at=task.moment("started_at"),
-        completed_at=task.moment("completed_at"),
-        status_updated_at=task.moment("status_updated_at"),
-        notes=tuple(map(_note, task.objects("notes"))),
-        history=tuple(map(_move, task.objects("history"))),
-        extra={name: value for name, value in task.members.items() if name not in _OURS | DERIVED},
+        extra={name: value for name, value in task.members.items() if name not in _NOT_EXTRA},
+        **standing,
     )
+
+
+def _standing(task: JsonObject) -> dict[str, Any]:
+    """What is said of where a task stands, by the fields of `PlanTask`."""
+    return {
+        "status": task.word("status", _STATUS) or "pending",
+        "result": task.text("result"),
+        "error": task.text("error"),
+        "reason": task.text("reason"),
+        "attempts": task.count("attempts") or 0,
+        "created_at": task.moment("created_at"),
+        "updated_at": task.moment("updated_at"),
+        "started_at": task.moment("started_at"),
+        "completed_at": task.moment("completed_at"),
+        "status_updated_at": task.moment("status_updated_at"),
+        "notes": tuple(map(_note, task.objects("notes"))),
+        "history": tuple(map(_move, task.objects("history"))),
+    }
 
 
 def _key(task: JsonObject) -> str:
