@@ -138,9 +138,9 @@ def test_all_that_is_wrong_is_named_with_its_line() -> None:
         "p.md:5:1: expected priority once",
         "p.md:7:1: expected extra to be an object",
         "p.md:3:1: expected status to be one of pending",
-        "p.md:8:1: expected dependencies to be a list",
         "p.md:6:1: expected created_at to be an ISO 8601 time like 2025-05-19T10:00:00Z",
         "p.md:9:1: expected history[0].from to be one of pending",
+        "p.md:8:1: expected dependencies to be a list",
     ]
 
 
