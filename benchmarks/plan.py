@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -19,17 +20,21 @@ class Family:
         module: What must be importable.
         distributions: What must be installed; their versions are printed.
         on_server: Whether its subjects start a PostgreSQL server.
+        command: What must be on the PATH; None: nothing.
     """
 
     name: str
     module: str
     distributions: tuple[str, ...]
     on_server: bool = False
+    command: str | None = None
 
     def missing(self) -> str | None:
         """Return why the family cannot run here, or None when it can."""
         if find_spec(self.module) is None:
             return f"{self.module} not installed"
+        if self.command is not None and shutil.which(self.command) is None:
+            return f"{self.command} not installed"
         absent = [name for name in self.distributions if _version(name) is None]
         if absent:
             return f"{', '.join(absent)} not installed"
@@ -78,6 +83,9 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("plan", "tasktrail", ()),
         Family("planraw", "apsw", ("apsw",)),
         Family("planfile", "json", ()),
+        Family("taskwarrior", "json", (), command="task"),
+        Family("taskmaster", "json", (), command="task-master"),
+        Family("backlog", "json", (), command="backlog"),
         Family("postgres", "tasktrail", ("psycopg",), on_server=True),
         Family("byhand", "psycopg", ("psycopg",), on_server=True),
         Family("dbosserver", "dbos", ("dbos",), on_server=True),
@@ -99,6 +107,7 @@ _LONG: Final = Subject("tasktrail-long", 100_000, 500, once=True)
 _LOAD: Final = Subject("yaml-load", 10_000, 50)
 _PLAN: Final = Subject("plan-create", 10_000, 100)
 _LARGE_PLAN: Final = Subject("plan-create-large", 100_000, 500, once=True)
+_PLAN_PEERS: Final = ("taskwarrior-cycles", "taskmaster-cycles", "backlog-cycles")
 _MANY_RUNS: Final = Subject("tasktrail-many-runs", 10_000, 50, once=True)
 
 SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
@@ -160,6 +169,7 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
     "plans": (
         *(_PLAN, _LARGE_PLAN, _PLAN.before("plan-cycles"), _LARGE_PLAN.before("plan-cycles-large")),
         *_each(_PLAN.n, _PLAN.quick_n, "planraw-cycles", "planfile-cycles"),
+        *(Subject(name, _PLAN.n, _PLAN.quick_n, once=True) for name in _PLAN_PEERS),
         Subject("plan-mark-file", 1_000, 50),
         *(_PLAN.before("plan-call"), _LARGE_PLAN.before("plan-call-large"), _PLAN.before("plan-next")),
     ),

@@ -375,3 +375,12 @@ def test_an_error_of_what_does_not_fail_is_refused(tools: PlanTools):
     token = tools.claim_task("T1")["token"]
     assert tools.finish_task("T1", token, error="x")["code"] == "bad_input"
     assert tools.read_task_breakdown()["tasks"][0]["status"] == "in_progress"
+
+
+def test_an_error_of_a_claimed_task_that_goes_on_is_refused(tools: PlanTools):
+    tools.write_task_list([task("T1")])
+    token = tools.get_next_task(claim=True)["token"]
+
+    answer = tools.mark_task_status("T1", "in_progress", error="boom", token=token)
+
+    assert (answer["status"], answer["hint"]) == ("error", "say it in notes")

@@ -21,7 +21,9 @@ def check_tasks(drafts: Sequence[TaskDraft], known: Sequence[str] = ()) -> None:
     """
     faults = [fault for draft in drafts if (fault := key_fault(draft.key))]
     if any(draft.needs for draft in drafts) or _repeats(known, drafts):
-        needs = {draft.key: draft.needs for draft in drafts}
+        needs: dict[str, tuple[Need, ...]] = {}
+        for draft in drafts:  # one that comes twice has faults each time
+            needs[draft.key] = needs.get(draft.key, ()) + draft.needs
         faults += check_graph([*known, *(draft.key for draft in drafts)], needs)
     if faults:
         raise BadInput("these tasks cannot be a graph", details=faults)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from tasktrail.engine.batches import mark_tasks
 from tasktrail.engine.claims import End, claim_next, claim_task, end_claim, renew_claim
 from tasktrail.engine.explaining import explain_run, explain_task
+from tasktrail.engine.failures import told_failure
 from tasktrail.engine.lookup import attempts_of, history
 from tasktrail.engine.plan_lists import ListWritten, edit_task
 from tasktrail.engine.plans import (
@@ -254,6 +255,7 @@ class PlanTools:
         if token and status != "in_progress":
             return self._end(task_id, token, status, notes, result, error)
         if token:
+            told_failure(error, status)  # refuses what no task in progress has
             return _done(renew_claim(*self._place.open(), task_id, token, notes))
         marked = mark_task(*self._place.open(), str(task_id), status, note=notes, result=result, error=error)
         words = _done(marked.task)
