@@ -104,6 +104,29 @@ def test_a_failing_executor_is_an_answer_with_its_traceback(tmp_path: Path):
     assert unknown["message"] == "Task T7 not found in breakdown"
 
 
+@pytest.mark.requirement("JB-059")
+def test_what_an_executor_raises_is_scrubbed_before_a_model_sees_it(tmp_path: Path):
+    def execute(task: dict[str, Any]) -> str:
+        raise ValueError("password=hunter2hunter2")
+
+    worker = Orchestrator(orchestrator, tmp_path, architect=Architect(architect, tmp_path), executor=execute)
+    worker.run("Build it.")
+
+    assert "ValueError" in json.dumps(worker.messages)
+    assert "hunter2" not in json.dumps(worker.messages)
+
+
+def test_a_broken_plan_is_neither_delegated_nor_resumed(tmp_path: Path):
+    worker = agent(tmp_path)
+    by_hand(tmp_path, '{"tasks": [}')
+
+    answer = worker.execute_orchestrator_tool("delegate_to_executor", {"task_id": "T1"})
+
+    assert "task-breakdown.json:1:12" in answer["message"]
+    with pytest.raises(BadInput, match=r"task-breakdown\.json:1:12"):
+        worker.resume()
+
+
 def test_a_model_that_comes_to_no_end_is_stopped(tmp_path: Path):
     worker = Orchestrator(
         lambda messages, tools: call("get_next_task"), tmp_path, architect=Architect(architect, tmp_path), executor=str

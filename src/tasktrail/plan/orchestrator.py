@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tasktrail.model.errors import WrongState
+from tasktrail.model.errors import BadInput, WrongState
+from tasktrail.model.scrub import scrub_text
 from tasktrail.plan.enhancement import Message, TaskManagementEnhancement
 from tasktrail.plan.tools import PlanTools
 from tasktrail.plan.workspace import WorkspaceManager, folder_of, workspace_tools
@@ -196,27 +197,34 @@ class Orchestrator(Agent):
             task_id: Which.
         """
         read = self.add_task_management(self.folder).plan.read_task_breakdown()
-        task = next((one for one in read.get("tasks", ()) if one["id"] == task_id), None)
+        if read["status"] != "success":
+            return read
+        task = next((one for one in read["tasks"] if one["id"] == task_id), None)
         if task is None:
             return {"status": "error", "message": f"Task {task_id} not found in breakdown", "code": "not_found"}
         self._tracebacks.pop(task_id, None)
         try:
             return {"status": "success", "task_id": task_id, "result": self._executor(task)}
         except Exception as error:  # noqa: BLE001 - foreign code: its failure is for the model to act on
-            self._tracebacks[task_id] = traceback.format_exc()
-            words = {"message": f"{type(error).__name__}: {error}", "error": self._tracebacks[task_id]}
+            self._tracebacks[task_id] = scrub_text(traceback.format_exc())
+            words = {"message": scrub_text(f"{type(error).__name__}: {error}"), "error": self._tracebacks[task_id]}
             return {"status": "error", "task_id": task_id, "code": "executor_failed", **words}
 
     def resume(self) -> list[str]:
         """Reset the tasks that an interrupted process left in progress, and return their ids.
 
         What somebody holds by a claim is left alone. Source: document 000, Resume Workflow.
+
+        Raises:
+            BadInput: The plan cannot be read.
         """
         if not TaskManagementEnhancement.is_for(self.folder):
             return []
         plan = self.add_task_management(self.folder).plan
-        tasks = plan.read_task_breakdown().get("tasks", ())
-        left = [one["id"] for one in tasks if one["status"] == "in_progress" and "claimed_by" not in one]
+        read = plan.read_task_breakdown()
+        if read["status"] != "success":
+            raise BadInput(read["message"])
+        left = [one["id"] for one in read["tasks"] if one["status"] == "in_progress" and "claimed_by" not in one]
         return [key for key in left if plan.mark_task_status(key, "pending", notes=_RESET)["status"] == "success"]
 
 
