@@ -298,6 +298,16 @@ def test_a_note_that_somebody_deletes_stays_deleted(folder: Path):
     assert [note["note"] for note in plan.read_task_breakdown()["tasks"][0]["notes"]] == ["two", "three"]
 
 
+def test_a_note_in_the_place_of_one_with_the_same_words_is_told(folder: Path):
+    plan.write_task_list([task("T1")])
+    plan.mark_task_status("T1", "in_progress", notes="one")
+    document = written(folder)
+    document["tasks"][0]["notes"] = [{"note": "one"}]
+    by_hand(folder, json.dumps(document))
+
+    assert [note["note"] for note in plan.read_task_breakdown()["tasks"][0]["notes"]] == ["one"]
+
+
 def test_an_undone_note_leaves_the_file(folder: Path):
     plan.write_task_list([task("T1")])
     tools = PlanTools.in_workspace(folder)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _METAVARS: Final = {"actor": "ACTOR", "run.max_parallel": "N", "store.url": "URL"}
 _LEVELS: Final = {1: "info", 2: "debug"}
-_PLANS: Final = "plan-json@1"
 
 
 @dataclass(slots=True)
@@ -60,7 +59,7 @@ class Session:
 
         ledger = ledger_of(self.config.store, self.config, create=create)
         with contextlib.suppress(TasktrailError):  # a store that cannot be read: the command itself meets that
-            for fault in ledger.refresh(_PLANS):
+            for fault in ledger.refresh_plans():
                 self._warn(f"warning: {fault.message}; its plan is shown as it was")
         return ledger
 

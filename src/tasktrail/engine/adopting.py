@@ -12,7 +12,7 @@ from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import write_needs
 from tasktrail.engine.pictures import Pictures
-from tasktrail.engine.plans import note_in, noted, said_of
+from tasktrail.engine.plans import note_in, noted, place_tasks, said_of
 from tasktrail.engine.values import NOTHING, encode_text, storable
 from tasktrail.formats import codec
 from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPicture
@@ -70,12 +70,13 @@ class Adopting:
         )
         save_in(tx, self._ledger, edit, self._ledger.clock.now())
         self._stand(tx, run_id, added)
-        self._list(tx, run_id, picture, [*found.added, *(change.new for change in found.changed)])
         for change in found.changed:
             self._unsay(tx, run_id, change.key, _gone(change.old, change.new))
         for returned in (task for task in found.added if task.key in tasks):
             stored = said_of(tx, tx.run(run_id), [tasks[returned.key]])[0]
             self._unsay(tx, run_id, returned.key, _unlisted(stored, returned))
+        # What is gone goes first: the same words may stand there anew.
+        self._list(tx, run_id, picture, [*found.added, *(change.new for change in found.changed)])
         if found.run.keys() & {"status", "error"}:
             self._declare(tx, run_id, document, picture)
         _keep_times(tx, run_id, {name: found.run[name] for name in _RUN_TIMES if name in found.run})
@@ -111,13 +112,7 @@ class Adopting:
         for task, of in zip(tasks, noted, strict=True):
             for note in self._pictures.new_notes(known[task.key], of.listed.notes if of.listed else ()):
                 note_in(tx, self._ledger, task, note.text, note.at, note.actor and storable(note.actor))
-        places = {key: place for place, key in enumerate(said, 1)}
-        moved = [
-            task
-            for task in tx.tasks("steps_of_run", run_id=run_id)
-            if places.get(task.key, task.position) != task.position
-        ]
-        tx.execute_many("place_task", [{"id": task.id, "position": places[task.key]} for task in moved])
+        place_tasks(tx, tx.run(run_id), said)
 
     def _unsay(self, tx: Transaction, run_id: int, key: str, gone: _Notes) -> None:
         """Show notes no more that somebody took out of a document; the history keeps them."""

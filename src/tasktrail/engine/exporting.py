@@ -19,6 +19,7 @@ from tasktrail.formats.imports import plan_csv
 from tasktrail.model.errors import StoreError
 from tasktrail.model.plan import PlanTask
 from tasktrail.model.scrub import scrub_text
+from tasktrail.store.documents import write_new
 from tasktrail.store.locks import sync_folder
 
 Format = Literal["json", "jsonl", "csv", "markdown"]
@@ -99,7 +100,7 @@ def replace_file(path: Path, text: str) -> None:
     path = Path(os.path.realpath(path))
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        _write_new(part, text.encode(), _mode(path))
+        write_new(part, text.encode(), _mode(path))
         part.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -117,13 +118,3 @@ def _mode(path: Path) -> int:
             raise StoreError(f"{path} is no regular file", hint="name a file")
         return stat.S_IMODE(found.st_mode)
     return 0o600
-
-
-def _write_new(part: Path, raw: bytes, mode: int) -> None:
-    fd = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(raw)
-        file.flush()
-        if mode != 0o600:
-            part.chmod(mode)
-        os.fsync(file.fileno())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tasktrail.engine.additions import check_tasks, distinct, named_by, task_row, waits_of
 from tasktrail.engine.ids import RANDOM_IDS, Ids
 from tasktrail.engine.values import NOTHING, Encoded, storable
+from tasktrail.formats import PLAN_CODEC
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import Conflict, Held, NotFound, TasktrailError
 from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, decide
@@ -87,13 +88,13 @@ class Ledger:
 
         return Attachments(self)
 
-    def refresh(self, codec_name: str) -> list[TasktrailError]:
-        """Bring the runs of all documents of a format up to date; return what is wrong with those that cannot be read.
+    def refresh_plans(self) -> list[TasktrailError]:
+        """Bring all plans up to date with their files; return what is wrong with files that cannot be read.
 
-        Those runs stay as they were known.
+        Those plans stay as they were known.
         """
         faults: list[TasktrailError] = []
-        for run in self.store.read(lambda tx: tx.runs("runs_of_codec", codec=codec_name)):
+        for run in self.store.read(lambda tx: tx.runs("runs_of_codec", codec=PLAN_CODEC)):
             try:
                 self.attachments.sync(run)
             except TasktrailError as error:

@@ -12,7 +12,7 @@ from tasktrail.engine.leases import renew_in
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import set_needs
 from tasktrail.engine.plan_restoring import FROM_LIST, replay
-from tasktrail.engine.plans import hold_plan, move_in, note_in, plan_in, said_of, shown_tasks, task_in
+from tasktrail.engine.plans import hold_plan, move_in, note_in, place_tasks, plan_in, said_of, shown_tasks, task_in
 from tasktrail.engine.values import json_text, storable
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput
@@ -198,12 +198,7 @@ class _Writing:
         return _define(self._tx, self._ledger, task, old, merged, self._now)
 
     def _place(self, run: Run) -> None:
-        """Ties of priority go by the order of the list."""
-        places = {key: place for place, key in enumerate(self._wanted, 1)}
-        tasks = shown_tasks(self._tx, run)
-        moved = [task for task in tasks if task.position != places[task.key]]
-        self._tx.execute_many("place_task", [{"id": task.id, "position": places[task.key]} for task in moved])
-        if moved:
+        if place_tasks(self._tx, run, self._wanted):
             self._tx.set_run(run.id, updated_at=self._now)
 
     # where they stand

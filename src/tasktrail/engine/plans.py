@@ -170,6 +170,14 @@ def shown_tasks(tx: Transaction, run: Run) -> list[Task]:
     return [task for task in tx.tasks("tasks_of_run", run_id=run.id) if task.reason != REMOVED]
 
 
+def place_tasks(tx: Transaction, run: Run, keys: Iterable[str]) -> bool:
+    """Let a plan's tasks stand in this order, since ties of priority go by it; return whether any moved."""
+    places = {key: place for place, key in enumerate(keys, 1)}
+    moved = [task for task in shown_tasks(tx, run) if places.get(task.key, task.position) != task.position]
+    tx.execute_many("place_task", [{"id": task.id, "position": places[task.key]} for task in moved])
+    return bool(moved)
+
+
 def said_of(tx: Transaction, run: Run, tasks: Sequence[Task]) -> list[PlanTask]:
     """Return tasks of a plan with what is said of them."""
     ids = json.dumps([task.id for task in tasks])
@@ -247,18 +255,22 @@ def page_of_tasks(
         NoPlan: There is none.
         NoTask: The cursor is none of ours.
     """
-    escaped = re.sub(r"([!%_])", r"!\1", words.lower()) if words else None
+    pattern = having(words)
 
     def work(tx: Transaction) -> TaskPage:
         run = existing_plan(tx, name)
         after = task_in(tx, run, cursor).position if cursor is not None else -1
-        pattern = f"%{escaped}%" if escaped else None
         filters = {"status": status, "pattern": pattern, "removed": REMOVED, "limit": limit + 1}
         tasks = tx.tasks("page_of_plan", run_id=run.id, after=after, **filters)
         page = tasks[:limit]
         return TaskPage(said_of(tx, run, page), page[-1].key if len(tasks) > limit else None)
 
     return ledger.store.read(work)
+
+
+def having(words: str | None) -> str | None:
+    """Return the pattern of texts that have these words in them, in lower case; None for none."""
+    return "%" + re.sub(r"([!%_])", r"!\1", words.lower()) + "%" if words else None
 
 
 def found_task(ledger: Ledger, name: str, key: str) -> Found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +20,7 @@ from tasktrail.engine.lookup import (
     stale_of,
     task_reference,
 )
-from tasktrail.engine.plans import said_of
+from tasktrail.engine.plans import having, said_of
 from tasktrail.engine.values import decode
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.errors import BadInput
@@ -160,10 +159,8 @@ def list_tasks(
         BadInput: The cursor is none of ours.
     """
     after = _place(ledger, cursor) if cursor is not None else (0, -1, -1)
-    escaped = re.sub(r"([!%_])", r"!\1", words.lower()) if words else None
-    pattern = f"%{escaped}%" if escaped else None
     place = dict(zip(("run_id", "position", "map_index"), after, strict=True))
-    filters = {**place, "status": status, "pattern": pattern, "removed": REMOVED, "limit": limit + 1}
+    filters = {**place, "status": status, "pattern": having(words), "removed": REMOVED, "limit": limit + 1}
     ids = json.dumps([run.id for run in runs])
 
     def work(tx: Transaction) -> TaskList:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tasktrail.formats.picture import Codec
 from tasktrail.model.errors import BadInput
 
-__all__ = ["codec"]
+__all__ = ["PLAN_CODEC", "codec"]
 
-_NAMES = ("run-json@1", "plan-json@1")
+PLAN_CODEC: Final = "plan-json@1"
+"""Of the files that people and agents edit between two commands."""
+_NAMES: Final = ("run-json@1", PLAN_CODEC)
 
 
 def codec(name: str) -> Codec:
@@ -20,7 +24,7 @@ def codec(name: str) -> Codec:
         from tasktrail.formats.run_json import RUN_JSON
 
         return RUN_JSON
-    if name == "plan-json@1":
+    if name == PLAN_CODEC:
         from tasktrail.formats.plan_codec import PLAN_JSON
 
         return PLAN_JSON

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from tasktrail.formats import plan_json
+from tasktrail.formats import PLAN_CODEC, plan_json
 from tasktrail.formats.json_object import encode
 from tasktrail.formats.picture import Listed, Picture, TaskPicture, Writing
 from tasktrail.formats.plan_json import Breakdown
@@ -26,7 +26,7 @@ _SAID: Final[Mapping[str, str]] = {
 class PlanJson:
     """The codec `plan-json@1`. The file has no name and no status of its own: those are its run's."""
 
-    name = "plan-json@1"
+    name = PLAN_CODEC
 
     def load(self, text: str, where: str) -> Picture:
         """Return what the text says. See `Codec.load`."""

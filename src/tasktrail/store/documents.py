@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 __all__ = [
-    "MAX_BYTES", "Document", "DocumentFile", "Documents", "Look", "Reading", "Signature",
+    "MAX_BYTES", "Document", "DocumentFile", "Documents", "Look", "Reading", "Signature", "write_new",
 ]  # fmt: skip
 
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -214,13 +214,7 @@ class DocumentFile:
         mode = 0o600
         with suppress(FileNotFoundError):
             mode = stat.S_IMODE(self.path.stat().st_mode)
-        fd = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(raw)
-            file.flush()
-            if mode != 0o600:
-                part.chmod(mode)
-            os.fsync(file.fileno())
+        write_new(part, raw, mode)
 
     def _check_unchanged(self, was: Look | None) -> None:
         signature = self.signature()
@@ -229,6 +223,17 @@ class DocumentFile:
 
     def _failed(self, what: str, error: OSError, hint: str | None = None) -> StoreError:
         return StoreError(f"{self.path} {what}: {error.strerror or error}", hint=hint)
+
+
+def write_new(path: Path, raw: bytes, mode: int) -> None:
+    """Write a file that is not there yet, durably but for the entry of its folder; at first it is its owner's alone."""
+    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(raw)
+        file.flush()
+        if mode != 0o600:
+            path.chmod(mode)
+        os.fsync(file.fileno())
 
 
 def _now() -> int:
