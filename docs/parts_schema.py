@@ -14,6 +14,10 @@ _COLUMN = re.compile(r"(?P<name>[a-z]\w*)\s+(?P<type>INTEGER|TEXT|REAL|BLOB)\b(?
 _REFERENCE = re.compile(r"REFERENCES (\w+) \((\w+)\)")
 _WORDS = re.compile(r"\bIN\s*\(('[^)]*')\)")
 
+_ADDED = re.compile(
+    r"(?P<comment>(?:-- [^\n]*\n)+)ALTER TABLE (?P<table>\w+) ADD COLUMN (?P<name>\w+) (?P<type>\w+)(?P<rest>[^;]*);"
+)
+
 # What is referred to without a FOREIGN KEY: history outlives what it is about.
 LOOSE = (
     ("event", "run_id", "run"), ("event", "task_id", "task"), ("attempt", "worker_id", "worker"),
@@ -55,8 +59,18 @@ class Table:
 
 def schema() -> list[Table]:
     """Return all tables, in the order of the SQL."""
-    text = (SQL_FOLDER / "sqlite" / "0001_backbone.sql").read_text(encoding="utf-8")
-    return [_table(found) for found in _TABLE.finditer(text)]
+    texts = [path.read_text(encoding="utf-8") for path in sorted((SQL_FOLDER / "sqlite").glob("*.sql"))]
+    made = [_table(found) for text in texts for found in _TABLE.finditer(text)]
+    by_name = {one.name: one for one in made}
+    for found in (found for text in texts for found in _ADDED.finditer(text)):
+        by_name[found["table"]].columns.append(_column(found))
+    return made
+
+
+def _column(found: re.Match[str]) -> Column:
+    """A column that came later; what it means stands above it."""
+    comment = " ".join(line.removeprefix("-- ") for line in found["comment"].splitlines())
+    return Column(found["name"], found["type"], found["rest"].strip(), comment)
 
 
 def _table(found: re.Match[str]) -> Table:

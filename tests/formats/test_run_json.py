@@ -542,10 +542,10 @@ def test_an_edited_document_says_the_new_picture(codec: Codec, old: Picture, new
     assert codec.write(writing.text, new).text is writing.text
     assert codec.write(writing.text, writing.picture).text is writing.text
     assert [task.key for task in writing.picture.tasks] == [
-        *(task.key for task in old.tasks if task.key in new.by_key()),
-        *(task.key for task in new.tasks if task.key not in old.by_key()),
+        *(task.key for task in old.tasks if task.key in new.by_name()),
+        *(task.key for task in new.tasks if task.key not in old.by_name()),
     ]
-    fresh = codec.write(None, new).picture.by_key()
+    fresh = codec.write(None, new).picture.by_name()
     assert [(task.status, task.metadata and json.loads(task.metadata)) for task in writing.picture.tasks] == [
         (fresh[task.key].status, (metadata := fresh[task.key].metadata) and json.loads(metadata))
         for task in writing.picture.tasks
@@ -557,7 +557,7 @@ def test_an_edited_document_says_the_new_picture(codec: Codec, old: Picture, new
 def test_where_tasks_stand_survives_being_shown(codec: Codec, old: Picture, new: Picture):
     """Blocked has no word; a run that is declared completed shows what never started as skipped for good."""
     for writing in (codec.write(None, new), codec.write(codec.write(None, old).text, new)):
-        found = codec.standing(writing.picture).by_key()
+        found = codec.standing(writing.picture).by_name()
         for task in new.tasks if new.status != "completed" else ():
             stands = "pending" if task.status == "blocked" else task.status
             telling = task.values.keys() & {"started_at", "completed_at", "error", "reason"}
@@ -575,7 +575,7 @@ def test_members_that_the_codec_does_not_know_survive(codec: Codec, old: Picture
     edited = json.loads(codec.write(json.dumps(document, indent=1), new).text)
 
     assert edited["unknown"] == {"n": 1}
-    kept = old.by_key().keys() & new.by_key().keys()
+    kept = old.by_name().keys() & new.by_name().keys()
     assert {key for key, step in edited["steps"].items() if step.get("unknown") == [1, 2]} == kept
 
 
@@ -600,7 +600,7 @@ def test_differences_name_what_was_added_removed_and_changed():
 
     assert found
     assert [task.key for task in (*found.added, *found.removed)] == ["last", "save"]
-    assert [(change.key, change.moved, change.values) for change in found.changed] == [
+    assert [(change.name, change.moved, change.values) for change in found.changed] == [
         ("load", True, {"error": "boom", "max_retries": None, "tries": None})
     ]
     assert found.run == {"status": "cancelled", "error": "stop"}

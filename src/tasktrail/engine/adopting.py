@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
+from tasktrail.engine.grids import regrid
+from tasktrail.engine.items import add_items, change_items, drop_items, settle_removals
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import write_needs
 from tasktrail.engine.pictures import Pictures
@@ -55,11 +57,11 @@ class Adopting:
             picture: All that the document says now.
         """
         assert document.look is not None, "a document that was just read"
-        tasks = {task.key: task for task in tx.tasks("steps_of_run", run_id=run_id)}
-        edits = [_changed(tasks[change.key], change) for change in found.changed if change.key in tasks]
-        edits += [_removed(tasks[task.key]) for task in found.removed if task.key in tasks]
-        edits += [_returned(tasks[task.key], task) for task in found.added if task.key in tasks]
-        added = [task for task in found.added if task.key not in tasks]
+        tasks = {task.name: task for task in tx.tasks("steps_of_run", run_id=run_id)}
+        edits = [_changed(tasks[change.name], change) for change in found.changed if change.name in tasks]
+        edits += [_removed(tasks[task.name]) for task in found.removed if task.name in tasks]
+        edits += [_returned(tasks[task.name], task) for task in found.added if task.name in tasks]
+        added = [task for task in found.added if task.name not in tasks]
         edit = RunEdit(
             run_id,
             edits,
@@ -71,12 +73,13 @@ class Adopting:
         save_in(tx, self._ledger, edit, self._ledger.clock.now())
         self._stand(tx, run_id, added)
         for change in found.changed:
-            self._unsay(tx, run_id, change.key, _gone(change.old, change.new))
-        for returned in (task for task in found.added if task.key in tasks):
-            stored = said_of(tx, tx.run(run_id), [tasks[returned.key]])[0]
-            self._unsay(tx, run_id, returned.key, _unlisted(stored, returned))
+            self._unsay(tx, run_id, change.new, _gone(change.old, change.new))
+        for returned in (task for task in found.added if task.listed and task.name in tasks):
+            stored = said_of(tx, tx.run(run_id), [tasks[returned.name]])[0]
+            self._unsay(tx, run_id, returned, _unlisted(stored, returned))
         # What is gone goes first: the same words may stand there anew.
         self._list(tx, run_id, picture, [*found.added, *(change.new for change in found.changed)])
+        self._move_items(tx, run_id, found)
         if found.run.keys() & {"status", "error"}:
             self._declare(tx, run_id, document, picture)
         _keep_times(tx, run_id, {name: found.run[name] for name in _RUN_TIMES if name in found.run})
@@ -85,6 +88,7 @@ class Adopting:
         """Let a new run stand where its document says."""
         self._stand(tx, run_id, said.tasks)
         self._list(tx, run_id, said, said.tasks)
+        self._move_items(tx, run_id, Differences(items_added=said.items, added=said.tasks))
         if said.status or said.error:
             self._declare(tx, run_id, document, said)
         _keep_times(tx, run_id, {name: getattr(said, name) for name in (*_RUN_TIMES, "updated_at")})
@@ -93,11 +97,25 @@ class Adopting:
         """Tasks that came with the file stand where it says."""
         edits = []
         for picture in added:
-            edit = _edit(_by_key(tx, run_id, picture.key), picture.status, picture.values)
+            edit = _edit(_task_of(tx, run_id, picture), picture.status, picture.values)
             if edit.status is not None:
                 edits.append(edit)
         if edits:
             save_in(tx, self._ledger, RunEdit(run_id, edits, source="document"), self._ledger.clock.now())
+
+    def _move_items(self, tx: Transaction, run_id: int, found: Differences) -> None:
+        """Let the items of a matrix be those of its document, and its cells need what its grid says."""
+        run = tx.run(run_id)
+        if run.kind != "matrix":
+            return
+        add_items(tx, self._ledger, run, found.items_added)
+        change_items(tx, self._ledger, run, found.items_changed)
+        drop_items(tx, self._ledger, run, found.items_dropped)
+        names = {item.name for item in (*found.items_added, *(new for _, new in found.items_changed))}
+        names.update(change.new.item for change in found.changed)
+        settle_removals(tx, self._ledger, run, names)
+        if found.moves_cells:
+            regrid(tx, run_id)
 
     def _list(self, tx: Transaction, run_id: int, picture: Picture, changed: Sequence[TaskPicture]) -> None:
         """Take over the needs, notes and order of a document that lists them; nothing of another."""
@@ -107,18 +125,18 @@ class Adopting:
         tx.settle()
         write_needs(tx, tx.run(run_id), {key: listed.needs for key, listed in said.items()})
         noted = [task for task in changed if task.listed and task.listed.notes]
-        tasks = [_by_key(tx, run_id, task.key) for task in noted]
+        tasks = [_task_of(tx, run_id, task) for task in noted]
         known = {task.key: task.notes for task in said_of(tx, tx.run(run_id), tasks)}
         for task, of in zip(tasks, noted, strict=True):
             for note in self._pictures.new_notes(known[task.key], of.listed.notes if of.listed else ()):
                 note_in(tx, self._ledger, task, note.text, note.at, note.actor and storable(note.actor))
         place_tasks(tx, tx.run(run_id), said)
 
-    def _unsay(self, tx: Transaction, run_id: int, key: str, gone: _Notes) -> None:
+    def _unsay(self, tx: Transaction, run_id: int, picture: TaskPicture, gone: _Notes) -> None:
         """Show notes no more that somebody took out of a document; the history keeps them."""
         if not gone:
             return
-        task = _by_key(tx, run_id, key)
+        task = _task_of(tx, run_id, picture)
         rows = noted(tx.rows("events_of_tasks", run_id=run_id, ids=json.dumps([task.id])))
         numbers = [row[7] for row in rows if _takes(gone, row)]
         if numbers:
@@ -173,8 +191,8 @@ def drafts(picture: Picture) -> tuple[TaskDraft, ...]:
     )
 
 
-def _by_key(tx: Transaction, run_id: int, key: str) -> Task:
-    task = tx.task("task_by_key", key=key, run_id=run_id, item="", map_index=-1)
+def _task_of(tx: Transaction, run_id: int, picture: TaskPicture) -> Task:
+    task = tx.task("task_by_key", key=picture.key, run_id=run_id, item=picture.item, map_index=-1)
     assert task is not None, "it was there or added just now"
     return task
 
@@ -244,6 +262,7 @@ def _draft(picture: TaskPicture) -> TaskDraft:
     max_retries, priority = picture.values.get("max_retries"), picture.values.get("priority")
     return TaskDraft(
         picture.key,
+        picture.item,
         title=picture.listed.title if picture.listed else None,
         priority=priority if isinstance(priority, int) else 3,
         critical=picture.values.get("critical") != 0,

@@ -14,12 +14,14 @@ from typing import Final, TypeVar
 
 from tasktrail.engine.additions import check_tasks
 from tasktrail.engine.adopting import Adopting, drafts
+from tasktrail.engine.grids import set_grid
 from tasktrail.engine.ledger import Documented, Ledger, drop_in, free_name
 from tasktrail.engine.pictures import Pictures, Written
 from tasktrail.formats import codec
 from tasktrail.formats.picture import Codec, Differences, Picture, differences
 from tasktrail.model.draft import RunDraft
 from tasktrail.model.errors import Busy, Conflict, NotFound, StoreError
+from tasktrail.model.matrix import Grid
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Kind, Run
 from tasktrail.store.documents import Document, DocumentFile, Documents, Look
@@ -120,7 +122,7 @@ class Attachments:
         kept = self._pictures.kept(writing.picture, last)
         run_alone = self._pictures.clean(replace(writing.picture, tasks=()))
         self.documents.save(tx, document.seen(look, run_alone.joined(kept.values())))
-        known = {id_: version for id_, _, version in versions}
+        known = {one[0]: one[2] for one in versions}
         seq = int(str(tx.rows("last_event")[0][0]))
         self._pictures.remember(document.id, Written(look.digest, run.status, writing.picture, kept, known, seq))
 
@@ -187,12 +189,15 @@ class Attachments:
 
     # attaching
 
-    def create(self, draft: RunDraft, path: Path, codec_name: str, stands: Picture | None = None) -> Run:
+    def create(
+        self, draft: RunDraft, path: Path, codec_name: str, stands: Picture | None = None, grid: Grid | None = None
+    ) -> Run:
         """Create a run and its file in one transaction, and keep the two alike from now on.
 
         Args:
             draft: Its name is the document's; where the store has it already, the run gets -2, -3 … behind it.
             stands: Where run and tasks stand; None is where new ones do.
+            grid: What a matrix is made of.
 
         Raises:
             BadInput: As for `Ledger.create_run`, or the document would have too many tasks.
@@ -207,7 +212,7 @@ class Attachments:
             if file.signature() is not None:
                 raise Conflict(f"{file.path} exists already", hint="choose another run id")
             document = self._attach(tx, file, codec_name)
-            run = self._make(tx, document, draft, stands)
+            run = self._make(tx, document, draft, stands, grid)
             picture = replace(self._pictures.of(tx, run), name=draft.name)
             writing = codec(codec_name).write(None, picture, str(file.path))
             self.documents.save(tx, document.seen(file.replace(writing.text, None), writing.picture.to_json()))
@@ -216,11 +221,14 @@ class Attachments:
         with file.lock(self._store.busy_s):
             return self._store.write(work)
 
-    def open(self, path: Path, codec_name: str, kind: Kind, name: str | None = None) -> Run | None:
+    def open(
+        self, path: Path, codec_name: str, kind: Kind, name: str | None = None, grid: Grid | None = None
+    ) -> Run | None:
         """Return the run of a file, up to date with it; a file that no run knows yet gets one. None: there is no file.
 
         Args:
             name: What a new run is called whose file does not say it.
+            grid: What a new matrix is made of.
 
         Raises:
             BadInput: The file cannot be read; nothing is changed then.
@@ -233,7 +241,7 @@ class Attachments:
         if file.signature() is None:
             return None
         with file.lock(self._store.busy_s):
-            return self._import(file, codec_name, kind, name)
+            return self._import(file, codec_name, kind, name, grid)
 
     def known(self, path: Path) -> Run | None:
         """Return the run of a file as the store has it, None when the file is new to it."""
@@ -244,14 +252,16 @@ class Attachments:
 
         return self._store.read(work)
 
-    def parse(self, path: Path, codec_name: str, kind: Kind, name: str | None = None) -> Run | None:
+    def parse(
+        self, path: Path, codec_name: str, kind: Kind, name: str | None = None, grid: Grid | None = None
+    ) -> Run | None:
         """Return the run of a file in a store that nobody else sees: no lock is taken. None: there is no file.
 
         Raises:
             BadInput: The file cannot be read.
         """
         file = DocumentFile(path)
-        return self._import(file, codec_name, kind, name) if file.signature() is not None else None
+        return self._import(file, codec_name, kind, name, grid) if file.signature() is not None else None
 
     def drop(self, run: Run) -> None:
         """Remove a run for good, with its history and its document. The file goes first, as in any other write."""
@@ -274,7 +284,7 @@ class Attachments:
             with suppress(OSError):  # while it is ours: who waits for it then notices that it is gone
                 Path(f"{path}.lock").unlink(missing_ok=True)
 
-    def _import(self, file: DocumentFile, codec_name: str, kind: Kind, name: str | None) -> Run:
+    def _import(self, file: DocumentFile, codec_name: str, kind: Kind, name: str | None, grid: Grid | None) -> Run:
         reading = file.read()
         if reading is None:
             raise NotFound(f"{file.path} is gone")
@@ -289,7 +299,7 @@ class Attachments:
             known_as = name or picture.name or kind
             workflow = picture.workflow or known_as
             draft = RunDraft(kind, known_as, workflow, drafts(picture), metadata=picture.metadata)
-            run = self._make(tx, document, draft, codec(codec_name).standing(picture))
+            run = self._make(tx, document, draft, codec(codec_name).standing(picture), grid)
             self.documents.save(tx, document)
             return run
 
@@ -305,12 +315,16 @@ class Attachments:
             tx.set_run(former.id, document_id=None)
         return Document(document.id, document.path, codec_name)
 
-    def _make(self, tx: Transaction, document: Document, draft: RunDraft, stands: Picture | None) -> Run:
+    def _make(
+        self, tx: Transaction, document: Document, draft: RunDraft, stands: Picture | None, grid: Grid | None
+    ) -> Run:
         """Create a run that stands where its document says."""
         now = self._ledger.clock.now()
         draft = replace(draft, name=free_name(tx, draft.kind, check_run_id(draft.name)))
         run = self._ledger.create_in(tx, draft, now, created_at=stands.created_at if stands else None)
         tx.set_run(run.id, document_id=document.id)
+        if grid is not None:
+            set_grid(tx, self._ledger, run, grid)
         if stands is not None:
             self._adopting.stand(tx, run.id, document, stands)
         tx.settle()
@@ -341,8 +355,8 @@ def _meant(words: Codec, old: Picture, new: Picture) -> Differences:
 
     A run that somebody sets going again by one word has its never-started steps still shown as they were.
     """
-    found, before, after = differences(words.standing(old), words.standing(new)), old.by_key(), new.by_key()
-    changed = (change for change in found.changed if before[change.key] != after[change.key])
+    found, before, after = differences(words.standing(old), words.standing(new)), old.by_name(), new.by_name()
+    changed = (change for change in found.changed if before[change.name] != after[change.name])
     return replace(found, changed=tuple(changed))
 
 

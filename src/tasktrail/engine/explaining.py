@@ -210,7 +210,7 @@ def _of_unblocking(seen: Situation) -> Iterator[Reason]:
     if seen.run.kind != "plan" or not seen.run.accepts_starts:
         return
     needs = {task.key: [Need(edge.key, edge.optional) for edge in seen.needs.get(task.id, ())] for task in seen.tasks}
-    found = unblocking({task.key: task.status for task in seen.tasks}, needs, met_by=seen.met_by)
+    found = unblocking({task.key: task.status for task in seen.tasks}, needs, met_by=seen.run.met_by)
     if found and found.alone:
         yield Reason("unblocking", _advice(found), tasks=_known(seen, found.alone), unblocking=found)
 

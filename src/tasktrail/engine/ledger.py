@@ -185,8 +185,8 @@ class Ledger:
         assert place is not None
         first, position = int(str(last[1])) + 1, int(str(place[0])) + 1
         ids = {key: task.id for key, task in existing.items()}
-        ids.update({draft.key: first + offset for offset, draft in enumerate(drafts)})
-        waits = waits_of(tx.run(run_id).kind, drafts, existing)
+        ids.update({draft.name: first + offset for offset, draft in enumerate(drafts)})
+        waits = waits_of(tx.run(run_id), drafts, existing)
         if unreachable := sum(dead > 0 for _, dead in waits):
             tx.count(run_id, n_unreachable=unreachable)
         tx.execute_many(

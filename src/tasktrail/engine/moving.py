@@ -15,7 +15,7 @@ from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Verb, decide
 from tasktrail.model.run import STOPPING_KINDS, Run
 from tasktrail.model.task import Task
 from tasktrail.store.records import Mark
-from tasktrail.store.transaction import Transaction, met_by
+from tasktrail.store.transaction import Transaction
 
 STARTS: Final[frozenset[Verb]] = frozenset({"start", "release"})
 """What nobody asks by hand of a step that code executes: it would be in nobody's hands, and none waits for it."""
@@ -139,7 +139,7 @@ def _checked_start(tx: Transaction, task: Task, ask: Ask) -> Ask:
 
 def _unmet(tx: Transaction, run: Run, task: Task) -> Iterator[str]:
     for key, _, needed_id, status, *_ in tx.rows("needs_of_task", task_id=task.id):
-        if needed_id is None or status not in met_by(run.kind):
+        if needed_id is None or status not in run.met_by:
             yield f"{key} ({status or 'does not exist'})"
 
 

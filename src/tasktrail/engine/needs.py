@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from tasktrail.engine.additions import distinct, named_by, waits_of
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.graph import Need, dead_needs, unmet
 from tasktrail.model.run import Run
 from tasktrail.model.task import Status, Task
-from tasktrail.store.transaction import Row, Transaction, met_by
+from tasktrail.store.transaction import Row, Transaction
 
 
 def own_needs(tx: Transaction, task: Task) -> list[Need]:
@@ -25,7 +26,7 @@ def set_needs(tx: Transaction, run: Run, task: Task, needs: Sequence[Need]) -> N
         task: As it stands now.
     """
     had, after = tx.rows("needs_of_task", task_id=task.id), list(distinct(needs))
-    existing = named_by(tx, run, [TaskDraft(task.key, needs=tuple(after))])
+    existing = named_by(tx, run, [TaskDraft(task.key, task.item, needs=tuple(after))])
     parts = [(row[0], row[2], bool(row[1])) for row in had if _is_part(task, row)]
     before = [(row[0], row[2], bool(row[1])) for row in had if not _is_part(task, row)]
     rows = [(need.key, existing[need.key].id if need.key in existing else None, need.optional) for need in after]
@@ -49,17 +50,15 @@ def write_needs(tx: Transaction, run: Run, said: Mapping[str, Sequence[str]]) ->
     """Let the tasks of a run need what a document says, be it tasks that do not exist, themselves or each other.
 
     Args:
-        said: The needs of all its tasks, by key. A run's task that is not there needs nothing and is needed by none.
+        said: The needs of all its tasks, by name. A run's task that is not there needs nothing and is needed by none.
 
     Returns:
-        What those tasks needed before that need something else now, by key.
+        What those tasks needed before that need something else now, by name.
     """
     tasks = tx.tasks("steps_of_run", run_id=run.id)
-    ids = {task.key: task.id for task in tasks if task.key in said}
-    had: dict[int, list[tuple[str, int | None]]] = {}
-    for task_id, key, needed_id, _ in tx.rows("needs_of_run", run_id=run.id):
-        had.setdefault(int(str(task_id)), []).append((str(key), None if needed_id is None else int(str(needed_id))))
-    wanted = {task.id: [(key, ids.get(key)) for key in dict.fromkeys(said.get(task.key, ()))] for task in tasks}
+    ids = {task.name: task.id for task in tasks if task.name in said}
+    had = _needed(tx, run)
+    wanted = {task.id: [(key, ids.get(key)) for key in dict.fromkeys(said.get(task.name, ()))] for task in tasks}
     changed = [task for task in tasks if had.get(task.id, []) != wanted[task.id]]
     tx.execute_many("drop_needs", [{"task_id": task.id} for task in changed])
     tx.execute_many(
@@ -73,8 +72,21 @@ def write_needs(tx: Transaction, run: Run, said: Mapping[str, Sequence[str]]) ->
     if changed:
         tx.count(run.id, n_needs=sum(len(wanted[task.id]) - len(had.get(task.id, ())) for task in changed))
         _recount(tx, run, tasks, wanted)
-    names = {task.key: [key for key, _ in had.get(task.id, ())] for task in changed}
+    names = {task.name: [key for key, _ in had.get(task.id, ())] for task in changed}
     return {key: names[key] for key in names if names[key] != list(dict.fromkeys(said.get(key, ())))}
+
+
+def recount(tx: Transaction, run: Run) -> None:
+    """Write what the tasks of a run wait for anew, since other statuses meet needs in it now."""
+    _recount(tx, run, tx.tasks("steps_of_run", run_id=run.id), _needed(tx, run))
+
+
+def _needed(tx: Transaction, run: Run) -> dict[int, list[tuple[str, int | None]]]:
+    """What each task of a run needs, by row id: how it is written, and its row id where there is such a task."""
+    found: dict[int, list[tuple[str, int | None]]] = {}
+    for task_id, key, needed_id, _ in tx.rows("needs_of_run", run_id=run.id):
+        found.setdefault(cast(int, task_id), []).append((str(key), cast("int | None", needed_id)))
+    return found
 
 
 def _recount(
@@ -86,8 +98,7 @@ def _recount(
         str(task_id): [Need(f"no task: {key}" if row_id is None else str(row_id)) for key, row_id in rows]
         for task_id, rows in needed.items()
     }
-    met = met_by(run.kind)
-    waiting, dead = unmet(statuses, needs, met_by=met), dead_needs(statuses, needs, met_by=met)
+    waiting, dead = unmet(statuses, needs, met_by=run.met_by), dead_needs(statuses, needs, met_by=run.met_by)
     for task in tasks:
         now = len(waiting.get(str(task.id), ())), len(dead.get(str(task.id), ()))
         if now != (task.unmet, task.dead_needs):
@@ -103,5 +114,5 @@ def _is_part(task: Task, row: Row) -> bool:
 
 
 def _waits(tx: Transaction, run: Run, task: Task, needs: Sequence[Need]) -> tuple[int, int]:
-    draft = TaskDraft(task.key, needs=tuple(needs))
-    return waits_of(run.kind, [draft], named_by(tx, run, [draft]))[0] if needs else (0, 0)
+    draft = TaskDraft(task.key, task.item, needs=tuple(needs))
+    return waits_of(run, [draft], named_by(tx, run, [draft]))[0] if needs else (0, 0)

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from tasktrail.engine.items import before_removal, items_of
 from tasktrail.engine.ledger import TEXT_COLUMNS, Ledger
 from tasktrail.engine.plans import said_of
 from tasktrail.engine.values import text_of
-from tasktrail.formats.picture import Listed, Picture, TaskPicture
+from tasktrail.formats.picture import ItemPicture, Listed, Picture, TaskPicture
 from tasktrail.model.plan import Move, Note, PlanTask
+from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Kind, Run, RunStatus
 from tasktrail.model.task import REMOVED, Task, Value
 from tasktrail.store.documents import Document, Look
@@ -26,7 +28,7 @@ _ONE_BY_ONE: Final = 100
 """Up to so many changed tasks are read one by one; more, with all the others in one query."""
 
 
-Versions = Sequence[tuple[int, str, int]]
+Versions = Sequence[tuple[int, str, int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +65,27 @@ class Pictures:
         """Return where a run stands, with all its tasks that documents show."""
         metadata = {row[0]: row[2] for row in tx.rows("details_of_run", run_id=run.id)}
         tasks = [task for task in tx.tasks("steps_of_run", run_id=run.id) if task.reason != REMOVED]
-        return Picture.of(run, _task_pictures(tx, run, tasks, metadata))
+        return Picture.of(run, _task_pictures(tx, run, tasks, metadata), _item_pictures(tx, run))
 
     def since(self, tx: Transaction, run: Run, last: Written, versions: Versions) -> Picture:
         """Return the same; of tasks that did not change since the last writing, with what that said of them."""
         noted = _touched(tx, run, last.seq) if run.kind in _LISTING else ()
-        changed = [id_ for id_, key, version in versions if last.versions.get(id_) != version or key in noted]
+        changed = [one[0] for one in versions if last.versions.get(one[0]) != one[2] or one[1] in noted]
         if run.status != last.run_status or len(changed) > _ONE_BY_ONE:
             return self.of(tx, run)
-        found: dict[str, TaskPicture] = {**last.said.by_key()}
+        found: dict[str, TaskPicture] = {**last.said.by_name()}
         tasks = [task for task in (tx.task("task_by_id", id=id_) for id_ in changed) if task]
         metadata = {task.id: row[2] for task in tasks if (row := tx.row("details_of_task", id=task.id))}
         for task in tasks:
-            found.pop(task.key, None)
+            found.pop(task.name, None)
         shown = _task_pictures(tx, run, [task for task in tasks if task.reason != REMOVED], metadata)
-        found.update({task.key: task for task in shown})
-        return Picture.of(run, [found[key] for _, key, _ in versions if key in found])
+        found.update({task.name: task for task in shown})
+        names = (cell_name(item, key) for _, key, _, item in versions)
+        return Picture.of(run, [found[name] for name in names if name in found], _item_pictures(tx, run))
 
     @staticmethod
     def versions(tx: Transaction, run: Run) -> Versions:
-        """Return row id, key and version of a run's tasks, in order."""
+        """Return row id, key, version and item of a run's tasks, in order."""
         return tx.rows("versions_of_run", run_id=run.id)  # type: ignore[return-value]  # the query's columns
 
     # text: what the store keeps of a document is scrubbed, while the file stays as people typed it
@@ -93,9 +96,9 @@ class Pictures:
 
     def kept(self, said: Picture, last: Written | None) -> dict[str, str]:
         """Return the tasks as `document.written` has them, by key; what was said before was scrubbed then."""
-        before, kept = (last.said.by_key(), last.kept) if last else ({}, {})
+        before, kept = (last.said.by_name(), last.kept) if last else ({}, {})
         return {
-            task.key: kept[task.key] if before.get(task.key) is task else self._clean_task(task).to_json()
+            task.name: kept[task.name] if before.get(task.name) is task else self._clean_task(task).to_json()
             for task in said.tasks
         }
 
@@ -113,8 +116,9 @@ class Pictures:
 
     def as_typed(self, picture: Picture, said: Picture) -> Picture:
         """Return the picture in the words of a document where the store has the same, scrubbed."""
-        before = said.by_key()
-        tasks = (self._task_as_typed(task, before[task.key]) if task.key in before else task for task in picture.tasks)
+        before = said.by_name()
+        pairs = ((task, before.get(task.name)) for task in picture.tasks)
+        tasks = (self._task_as_typed(task, was) if was else task for task, was in pairs)
         return replace(picture, error=self._text_as_typed(picture.error, said.error), tasks=tuple(tasks))
 
     def _task_as_typed(self, task: TaskPicture, said: TaskPicture) -> TaskPicture:
@@ -177,10 +181,15 @@ def _task_pictures(
     tx: Transaction, run: Run, tasks: Sequence[Task], metadata: Mapping[Any, object]
 ) -> list[TaskPicture]:
     listed = [_listed(said) for said in said_of(tx, run, tasks)] if run.kind in _LISTING else [None] * len(tasks)
+    tasks = before_removal(tx, run, tasks) if run.kind == "matrix" else tasks
     return [
         TaskPicture.of(task, text_of(task.output, tx), _text(metadata.get(task.id)), words)
         for task, words in zip(tasks, listed, strict=True)
     ]
+
+
+def _item_pictures(tx: Transaction, run: Run) -> list[ItemPicture]:
+    return [ItemPicture.of(item) for item in items_of(tx, run)] if run.kind == "matrix" else []
 
 
 def _listed(said: PlanTask) -> Listed:

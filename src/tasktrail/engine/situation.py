@@ -14,8 +14,8 @@ from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.workers import WorkerView, living
 from tasktrail.model.graph import Need
 from tasktrail.model.run import Run
-from tasktrail.model.task import FINAL, Status, Task
-from tasktrail.store.transaction import Transaction, met_by
+from tasktrail.model.task import FINAL, Task
+from tasktrail.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,6 @@ class Situation:
         return {task.id: task for task in self.tasks}
 
     @cached_property
-    def met_by(self) -> frozenset[Status]:
-        """The statuses that meet a need."""
-        return met_by(self.run.kind)
-
-    @cached_property
     def waiting_needs(self) -> dict[str, list[Need]]:
         """What the pending tasks that wait need of each other, by key."""
         waits = {task.id: task.key for task in self.tasks if task.status == "pending" and task.unmet}
@@ -103,7 +98,7 @@ class Situation:
             return True
         if edge.optional and (needed.status in FINAL or needed.unreachable):
             return False
-        return needed.status not in self.met_by
+        return needed.status not in self.run.met_by
 
 
 def situation(ledger: Ledger, run: Run) -> Situation:

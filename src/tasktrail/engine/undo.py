@@ -20,7 +20,7 @@ from tasktrail.model.run import Run
 from tasktrail.model.task import FIELDS, REMOVED, Task, Value
 from tasktrail.model.undoing import UNDOES, Told, found_by, standing_on, taken_back
 from tasktrail.store.records import Mark
-from tasktrail.store.transaction import Row, Transaction, met_by
+from tasktrail.store.transaction import Row, Transaction
 
 _DEFINITION: Final = ("critical", "priority", "max_retries", "retry", "timeout_ms")
 _WORDS: Final = ("title", "metadata")
@@ -283,7 +283,7 @@ class _Undoing:
             ids = [int(str(row[0])) for row in self._tx.rows("dependants", id=back.task.id)]
             keys = [_current(self._tx, one).key for one in ids if self._will_need(one, back.task.key)]
             return [f"task {back.name}: task {key} needs it, and was not added with it" for key in keys]
-        met = met_by(back.run.kind)
+        met = back.run.met_by
         if back.status is None or back.task.status not in met or back.status in met:
             return []
         after = next(event.seq for event in back.events if event.is_move)

@@ -13,7 +13,7 @@ from typing import Final
 
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.errors import NotFound
-from tasktrail.model.graph import MET_BY, Need, dead_needs, unmet
+from tasktrail.model.graph import Need, dead_needs, unmet
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run, roll_up
 from tasktrail.model.task import OUTCOMES, STATUSES, Outcome, Status, Task, Value
@@ -26,7 +26,6 @@ Finding = tuple[int | None, str]
 DEFINITION: Final = ("critical", "priority", "max_retries", "retry", "timeout_ms")
 """What an edit changes. A task is born with any value in them, so that its first edit says what it was."""
 
-_MET_IN_MATRIX: Final[frozenset[Status]] = frozenset({"completed"})
 _TRIED: Final[frozenset[Outcome]] = frozenset({"error", "timeout", "lost"})
 _ENDINGS: Final[Mapping[str, frozenset[Outcome]]] = {
     "complete": frozenset({"ok"}), "fail": _TRIED, "retry": _TRIED, "lapse": frozenset({"lost"}),
@@ -122,7 +121,7 @@ def verify_run(tx: Transaction, run: Run) -> list[str]:
     found += _check_tasks((_task(row) for row in tx.stream("tasks_of_run", {"run_id": run.id})), history, rows)
     needs, dangling = _needs(tx.stream("needs_of_run", {"run_id": run.id}), rows.statuses)
     found += dangling
-    found += check_needs(rows, needs, matrix=run.kind == "matrix")
+    found += check_needs(rows, needs, run.met_by)
     found += check_run(run, rows, history, sum(map(len, needs.values())))
     attempts = (_attempt(row) for row in tx.stream("attempts_of_run", {"run_id": run.id}))
     found += check_attempts(attempts, history.tasks, rows)
@@ -240,11 +239,10 @@ def _take_in(task: Task, rows: Rows) -> None:
         rows.payloads.add(task.output[1:])
 
 
-def check_needs(rows: Rows, needs: Mapping[str, list[Need]], *, matrix: bool) -> Iterator[Finding]:
+def check_needs(rows: Rows, needs: Mapping[str, list[Need]], met_by: frozenset[Status]) -> Iterator[Finding]:
     """Yield where the stored counters of needs are not what the tasks' statuses say. Keys are row ids as text."""
     if not needs and not rows.unmet and not rows.dead_needs:
         return
-    met_by = _MET_IN_MATRIX if matrix else MET_BY
     for name, stored, told in (
         ("unmet", rows.unmet, unmet(rows.statuses, needs, met_by=met_by)),
         ("dead_needs", rows.dead_needs, dead_needs(rows.statuses, needs, met_by=met_by)),

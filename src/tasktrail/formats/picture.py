@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Final, NamedTuple, Protocol, cast
 
+from tasktrail.model.item import Item
 from tasktrail.model.plan import Move, Note
+from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run, RunStatus
 from tasktrail.model.task import Status, Task, Value
 
 __all__ = [
-    "MAX_TASKS", "Codec", "Differences", "Listed", "Picture", "TaskChange", "TaskPicture", "Writing", "differences",
+    "MAX_TASKS", "Codec", "Differences", "ItemPicture", "Listed", "Picture", "TaskChange", "TaskPicture", "Writing",
+    "differences",
 ]  # fmt: skip
 
 MAX_TASKS: Final = 20_000
@@ -63,6 +66,7 @@ class TaskPicture:
             of the value itself, never a hash. Times are microseconds UTC.
         metadata: JSON text of an object; None when there is none or it is empty.
         listed: None where the format has no words for it.
+        item: Of a matrix; empty for what has none.
     """
 
     key: str
@@ -70,6 +74,12 @@ class TaskPicture:
     values: Mapping[str, Value] = field(default_factory=dict)
     metadata: str | None = None
     listed: Listed | None = None
+    item: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others of its run."""
+        return cell_name(self.item, self.key)
 
     @classmethod
     def of(cls, task: Task, output: str | None, metadata: str | None, listed: Listed | None = None) -> TaskPicture:
@@ -81,18 +91,40 @@ class TaskPicture:
         values = {name: value for name in _TASK_COLUMNS if (value := getattr(task, name)) is not None}
         if output is not None:
             values["output"] = output
-        return cls(task.key, task.status, values, metadata, listed)
+        return cls(task.key, task.status, values, metadata, listed, task.item)
 
     def to_json(self) -> str:
         """Return its part of what `Picture.to_json` gives."""
         said: list[object] = [self.key, self.status, dict(self.values), self.metadata]
-        return _encode([*said, astuple(self.listed)] if self.listed else said)
+        if self.listed or self.item:
+            said.append(astuple(self.listed) if self.listed else None)
+        return _encode([*said, self.item] if self.item else said)
 
     @classmethod
     def from_json(cls, said: list[Any]) -> TaskPicture:
         """Return the picture of which `to_json` wrote this."""
-        key, status, values, metadata, *listed = said
-        return cls(key, status, values, metadata, Listed.from_json(listed[0]) if listed else None)
+        key, status, values, metadata, *more = said
+        listed = Listed.from_json(more[0]) if more and more[0] else None
+        return cls(key, status, values, metadata, listed, *more[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPicture:
+    """What a document says of one item of a matrix.
+
+    Args:
+        attributes: JSON text of an object; None when it has none.
+    """
+
+    name: str
+    removed: bool = False
+    attributes: str | None = None
+    content_hash: str | None = None
+
+    @classmethod
+    def of(cls, item: Item) -> ItemPicture:
+        """Return an item of the store."""
+        return cls(item.name, item.removed_at is not None, item.attributes, item.content_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +135,7 @@ class Picture:
         status: Its word for the run as a whole; None when it has none.
         metadata: JSON text of an object; None when there is none or it is empty.
         tasks: In the document's order.
+        items: Of a matrix, likewise.
     """
 
     name: str
@@ -115,9 +148,12 @@ class Picture:
     started_at: int | None = None
     finished_at: int | None = None
     tasks: tuple[TaskPicture, ...] = ()
+    items: tuple[ItemPicture, ...] = ()
 
     @classmethod
-    def of(cls, run: Run, tasks: Iterable[TaskPicture], *, error: str | None = None) -> Picture:
+    def of(
+        cls, run: Run, tasks: Iterable[TaskPicture], items: Iterable[ItemPicture] = (), *, error: str | None = None
+    ) -> Picture:
         """Return a run of the store.
 
         Args:
@@ -125,12 +161,16 @@ class Picture:
         """
         return cls(
             run.name, run.workflow, run.status, error or run.declared_error, run.metadata,
-            run.created_at, run.updated_at, run.started_at, run.finished_at, tuple(tasks),
+            run.created_at, run.updated_at, run.started_at, run.finished_at, tuple(tasks), tuple(items),
         )  # fmt: skip
 
-    def by_key(self) -> dict[str, TaskPicture]:
-        """Return its tasks by key."""
-        return {task.key: task for task in self.tasks}
+    def by_name(self) -> dict[str, TaskPicture]:
+        """Return its tasks by what tells them apart: the key, in a matrix with its item."""
+        return {task.name: task for task in self.tasks}
+
+    def item_by_name(self) -> dict[str, ItemPicture]:
+        """Return its items by name."""
+        return {item.name: item for item in self.items}
 
     def to_json(self) -> str:
         """Return what `document.written` holds; `from_json` reads it.
@@ -142,16 +182,18 @@ class Picture:
 
     def joined(self, tasks: Iterable[str]) -> str:
         """Return the same, its tasks being written already."""
+        items = f',"items":{_encode([astuple(item) for item in self.items])}' if self.items else ""
         run = [self.name, self.workflow, self.status, self.error, self.metadata]
         run += [self.created_at, self.updated_at, self.started_at, self.finished_at]  # type: ignore[list-item]
-        return f'{{"run":{_encode(run)},"tasks":[{",".join(tasks)}]}}'
+        return f'{{"run":{_encode(run)},"tasks":[{",".join(tasks)}]{items}}}'
 
     @classmethod
     def from_json(cls, text: str) -> Picture:
         """Return the picture that `to_json` wrote."""
         written = json.loads(text)
         run: Picture = cls(*written["run"])
-        return replace(run, tasks=tuple(map(TaskPicture.from_json, written["tasks"])))
+        tasks = tuple(map(TaskPicture.from_json, written["tasks"]))
+        return replace(run, tasks=tasks, items=tuple(ItemPicture(*item) for item in written.get("items", ())))
 
 
 class Writing(NamedTuple):
@@ -210,9 +252,9 @@ class TaskChange:
     values: Mapping[str, Value]
 
     @property
-    def key(self) -> str:
-        """The task's key."""
-        return self.new.key
+    def name(self) -> str:
+        """What tells the task from others."""
+        return self.new.name
 
     @property
     def moved(self) -> bool:
@@ -238,6 +280,7 @@ class Differences:
     Args:
         run: Fields of the picture itself that differ, as they are now.
         reordered: Whether a document that lists its tasks has them in another order.
+        items_changed: As they were and as they are.
     """
 
     added: tuple[TaskPicture, ...] = ()
@@ -245,10 +288,23 @@ class Differences:
     changed: tuple[TaskChange, ...] = ()
     run: Mapping[str, Value] = field(default_factory=dict)
     reordered: bool = False
+    items_added: tuple[ItemPicture, ...] = ()
+    items_dropped: tuple[ItemPicture, ...] = ()
+    items_changed: tuple[tuple[ItemPicture, ItemPicture], ...] = ()
 
     def __bool__(self) -> bool:
         """Whether anything changed."""
-        return bool(self.added or self.removed or self.changed or self.run or self.reordered)
+        return self.moves_cells or bool(self.changed or self.run or self.reordered)
+
+    @property
+    def moves_items(self) -> bool:
+        """Whether items are others."""
+        return bool(self.items_added or self.items_dropped or self.items_changed)
+
+    @property
+    def moves_cells(self) -> bool:
+        """Whether there are other tasks or items than before."""
+        return self.moves_items or bool(self.added or self.removed)
 
 
 def differences(old: Picture, new: Picture) -> Differences:
@@ -256,7 +312,8 @@ def differences(old: Picture, new: Picture) -> Differences:
 
     A time that is no longer there is no fact: the store keeps the one it has. Nor is `updated_at`.
     """
-    before, after = old.by_key(), new.by_key()
+    before, after = old.by_name(), new.by_name()
+    items_before, items_after = old.item_by_name(), new.item_by_name()
     listed = [key for key, task in after.items() if key in before and task.listed]
     return Differences(
         added=tuple(task for key, task in after.items() if key not in before),
@@ -266,6 +323,13 @@ def differences(old: Picture, new: Picture) -> Differences:
         ),
         run=_changed_fields(old, new),
         reordered=listed != [key for key in before if key in after and after[key].listed],
+        items_added=tuple(item for name, item in items_after.items() if name not in items_before),
+        items_dropped=tuple(item for name, item in items_before.items() if name not in items_after),
+        items_changed=tuple(
+            (items_before[name], item)
+            for name, item in items_after.items()
+            if name in items_before and items_before[name] != item
+        ),
     )
 
 

@@ -97,7 +97,7 @@ class RunJson:
             text = json_edit.dump(_words(_shown(picture, {}))) + "\n"
             return Writing(text, self.load(text, where))
         old = self.load(text, where) if said is None else said
-        before = old.by_key()
+        before = old.by_name()
         new = _silent_as(old, _shown(picture, before))
         changed, changes = _changes(old, new)
         if not changes:
@@ -311,7 +311,7 @@ def _duration(start: Value, end: Value) -> float | None:
 
 def _changes(old: Picture, new: Picture) -> tuple[set[str], list[tuple[json_edit.Path, object]]]:
     """The keys of the steps that differ, and the smallest changes that make the text say the new picture."""
-    before, steps = old.by_key(), new.by_key()
+    before, steps = old.by_name(), new.by_name()
     changes = member_changes(_run_words(old), _run_words(new), ())
     changes += [(("steps", key), json_edit.REMOVE) for key in before if key not in steps]
     changed: set[str] = set()
@@ -332,7 +332,7 @@ def _silent_as(old: Picture, new: Picture) -> Picture:
     silent = [name for name in _RUN_TIMES if old.status == new.status and getattr(old, name) is None]
     if old.created_at is None:
         silent.append("created_at")
-    before, tells = old.by_key(), _shows_skips(new)
+    before, tells = old.by_name(), _shows_skips(new)
     tasks = tuple(
         task if (was := before.get(task.key)) is None or was is task else _silent_task(was, task, tells)
         for task in new.tasks

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasktrail.model.graph import Need
+from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Kind
 
 
@@ -37,6 +38,11 @@ class TaskDraft:
     code_version: str | None = None
     metadata: str | None = None
     created_at: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other tasks of its run; parts of a step have an index besides."""
+        return cell_name(self.item, self.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,10 @@ Needs = Mapping[str, Sequence[Need]]
 """What each task needs, by its key. A task that is not in it needs nothing."""
 
 MET_BY: Final[frozenset[Status]] = frozenset({"completed", "skipped"})
-"""The statuses that meet a need, unless a door says otherwise (the tracker: completed alone)."""
+"""The statuses that meet a need, unless a matrix says otherwise."""
+
+MET_BY_COMPLETED: Final[frozenset[Status]] = frozenset({"completed"})
+"""Those that do in a matrix. Source: document 002, Dependency Management."""
 
 MOST_CYCLES_NAMED: Final = 20
 """More are counted, not spelt out: each path may be as long as the graph."""

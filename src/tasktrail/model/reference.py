@@ -101,6 +101,15 @@ def format_task(run: str, key: str, item: str = "", index: int = -1) -> str:
     return f"{run}:{item}/{key}#{index}" if item else f"{run}:{key}#{index}"
 
 
+def cell_name(item: str, key: str) -> str:
+    """Return how a matrix names one of its cells.
+
+    >>> cell_name("ch01", "research"), cell_name("", "blog_post")
+    ('ch01/research', 'blog_post')
+    """
+    return f"{item}/{key}" if item else key
+
+
 def parse_run(text: str) -> Reference:
     """Read a text that can only mean a run: `ID` or `KIND/ID`.
 

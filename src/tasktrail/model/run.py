@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, get_args
 
 from tasktrail.model.errors import WrongState
+from tasktrail.model.graph import MET_BY, MET_BY_COMPLETED
 from tasktrail.model.task import Status
 
 Kind = Literal["plan", "dag", "matrix", "job", "cards"]
@@ -23,6 +24,7 @@ class Run(NamedTuple):
 
     `n_*` count its tasks per status; `n_unreachable` are pending tasks that wait for something that cannot happen;
     `n_stopping` are critical tasks that stand failed. `worker_id` is the process that executes the run now.
+    `skipped_meets` says of a matrix whether what is skipped meets needs, as it does in other runs.
     """
 
     id: int
@@ -59,6 +61,7 @@ class Run(NamedTuple):
     started_at: int | None
     finished_at: int | None
     updated_at: int
+    skipped_meets: int
 
     @property
     def n_tasks(self) -> int:
@@ -73,6 +76,11 @@ class Run(NamedTuple):
             "failed": self.n_failed, "blocked": self.n_blocked, "skipped": self.n_skipped,
             "cancelled": self.n_cancelled,
         }  # fmt: skip
+
+    @property
+    def met_by(self) -> frozenset[Status]:
+        """The statuses that meet a need of its tasks."""
+        return MET_BY_COMPLETED if self.kind == "matrix" and not self.skipped_meets else MET_BY
 
     @property
     def stopped(self) -> bool:

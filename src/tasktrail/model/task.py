@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Protocol, get_args
 
+from tasktrail.model.reference import cell_name
+
 Status = Literal["pending", "in_progress", "completed", "failed", "blocked", "skipped", "cancelled"]
 Outcome = Literal["ok", "error", "timeout", "lost", "released", "superseded", "cancelled"]
 Value = str | int | None
@@ -75,6 +77,11 @@ class Task(NamedTuple):
     created_at: int
     started_at: int | None
     completed_at: int | None
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other tasks of its run; parts of a step have an index besides."""
+        return cell_name(self.item, self.key)
 
     def moved(self, status: Status, values: Mapping[str, Value]) -> Task:
         """Return the task as it stands after a change of `status` and `values`."""

@@ -14,15 +14,13 @@ from typing import Final, Protocol, cast
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.errors import NotFound
 from tasktrail.model.lifecycle import Change
-from tasktrail.model.run import OVER, Kind, Run, roll_up
+from tasktrail.model.run import OVER, Run, roll_up
 from tasktrail.model.task import STATUSES, Status, Task, Value
 from tasktrail.store.records import Mark, closing, event, moving, opening
 
 Params = Mapping[str, object]
 Row = tuple[object, ...]
 
-_MET: Final[frozenset[Status]] = frozenset({"completed", "skipped"})
-_MET_IN_MATRIX: Final[frozenset[Status]] = frozenset({"completed"})
 _COUNTER: Final[Mapping[Status, str]] = {status: f"n_{status}" for status in STATUSES}
 _COUNTERS: Final = (*_COUNTER.values(), "n_unreachable", "n_stopping")
 _UNSHARED: Final = ("n_needs", "definition_id", "owner_token", "cancelled_at", "declared_status")
@@ -329,7 +327,7 @@ class Transaction:
             run = self._read[task.run_id]
             if task.status == change.status or not (run.n_needs or self._deltas[task.run_id].get("n_needs")):
                 continue
-            met = met_by(run.kind)
+            met = run.met_by
             was, now = _standing(task.status, dead_needs, met), _standing(change.status, dead_needs, met)
             if was == (False, False) and now == (True, False):
                 met_now.append(task.id)
@@ -358,7 +356,7 @@ class Transaction:
 
     def shift(self, task: Task, unmet: int, dead_needs: int) -> None:
         """Move the counters of a task whose needs were exchanged, and of those who need it."""
-        met = met_by(self._known(task.run_id).kind)
+        met = self._known(task.run_id).met_by
         after = task.dead_needs + dead_needs
         if task.status == "pending":
             self.count(task.run_id, n_unreachable=(after > 0) - (task.dead_needs > 0))
@@ -453,11 +451,6 @@ class Transaction:
         at = run.updated_at
         self.record_run(run.id, "roll_up", at, "tasktrail", from_status=run.status, to_status=status)
         return run.having({"status": status, "finished_at": at if status in OVER else None})
-
-
-def met_by(kind: Kind) -> frozenset[Status]:
-    """Return the statuses that meet a need in a run of this kind."""
-    return _MET_IN_MATRIX if kind == "matrix" else _MET
 
 
 _Standing = tuple[bool, bool]

@@ -145,7 +145,7 @@ class DocumentContract:
         ledger.ask(tasks(ledger, run)[1].id, Ask("complete"))
 
         after = path.read_bytes().decode()
-        assert codec(self.codec).load(after, "here").by_key()[KEYS[1]].status == "completed"
+        assert codec(self.codec).load(after, "here").by_name()[KEYS[1]].status == "completed"
         assert len(_changed_lines(before, after)) <= self.most_changed_lines
         assert_agree(ledger, path)
 

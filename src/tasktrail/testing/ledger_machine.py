@@ -126,8 +126,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """Compare all that the store counts with functions that look at the whole graph."""
         run, tasks = self._run(), {task.key: task for task in self._tasks()}
         statuses: dict[str, Status] = {key: task.status for key, task in tasks.items()}
-        met_by = {"completed"} if run.kind == "matrix" else MET_BY
-        kinds: dict[str, Any] = {"met_by": met_by}
+        kinds: dict[str, Any] = {"met_by": {"completed"} if run.kind == "matrix" else MET_BY}
         waiting, dead = unmet(statuses, self.needs, **kinds), dead_needs(statuses, self.needs, **kinds)
         assert {key: task.unmet for key, task in tasks.items()} == _lengths(tasks, waiting)
         assert {key: task.dead_needs for key, task in tasks.items()} == _lengths(tasks, dead)

@@ -12,6 +12,10 @@ SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:ids AS JSON)) A
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_array_elements_text(CAST(:names AS JSON)) AS each (value)
 
+-- name: each_item
+-- Differs because each database takes JSON apart in its own way.
+SELECT value FROM json_array_elements_text(CAST(:items AS JSON)) AS each (value)
+
 -- name: each_status
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_array_elements_text(CAST(:statuses AS JSON)) AS each (value)

@@ -8,7 +8,7 @@
 id, kind, name, workflow, status, version, paused, cancelled_at, declared_status, declared_at, declared_error,
 n_pending, n_in_progress, n_completed, n_failed, n_blocked, n_skipped, n_cancelled, n_unreachable, n_stopping, n_needs,
 worker_id, owner_token, target, definition_id, trace_id, resumes, resumed_at, document_id, metadata,
-created_at, started_at, finished_at, updated_at
+created_at, started_at, finished_at, updated_at, skipped_meets
 
 -- name: task_columns
 -- The columns of the value Task, in its order.
@@ -335,7 +335,7 @@ ORDER BY position
 
 -- name: versions_of_run
 -- What tells which tasks changed since a document was written; a run has up to 20,000 of them then.
-SELECT id, key, version
+SELECT id, key, version, item
 FROM task
 WHERE run_id = :run_id
   AND map_index < 0
@@ -1003,7 +1003,8 @@ SET status = :status,
     metadata = :metadata,
     started_at = :started_at,
     finished_at = :finished_at,
-    updated_at = :updated_at
+    updated_at = :updated_at,
+    skipped_meets = :skipped_meets
 WHERE id = :id
 
 -- name: drop_run
@@ -1194,3 +1195,136 @@ SELECT {run_columns}
 FROM run
 WHERE worker_id IS NOT NULL
 ORDER BY id
+
+-- name: item_columns
+-- The columns of the value Item, in its order.
+id, run_id, name, position, attributes, content_hash, removed_at, changed_at
+
+-- name: items_of_run
+SELECT {item_columns}
+FROM item
+WHERE run_id = :run_id
+ORDER BY position
+
+-- name: item_by_name
+SELECT {item_columns}
+FROM item
+WHERE run_id = :run_id
+  AND name = :name
+
+-- name: items_page
+-- Items behind a place, in order.
+SELECT {item_columns}
+FROM item
+WHERE run_id = CAST(:run_id AS BIGINT)
+  AND position > CAST(:after AS BIGINT)
+ORDER BY position
+LIMIT CAST(:limit AS BIGINT)
+
+-- name: last_item
+-- New items go behind it.
+SELECT coalesce(max(position), -1)
+FROM item
+WHERE run_id = :run_id
+
+-- name: add_item
+INSERT INTO item (run_id, name, position, attributes, content_hash, removed_at)
+VALUES (:run_id, :name, :position, :attributes, :content_hash, :removed_at)
+
+-- name: put_item
+UPDATE item
+SET attributes = :attributes,
+    content_hash = :content_hash,
+    removed_at = :removed_at,
+    changed_at = :changed_at
+WHERE id = :id
+
+-- name: drop_item
+DELETE FROM item
+WHERE id = :id
+
+-- name: cells_of
+-- Cells of some items, `` for the group's own, and some types.
+SELECT {task_columns}
+FROM task
+WHERE key IN ({each_name})
+  AND run_id = :run_id
+  AND item IN ({each_item})
+  AND map_index = -1
+ORDER BY position
+
+-- name: cell_counts
+-- How many cells of each type stand where; the index `task_cell` alone answers.
+SELECT key, status, count(*)
+FROM task
+WHERE run_id = CAST(:run_id AS BIGINT)
+  AND item <> ''
+GROUP BY key, status
+
+-- name: cells_out
+-- The same of cells that count for nothing: those of removed items, and those that the document has no more.
+SELECT key, status, count(*)
+FROM (
+  SELECT task.key, task.status
+  FROM item
+  JOIN task ON task.key IN ({each_name}) AND task.run_id = item.run_id AND task.item = item.name AND task.map_index = -1
+  WHERE item.run_id = CAST(:run_id AS BIGINT)
+    AND item.removed_at IS NOT NULL
+  UNION ALL
+  SELECT task.key, task.status
+  FROM task
+  WHERE task.run_id = CAST(:run_id AS BIGINT)
+    AND task.key IN ({each_name})
+    AND task.status = 'skipped'
+    AND task.item <> ''
+    AND task.reason = :removed
+    AND NOT EXISTS (
+      SELECT 1
+      FROM item
+      WHERE item.run_id = task.run_id
+        AND item.name = task.item
+        AND item.removed_at IS NOT NULL)) AS outside
+GROUP BY key, status
+
+-- name: ready_cells
+-- Cells of a type that may start now, by item.
+SELECT {task_columns}
+FROM task
+WHERE run_id = CAST(:run_id AS BIGINT)
+  AND key = CAST(:key AS TEXT)
+  AND status = 'pending'
+  AND unmet = 0
+  AND item <> ''
+  AND (not_before IS NULL OR not_before <= :now)
+ORDER BY item
+LIMIT CAST(:limit AS BIGINT)
+
+-- name: count_ready_cells
+SELECT count(*)
+FROM task
+WHERE run_id = CAST(:run_id AS BIGINT)
+  AND key = CAST(:key AS TEXT)
+  AND status = 'pending'
+  AND unmet = 0
+  AND item <> ''
+
+-- name: removals_of
+-- What each of a JSON list of tasks was when its item was removed; the last one counts.
+SELECT task_id, from_status, changes
+FROM event
+WHERE run_id = :run_id
+  AND task_id IN ({each_id})
+  AND verb = 'skip'
+ORDER BY seq
+
+-- name: changed_cells
+-- Completed cells whose item became another one since their last attempt began, or since they were completed by hand.
+SELECT task.id
+FROM item
+JOIN task ON task.key IN ({each_name}) AND task.run_id = item.run_id AND task.item = item.name AND task.map_index = -1
+LEFT JOIN attempt ON attempt.task_id = task.id AND attempt.n = task.attempts
+WHERE item.run_id = :run_id
+  AND item.removed_at IS NULL
+  AND item.changed_at IS NOT NULL
+  AND task.status = 'completed'
+  AND coalesce(attempt.started_at, task.completed_at) < item.changed_at

@@ -21,6 +21,10 @@ SELECT value FROM json_each(:ids)
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:names)
 
+-- name: each_item
+-- Differs because each database takes JSON apart in its own way.
+SELECT value FROM json_each(:items)
+
 -- name: each_status
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:statuses)

@@ -1,0 +1,12 @@
+-- What a matrix of items × task types asks of the store.
+
+-- 1: its needs are met by what is skipped, too; needs in runs of other kinds are so anyway.
+ALTER TABLE run ADD COLUMN skipped_meets BIGINT NOT NULL DEFAULT 0 CHECK (skipped_meets IN (0, 1));
+
+-- When the content hash of an item became another one; what was done before is stale.
+ALTER TABLE item ADD COLUMN changed_at BIGINT;
+
+-- Cells by type: how many stand where, and which are ready. Tasks of other runs have no item, and do not pay for it.
+CREATE INDEX task_cell ON task (run_id, key, status, unmet, item) WHERE item <> '';
+CREATE INDEX item_removed ON item (run_id, name) WHERE removed_at IS NOT NULL;
+CREATE INDEX item_place ON item (run_id, position);
