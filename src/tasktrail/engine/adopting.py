@@ -57,6 +57,19 @@ class Adopting:
             picture: All that the document says now.
         """
         assert document.look is not None, "a document that was just read"
+        source = f"document changed at {document.look.signature.mtime_ns // 1_000_000_000} s"
+        self.take(tx, run_id, found, picture, source)
+        if found.run.keys() & {"status", "error"}:
+            self._declare(tx, run_id, document, picture)
+        _keep_times(tx, run_id, {name: found.run[name] for name in _RUN_TIMES if name in found.run})
+
+    def take(self, tx: Transaction, run_id: int, found: Differences, picture: Picture, source: str) -> None:
+        """Adopt what something says of a run's tasks and items, and of its name and metadata.
+
+        Args:
+            picture: All that it says.
+            source: What says so, for the history.
+        """
         tasks = {task.name: task for task in tx.tasks("steps_of_run", run_id=run_id)}
         edits = [_changed(tasks[change.name], change) for change in found.changed if change.name in tasks]
         edits += [_removed(tasks[task.name]) for task in found.removed if task.name in tasks]
@@ -68,7 +81,7 @@ class Adopting:
             [(_draft(task), None) for task in added],
             metadata=str(found.run["metadata"] or "{}") if "metadata" in found.run else None,
             workflow=_text(found.run.get("workflow")),
-            source=f"document changed at {document.look.signature.mtime_ns // 1_000_000_000} s",
+            source=source,
         )
         save_in(tx, self._ledger, edit, self._ledger.clock.now())
         self._stand(tx, run_id, added)
@@ -80,18 +93,19 @@ class Adopting:
         # What is gone goes first: the same words may stand there anew.
         self._list(tx, run_id, picture, [*found.added, *(change.new for change in found.changed)])
         self._move_items(tx, run_id, found)
-        if found.run.keys() & {"status", "error"}:
-            self._declare(tx, run_id, document, picture)
-        _keep_times(tx, run_id, {name: found.run[name] for name in _RUN_TIMES if name in found.run})
 
     def stand(self, tx: Transaction, run_id: int, document: Document, said: Picture) -> None:
         """Let a new run stand where its document says."""
-        self._stand(tx, run_id, said.tasks)
-        self._list(tx, run_id, said, said.tasks)
-        self._move_items(tx, run_id, Differences(items_added=said.items, added=said.tasks))
+        self.take_new(tx, run_id, said)
         if said.status or said.error:
             self._declare(tx, run_id, document, said)
         _keep_times(tx, run_id, {name: getattr(said, name) for name in (*_RUN_TIMES, "updated_at")})
+
+    def take_new(self, tx: Transaction, run_id: int, said: Picture) -> None:
+        """Let the tasks of a new run stand where something says, and its items be the ones that this names."""
+        self._stand(tx, run_id, said.tasks)
+        self._list(tx, run_id, said, said.tasks)
+        self._move_items(tx, run_id, Differences(items_added=said.items, added=said.tasks))
 
     def _stand(self, tx: Transaction, run_id: int, added: Sequence[TaskPicture]) -> None:
         """Tasks that came with the file stand where it says."""

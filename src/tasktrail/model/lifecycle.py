@@ -98,7 +98,7 @@ def route(status: Status, target: Status) -> tuple[Verb, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt failed. All three are text and scrubbed before they get here."""
+    """Why an attempt failed. All three are text, scrubbed before they get here. An unknown type is empty."""
 
     type: str
     message: str
@@ -219,7 +219,7 @@ def _values(task: Task, ask: Ask, target: Status, now: int) -> dict[str, Value]:
     values["completed_at"] = now if target in FINAL else None
     values["not_before"] = ask.not_before
     values["reason"] = ask.reason
-    values["error_type"] = ask.failure.type if ask.failure else None
+    values["error_type"] = (ask.failure.type or None) if ask.failure else None
     values["error"] = ask.failure.message if ask.failure else None
     _tally(task, ask, values)
     if ask.verb in ("cancel", "skip", "adopt") and task.status == "in_progress":

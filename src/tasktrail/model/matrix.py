@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from tasktrail.model.condition import Condition
 from tasktrail.model.errors import BadInput
-from tasktrail.model.graph import Need, check_graph
+from tasktrail.model.graph import MET_BY, MET_BY_COMPLETED, Need, check_graph
 from tasktrail.model.reference import cell_name
 from tasktrail.model.suggestion import Suggestions
+from tasktrail.model.task import Status
 from tasktrail.model.workflow import StepSpec
 
-__all__ = ["ITEM_REMOVED", "NO_ITEM", "Cell", "Grid", "Synced", "TaskType", "Wanted", "sanitized"]
+__all__ = ["ITEM_REMOVED", "NO_ITEM", "Cell", "Grid", "Standing", "Synced", "TaskType", "Wanted", "sanitized", "synced"]
 
 TYPE_NAME: Final = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
 """Without `/`, so that a cell is told from a group's own task by its name."""
@@ -57,9 +60,14 @@ class TaskType:
         """Whether an item of these attributes has such a task; what it does not have is null."""
         if self.when is None:
             return True
-        condition = Condition.parse(self.when)
+        condition = _condition(self.when)
         known: dict[str, object] = {path.parts[1]: None for path in condition.paths if len(path.parts) > 1}
         return condition.holds({"item": {**known, **attributes}})
+
+
+@lru_cache(maxsize=64)
+def _condition(text: str) -> Condition:
+    return Condition.parse(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,11 @@ class Grid:
     def by_name(self) -> dict[str, TaskType]:
         """The types by name, in order."""
         return {one.name: one for one in self.types}
+
+    @property
+    def met_by(self) -> frozenset[Status]:
+        """The statuses that meet a need."""
+        return MET_BY if self.skipped_meets else MET_BY_COMPLETED
 
     def check(self) -> None:
         """Refuse types that cannot be a matrix.
@@ -215,8 +228,87 @@ class Synced:
     added: Sequence[str] = ()
     removed: Sequence[str] = ()
     restored: Sequence[str] = ()
-    changed: Sequence[str] = field(default=())
+    changed: Sequence[str] = ()
 
     def __bool__(self) -> bool:
         """Whether it does anything."""
         return bool(self.added or self.removed or self.restored or self.changed)
+
+
+def synced(known: Mapping[str, tuple[bool, Mapping[str, object], str | None]], wanted: Sequence[Wanted]) -> Synced:
+    """Return what a list of items does to those that are known; one that comes twice counts once.
+
+    Args:
+        known: By name whether it is removed, its attributes and its content hash.
+
+    >>> synced({"a": (False, {}, None), "b": (True, {}, None)}, [Wanted("b"), Wanted("c"), Wanted("c")])
+    Synced(added=('c',), removed=('a',), restored=('b',), changed=())
+    """
+    by_name = {one.name: one for one in wanted}
+    return Synced(
+        added=tuple(name for name in by_name if name not in known),
+        removed=tuple(name for name, (removed, *_) in known.items() if name not in by_name and not removed),
+        restored=tuple(name for name in by_name if name in known and known[name][0]),
+        changed=tuple(name for name, one in by_name.items() if name in known and _is_other(one, *known[name][1:])),
+    )
+
+
+def _is_other(wanted: Wanted, attributes: Mapping[str, object], content_hash: str | None) -> bool:
+    if wanted.attributes is not None and {**attributes, **wanted.attributes} != attributes:
+        return True
+    return wanted.content_hash is not None and wanted.content_hash != content_hash
+
+
+# ------------------------------------------------------------------------------------------------------------- standing
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the cells of one matrix stand, as a document or a store says; the questions that need all of them.
+
+    Args:
+        items: Attributes by name, of those that are not removed.
+        statuses: By cell, those of removed items too.
+    """
+
+    grid: Grid
+    items: Mapping[str, Mapping[str, object]]
+    statuses: Mapping[Cell, Status]
+
+    @cached_property
+    def present(self) -> dict[Cell, Status]:
+        """The cells that count: those of the group and of items that are not removed."""
+        return {cell: status for cell, status in self.statuses.items() if not cell[0] or cell[0] in self.items}
+
+    @cached_property
+    def _by_name(self) -> dict[str, Status]:
+        return {cell_name(*cell): status for cell, status in self.present.items()}
+
+    def unmet(self, cell: Cell) -> list[str]:
+        """Return the names of what a cell needs and that is not done; it need not be there itself."""
+        return self._unmet(self.grid.needs(self.items, [cell])[cell_name(*cell)])
+
+    def _unmet(self, needed: Iterable[str]) -> list[str]:
+        return [name for name in needed if self._by_name.get(name) not in self.grid.met_by]
+
+    def status_of(self, name: str) -> Status | None:
+        """Return where a cell stands, by its name; None where there is none."""
+        return self._by_name.get(name)
+
+    def ready(self) -> list[Cell]:
+        """Return the pending cells whose needs are met, by type and item."""
+        needs = self.grid.needs(self.items, self.present)
+        pending = (
+            cell for cell, status in self.present.items() if status == "pending" and cell[1] in self.grid.by_name
+        )
+        return sorted(
+            (cell for cell in pending if not self._unmet(needs[cell_name(*cell)])), key=lambda cell: (cell[1], cell[0])
+        )
+
+    def counts(self, key: str | None = None) -> Counter[Status]:
+        """Return how many cells stand where.
+
+        Args:
+            key: Of this type alone; None counts all.
+        """
+        return Counter(status for cell, status in self.present.items() if key in (None, cell[1]))

@@ -97,7 +97,7 @@ def closing(change: Change, mark: Mark) -> Mapping[str, object]:
         "at": change.at,
         "duration_us": mark.duration_us,
         "outcome": change.closes,
-        "error_type": failure.type if failure else None,
+        "error_type": (failure.type or None) if failure else None,
         "error": failure.message if failure else None,
         "stack": failure.stack if failure else None,
         "output": change.values.get("output") if change.status == "completed" else None,
