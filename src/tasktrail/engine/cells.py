@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from tasktrail.engine.ledger import Ledger, check_lease
-from tasktrail.formats.json_object import encode
+from tasktrail.formats.picture import TaskPicture, details_of, details_text
 from tasktrail.model.errors import Conflict
 from tasktrail.model.lifecycle import Ask, Change, Failure, decide, route
-from tasktrail.model.task import FINAL, Status, Task, Value
+from tasktrail.model.task import FIELDS, FINAL, Status, Task, Value
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Transaction
 
-__all__ = ["CellMove", "changes_of", "metadata_text", "move_in"]
+__all__ = ["CellMove", "changes_of", "move_in", "moved"]
 
 _DEFINITION = ("critical", "priority", "max_retries", "retry", "timeout_ms")
 
@@ -44,8 +45,11 @@ def changes_of(task: Task, move: CellMove, now: int) -> list[Change]:
     changes: list[Change] = []
     for verb in route(task.status, move.status):
         failure = Failure("", move.error or "failed") if verb == "fail" else None
-        changes.append(decide(task, Ask(verb, failure=failure), now))
-        task = changes[-1].after
+        change = decide(task, Ask(verb, failure=failure), now)
+        if verb in ("complete", "fail") and not task.attempts:  # whoever did it began it
+            change = replace(change, values={**change.values, "attempts": 1})
+        changes.append(change)
+        task = change.after
     said = {**move.values, **({"error": move.error} if move.error is not None else {})}
     if task.status not in FINAL:
         said.pop("completed_at", None)
@@ -69,7 +73,7 @@ def move_in(tx: Transaction, ledger: Ledger, task: Task, move: CellMove, metadat
     for change in changes:
         if change.ask is not None:
             check_lease(change.task, change.ask, None)
-    said = metadata_text({**(json.loads(metadata) if metadata else {}), **move.details})
+    said = details_text({**(json.loads(metadata) if metadata else {}), **move.details})
     if said != metadata and not changes:
         changes = [Change(task, task.status, now, {})]
     for place, change in enumerate(changes):
@@ -88,7 +92,19 @@ def _clean(ledger: Ledger, move: CellMove) -> CellMove:
     return replace(move, error=ledger.clean_text(move.error))
 
 
-def metadata_text(details: Mapping[str, object]) -> str | None:
-    """Return what no column has as it is stored: in one order, so that equal things are equal texts."""
-    kept = {name: details[name] for name in sorted(details) if details[name] is not None}
-    return encode(kept) if kept else None
+_BLANK: Final = Task(
+    0, 0, "", "", -1, 0, "pending", 1, 0, 0, 3, 1, None, None, None, 0, 0, 0, 0, None, None, None, None, None,
+    3, None, None, None, None, None, None, None, 0, None, None,
+)  # fmt: skip
+
+
+def moved(picture: TaskPicture, move: CellMove, now: int) -> TaskPicture:
+    """Return what a cell says once it is moved; whether its needs are met is not asked."""
+    known: dict[str, Any] = {name: value for name, value in picture.values.items() if name in FIELDS}
+    task = _BLANK._replace(key=picture.key, item=picture.item, status=picture.status, **known)
+    for change in changes_of(task, move, now):
+        task = change.after
+    names = (*picture.values, "attempts", "error", "started_at", "completed_at")
+    values = {name: value for name in names if (value := getattr(task, name, None)) not in (None, 0)}
+    metadata = details_text({**details_of(picture), **move.details})
+    return replace(picture, status=task.status, values={**values}, metadata=metadata)

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Final
 
 from tasktrail.engine.adopting import Adopting, drafts
-from tasktrail.engine.cells import CellMove, metadata_text, move_in
+from tasktrail.engine.cells import CellMove, move_in
 from tasktrail.engine.grids import goes_by, grid_in, set_grid
 from tasktrail.engine.items import attributes_of, items_of
 from tasktrail.engine.ledger import Documented, Ledger
 from tasktrail.engine.pictures import Pictures
 from tasktrail.formats.json_object import encode
-from tasktrail.formats.picture import Differences, ItemPicture, Picture, TaskPicture, differences
+from tasktrail.formats.picture import Differences, ItemPicture, Picture, TaskPicture, details_text, differences
 from tasktrail.model.draft import RunDraft
 from tasktrail.model.errors import Conflict, NotFound
 from tasktrail.model.matrix import Cell, Grid, Standing, Synced, Wanted, synced
@@ -191,7 +191,7 @@ def new_cell(grid: Grid, cell: Cell) -> TaskPicture:
     """Return a new cell: pending, for its type's agent."""
     task_type = grid.by_name.get(cell[1])
     details = {"agent": task_type.agent if task_type else None}
-    return TaskPicture(cell[1], "pending", metadata=metadata_text(details), item=cell[0])
+    return TaskPicture(cell[1], "pending", metadata=details_text(details), item=cell[0])
 
 
 # synchronising

@@ -34,6 +34,11 @@ def clocked(clock: Clock) -> Iterator[None]:
         _clock.reset(token)
 
 
+def current_clock() -> Clock:
+    """Return the clock that ledgers which are made now live by."""
+    return _clock.get()
+
+
 class FolderProject:
     """The store of the project around a folder: made by the first write, never by a read.
 

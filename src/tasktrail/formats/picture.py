@@ -15,7 +15,7 @@ from tasktrail.model.task import Status, Task, Value
 
 __all__ = [
     "MAX_TASKS", "Codec", "Differences", "ItemPicture", "Listed", "Picture", "TaskChange", "TaskPicture", "Writing",
-    "differences",
+    "details_of", "details_text", "differences",
 ]  # fmt: skip
 
 MAX_TASKS: Final = 20_000
@@ -234,6 +234,17 @@ class Codec(Protocol):
         Raises:
             BadInput: The text cannot be read, or the picture has more tasks than a document holds.
         """
+
+
+def details_text(details: Mapping[str, object]) -> str | None:
+    """Return what no column has as it is stored: in one order, so that equal things are equal texts."""
+    kept = {name: details[name] for name in sorted(details) if details[name] is not None}
+    return _encode(kept) if kept else None
+
+
+def details_of(task: TaskPicture) -> dict[str, object]:
+    """Return what is said of a task that no column has, by name."""
+    return json.loads(task.metadata) if task.metadata else {}
 
 
 # ------------------------------------------------------------------------------------------------------------ comparing

@@ -18,7 +18,10 @@ from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.task import Status
 from tasktrail.model.workflow import StepSpec
 
-__all__ = ["ITEM_REMOVED", "NO_ITEM", "Cell", "Grid", "Standing", "Synced", "TaskType", "Wanted", "sanitized", "synced"]
+__all__ = [
+    "ITEM_REMOVED", "NO_ITEM", "Cell", "Grid", "Standing", "Synced", "TaskType", "Wanted", "is_type_name",
+    "sanitized", "synced",
+]  # fmt: skip
 
 TYPE_NAME: Final = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
 """Without `/`, so that a cell is told from a group's own task by its name."""
@@ -114,7 +117,7 @@ class Grid:
     def _faults(self) -> Iterator[str]:
         suggest, known = Suggestions(), self.by_name
         for one in self.types:
-            if not _TYPE_NAME.fullmatch(one.name):
+            if not is_type_name(one.name):
                 yield f"expected the name of a task type to be letters, digits, _, - and ., got: {one.name[:80]!r}"
             if one.when is not None:
                 yield from _condition_faults(one)
@@ -185,6 +188,11 @@ def _condition_faults(task_type: TaskType) -> Iterator[str]:
     for path in paths:
         if path.root != "item":
             yield f"when of {task_type.name}: expected item.<attribute>, got: {path}"
+
+
+def is_type_name(text: str) -> bool:
+    """Whether a task type may be called so."""
+    return _TYPE_NAME.fullmatch(text) is not None
 
 
 _UNDERSCORES: Final = str.maketrans(" /.", "___")

@@ -1,0 +1,159 @@
+"""Between the documented objects and what documents and stores say of a matrix."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from tasktrail.formats.json_object import encode
+from tasktrail.formats.picture import Differences, ItemPicture, Picture, TaskPicture, details_of, details_text
+from tasktrail.formats.tracker_codec import attempts_of
+from tasktrail.model.task import FINAL, Status, Value
+from tasktrail.tracker.models import ItemTasks, TaskRecord, TaskStatus, WeekTasks, WeekTracker
+
+__all__ = ["cell_of", "draft_of", "microseconds", "moment", "patched", "picture_of", "record_of"]
+
+_EPOCH: Final = datetime(1970, 1, 1)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_WORDS: Final[Mapping[Status, TaskStatus]] = {
+    **{status.value: status for status in TaskStatus}, "blocked": TaskStatus.PENDING, "cancelled": TaskStatus.SKIPPED,
+}  # type: ignore[dict-item]  # fmt: skip  # the values are statuses
+_COLUMNS: Final = ("attempts", "error", "started_at", "completed_at")
+_DETAILS: Final = ("output_file", "agent")
+
+
+def word_of(status: Status) -> TaskStatus:
+    """Return a tracker's word for where a task stands."""
+    return _WORDS[status]
+
+
+# times: without a zone they are UTC
+
+
+def moment(at: Value) -> datetime | None:
+    """Return microseconds UTC as people of a tracker have times."""
+    return _EPOCH + at * _MICROSECOND if isinstance(at, int) else None
+
+
+def microseconds(at: datetime | None) -> int | None:
+    """Return a time as microseconds UTC."""
+    if at is None:
+        return None
+    return ((at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at) - _EPOCH) // _MICROSECOND
+
+
+# to drafts
+
+
+def draft_of(picture: Picture) -> WeekTracker:
+    """Return what a document or a store says as an object to work with."""
+    items = {item.name: _item_of(item) for item in picture.items}
+    week = WeekTasks()
+    for task in picture.tasks:
+        (items[task.item] if task.item else week).tasks[task.key] = record_of(task)
+    metadata = json.loads(picture.metadata) if picture.metadata else {}
+    tracker = WeekTracker.model_construct(items=items, week_tasks=week, metadata=metadata)
+    tracker._loaded = picture
+    return tracker
+
+
+def _item_of(item: ItemPicture) -> ItemTasks:
+    attributes = json.loads(item.attributes) if item.attributes else {}
+    return ItemTasks(removed=item.removed, content_hash=item.content_hash, **attributes)
+
+
+def record_of(task: TaskPicture) -> TaskRecord:
+    """Return what is known of a task."""
+    attempts, values = task.values.get("attempts"), task.values
+    return TaskRecord(
+        status=_WORDS[task.status],
+        started_at=moment(values.get("started_at")),
+        completed_at=moment(values.get("completed_at")),
+        error_message=values.get("error"),  # type: ignore[arg-type]  # the column is text
+        retry_count=max(attempts - 1, 0) if isinstance(attempts, int) else 0,
+        **details_of(task),  # type: ignore[arg-type]  # the codec checked them
+    )
+
+
+# from drafts
+
+
+def picture_of(tracker: WeekTracker) -> Picture:
+    """Return what an object says. What it was loaded from and says still is left as it was, object by object.
+
+    Raises:
+        BadInput: Metadata or attributes are no JSON values.
+    """
+    loaded = tracker._loaded or Picture("", "")
+    known, items_known = loaded.by_name(), loaded.item_by_name()
+    tasks, items = [], []
+    for name, item in tracker.items.items():
+        items.append(_item_picture(items_known.get(name), name, item))
+        tasks += [_task_picture(known, key, record, name) for key, record in item.tasks.items()]
+    tasks += [_task_picture(known, key, record, "") for key, record in tracker.week_tasks.tasks.items()]
+    metadata = {name: _plain(value) for name, value in tracker.metadata.items()}
+    return replace(loaded, metadata=encode(metadata) if metadata else None, tasks=tuple(tasks), items=tuple(items))
+
+
+def _item_picture(known: ItemPicture | None, name: str, item: ItemTasks) -> ItemPicture:
+    attributes = {key: _plain(value) for key, value in item.attributes.items()}
+    if known is not None and attributes == (json.loads(known.attributes) if known.attributes else {}):
+        return replace(known, removed=item.removed, content_hash=item.content_hash)
+    return ItemPicture(name, item.removed, encode(attributes) if attributes else None, item.content_hash)
+
+
+def _task_picture(known: Mapping[str, TaskPicture], key: str, record: TaskRecord, item: str) -> TaskPicture:
+    was = known.get(f"{item}/{key}" if item else key)
+    if was is not None and record_of(was) == record:
+        return was
+    return cell_of(key, record, item, was)
+
+
+def cell_of(key: str, record: TaskRecord, item: str, was: TaskPicture | None = None) -> TaskPicture:
+    """Return what a record says of a task.
+
+    Args:
+        was: What was said of it before: a status for which the record has no word of its own stays.
+    """
+    status: Status = was.status if was is not None and _WORDS[was.status] is record.status else record.status.value
+    said: dict[str, Value] = {
+        "attempts": attempts_of(status, record.retry_count, begun=record.started_at is not None),
+        "error": record.error_message,
+        "started_at": microseconds(record.started_at),
+        "completed_at": microseconds(record.completed_at) if status in FINAL else None,
+    }
+    others = {} if was is None else {name: value for name, value in was.values.items() if name not in _COLUMNS}
+    details = {**(record.model_extra or {}), **{name: getattr(record, name) for name in _DETAILS}}
+    return TaskPicture(
+        key,
+        status,
+        {**others, **{name: value for name, value in said.items() if value is not None}},
+        details_text({name: _plain(value) for name, value in details.items()}),
+        item=item,
+    )
+
+
+def _plain(value: Any) -> object:
+    """Times that somebody put into metadata are texts in a document."""
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def patched(tracker: WeekTracker, found: Differences) -> WeekTracker:
+    """Return an object that says what another one does, and what differs besides."""
+    picture = picture_of(tracker)
+    items = {item.name: item for item in (*picture.items, *found.items_added)}
+    items.update({new.name: new for _, new in found.items_changed})
+    metadata = found.run.get("metadata", picture.metadata)
+    draft = draft_of(
+        replace(
+            picture,
+            items=tuple(items.values()),
+            tasks=(*picture.tasks, *found.added),
+            metadata=metadata if isinstance(metadata, str) else None,
+        )
+    )
+    draft._loaded, draft._moves = tracker._loaded, tracker._moves
+    return draft
