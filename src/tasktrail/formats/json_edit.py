@@ -6,73 +6,32 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from json.decoder import JSONDecoder, scanstring  # type: ignore[attr-defined]  # typeshed leaves scanstring out
 from typing import Final, NamedTuple
 
+from tasktrail.formats.changes import (
+    REMOVE,
+    Change,
+    Path,
+    Want,
+    adds,
+    apply,
+    assembled,
+    difference,
+    misfit,
+    same,
+    wanted,
+)
 from tasktrail.formats.json_load import first, load, position, refusal, skip_blank, syntax_fault
 from tasktrail.model.errors import BadInput
 
 __all__ = ["REMOVE", "Change", "Path", "apply", "difference", "dump", "edit", "load", "places", "position", "same"]
 
-Path = tuple[str | int, ...]
-"""Keys and list indexes, from the outermost value inwards; () is the whole document."""
-
 _NEWLINE: Final = "\n"
 _PLAIN: Final = JSONDecoder()
 _scan: Final = _PLAIN.scan_once  # type: ignore[attr-defined]  # typeshed leaves it out
 
-
-class _Remove(Enum):
-    REMOVE = "remove"
-
-
-REMOVE: Final = _Remove.REMOVE
-"""As the value of a change: the key goes, with its comma."""
-
-Change = tuple[Path, object]
-
-# ------------------------------------------------------------------------------------------------------------ comparing
-
-
-def same(old: object, new: object) -> bool:
-    """Whether two JSON values are equal: 1, 1.0 and true are three values; the order of keys does not matter."""
-    if type(old) is not type(new):
-        return False
-    if isinstance(old, dict) and isinstance(new, dict):
-        return old.keys() == new.keys() and all(same(value, new[key]) for key, value in old.items())
-    if isinstance(old, list) and isinstance(new, list):
-        return len(old) == len(new) and all(map(same, old, new))
-    # The text tells 0.0 from -0.0, which are equal.
-    return repr(old) == repr(new) if isinstance(old, float) else old == new
-
-
-def difference(old: object, new: object, path: Path = ()) -> list[Change]:
-    """Return the smallest changes that make `new` of `old`, for `edit`; empty when they are the same.
-
-    >>> difference({"a": 1, "b": [1, 2]}, {"b": [1, 3], "c": 0})
-    [(('a',), <_Remove.REMOVE: 'remove'>), (('b', 1), 3), (('c',), 0)]
-    """
-    if isinstance(old, dict) and isinstance(new, dict):
-        changes: list[Change] = [((*path, key), REMOVE) for key in old if key not in new]
-        for key, value in new.items():
-            changes += difference(old[key], value, (*path, key)) if key in old else [((*path, key), value)]
-        return changes
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        pairs = enumerate(zip(old, new, strict=True))
-        return [change for at, (before, after) in pairs for change in difference(before, after, (*path, at))]
-    return [] if same(old, new) else [(path, new)]
-
-
 # ------------------------------------------------------------------------------------------------------------- locating
-
-
-@dataclass(slots=True)
-class _Want:
-    """What is wanted at one place of the document: a value, or something further in."""
-
-    inner: dict[str | int, _Want] = field(default_factory=dict)
-    value: object = None
 
 
 class _Member(NamedTuple):
@@ -97,17 +56,7 @@ class _Spot:
     inner: dict[str | int, _Spot] = field(default_factory=dict)
 
 
-def _wanted(changes: Iterable[Change]) -> _Want:
-    root = _Want()
-    for path, value in changes:
-        want = root
-        for key in path:
-            want = want.inner.setdefault(key, _Want())
-        want.value = value
-    return root
-
-
-def _chart(text: str, start: int, want: _Want) -> _Spot:
+def _chart(text: str, start: int, want: Want) -> _Spot:
     """Walk over the value that starts here, once, into containers only where something inside is wanted."""
     if not want.inner or text[start : start + 1] not in ("{", "["):
         value, end = _PLAIN.raw_decode(text, start)
@@ -117,7 +66,7 @@ def _chart(text: str, start: int, want: _Want) -> _Spot:
     return spot
 
 
-def _chart_members(text: str, spot: _Spot, want: _Want) -> None:
+def _chart_members(text: str, spot: _Spot, want: Want) -> None:
     is_object = text[spot.start] == "{"
     close = "}" if is_object else "]"
     members = spot.members = []
@@ -171,7 +120,7 @@ def _key(text: str, start: int) -> tuple[str, int, int]:
 def places(text: str, paths: Iterable[Path]) -> dict[Path, int]:
     """Return where the value of each path starts in a text that loads; of a missing one, its nearest container."""
     paths = list(paths)
-    root = _chart(text, first(text), _wanted((path, None) for path in paths))
+    root = _chart(text, first(text), wanted((path, None) for path in paths))
     found = {}
     for path in paths:
         spot = root
@@ -219,7 +168,7 @@ def edit(text: str, changes: Sequence[Change], where: str = "the text") -> str:
     """
     if not changes:
         return text
-    want = _wanted(changes)
+    want = wanted(changes)
     try:
         root = _chart(text, first(text), want)
     except json.JSONDecodeError as error:
@@ -229,36 +178,6 @@ def edit(text: str, changes: Sequence[Change], where: str = "the text") -> str:
     editor = _Editor(text, _Style.of(text), where)
     editor.rewrite(want, root, _Layout(editor.style.unit is not None, ""))
     return editor.result()
-
-
-def apply(document: object, changes: Sequence[Change]) -> object:
-    """Make the changes in a loaded document itself, and return it: what the edited text says, without reading it."""
-    return _applied(document, _wanted(changes)) if changes else document
-
-
-def _applied(value: object, want: _Want) -> object:
-    if not want.inner:
-        return value if same(value, want.value) else want.value
-    if isinstance(value, list):
-        return _applied_list(value, want.inner)
-    assert isinstance(value, dict), "edit refuses other paths"
-    for key, inner in want.inner.items():
-        if inner.value is REMOVE:
-            value.pop(key, None)
-        elif key in value:
-            value[key] = _applied(value[key], inner)
-        elif _adds(inner):
-            value[key] = _assembled(inner)
-    return value
-
-
-def _applied_list(items: list[object], wants: dict[str | int, _Want]) -> list[object]:
-    kept = [
-        _applied(item, wants[at]) if at in wants else item
-        for at, item in enumerate(items)
-        if at not in wants or wants[at].value is not REMOVE
-    ]
-    return kept + [_assembled(inner) for at, inner in wants.items() if int(at) >= len(items) and _adds(inner)]
 
 
 _OPENING: Final = re.compile(r"\ufeff?\s*[\[{][ \t]*(?:\r?\n[ \t]*)*\r?\n(?P<indent>[ \t]*)(?=[^\s\]}])")
@@ -311,7 +230,7 @@ class _Editor:
             at = end
         return "".join([*parts, self.text[at:]])
 
-    def rewrite(self, want: _Want, spot: _Spot, layout: _Layout) -> None:
+    def rewrite(self, want: Want, spot: _Spot, layout: _Layout) -> None:
         """Bring the value at a spot to what is wanted."""
         if not want.inner:
             self._replace(want.value, spot, layout)
@@ -327,14 +246,14 @@ class _Editor:
             layout = _Layout(False, layout.indent)
         self._pieces.append((spot.start, spot.end, self._written(value, layout)))
 
-    def _rewrite_members(self, want: _Want, spot: _Spot, members: list[_Member], layout: _Layout) -> None:
+    def _rewrite_members(self, want: Want, spot: _Spot, members: list[_Member], layout: _Layout) -> None:
         is_object = self._check_keys(want, spot, len(members))
         lines = self._lines(members, layout)
         gone = {spot.index[key] for key, inner in want.inner.items() if inner.value is REMOVE and key in spot.index}
         for key, inner in want.inner.items():
             if key in spot.inner and inner.value is not REMOVE:
                 self.rewrite(inner, spot.inner[key], lines)
-        missing = {key: inner for key, inner in want.inner.items() if key not in spot.inner and _adds(inner)}
+        missing = {key: inner for key, inner in want.inner.items() if key not in spot.inner and adds(inner)}
         added = [self._member(key, inner, members, lines, is_object=is_object) for key, inner in missing.items()]
         if len(gone) == len(members):
             self._refill(spot, members, added, lines, layout)
@@ -344,17 +263,12 @@ class _Editor:
             gap = self._gap(members, lines)
             self._pieces.append((members[-1].end, members[-1].end, "".join(f",{gap}{piece}" for piece in added)))
 
-    def _check_keys(self, want: _Want, spot: _Spot, size: int) -> bool:
+    def _check_keys(self, want: Want, spot: _Spot, size: int) -> bool:
         """Whether the container is an object; refuse what cannot be a key of it."""
         is_object = self.text[spot.start] == "{"
-        if is_object and not all(isinstance(key, str) for key in want.inner):
-            raise self._refused(spot, "expected a list here")
-        if not is_object and not all(isinstance(key, int) and key >= 0 for key in want.inner):
-            raise self._refused(spot, "expected an object here")
-        if not is_object and sorted(key for key in want.inner if key not in spot.inner) != [
-            *range(size, size + len(want.inner) - len(spot.inner))
-        ]:
-            raise self._refused(spot, f"expected a list of more than {size} here")
+        what = misfit(want, size, is_list=not is_object)
+        if what is not None:
+            raise self._refused(spot, what)
         return is_object
 
     def _refused(self, spot: _Spot, what: str) -> BadInput:
@@ -401,8 +315,8 @@ class _Editor:
             gap = " " if self.style.colon.endswith(" ") else ""
             self._pieces.append((spot.start + 1, spot.end - 1, f",{gap}".join(added)))
 
-    def _member(self, key: str | int, want: _Want, members: list[_Member], lines: _Layout, *, is_object: bool) -> str:
-        value = self._written(_assembled(want), lines)
+    def _member(self, key: str | int, want: Want, members: list[_Member], lines: _Layout, *, is_object: bool) -> str:
+        value = self._written(assembled(want), lines)
         if not is_object:
             return value
         colon = self.text[members[-1].key_end : members[-1].value_start] if members else self.style.colon
@@ -414,17 +328,3 @@ class _Editor:
         indent = (style.unit if style.unit is not None else "  ") if layout.broken else None
         text = dump(value, indent, ascii_only=style.ascii_only, colon=style.colon)
         return text.replace("\n", style.newline + layout.indent) if layout.broken else text
-
-
-def _adds(want: _Want) -> bool:
-    """Whether anything is wanted here that could be missing."""
-    return any(map(_adds, want.inner.values())) if want.inner else want.value is not REMOVE
-
-
-def _assembled(want: _Want) -> object:
-    """The value of something that is missing, put together from what is wanted inside it."""
-    if not want.inner:
-        return want.value
-    if all(isinstance(key, int) for key in want.inner):
-        return [_assembled(inner) for inner in want.inner.values()]
-    return {key: _assembled(inner) for key, inner in want.inner.items() if _adds(inner)}
