@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, json_edit, json_object, yaml_edit, yaml_load
+from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, json_edit, json_object
 from tasktrail.formats.changes import REMOVE, Change, Path, difference
 from tasktrail.formats.json_object import Fault, JsonObject, encode
 from tasktrail.formats.picture import MAX_TASKS, ItemPicture, Picture, TaskPicture, Writing, details_of, details_text
@@ -292,26 +292,37 @@ def _path(task: TaskPicture) -> Path:
 
 
 class _Yaml:
-    """A tracker as YAML."""
+    """A tracker as YAML."""  # PyYAML is heavy, and needed only when there is a file to read
 
     def load(self, text: str, where: str) -> object:
-        return yaml_load.load(text, where, max_chars=MAX_CHARS)
+        from tasktrail.formats.yaml_load import load
+
+        return load(text, where, max_chars=MAX_CHARS)
 
     def dump(self, value: object) -> str:
-        return yaml_edit.dump(value)
+        from tasktrail.formats.yaml_edit import dump
+
+        return dump(value)
 
     def edit(self, text: str, changes: Sequence[Change], where: str) -> str:
-        return yaml_edit.edit(text, changes, where)
+        from tasktrail.formats.yaml_edit import edit
+
+        return edit(text, changes, where)
 
     def refusal(self, text: str, where: str, faults: Sequence[Fault]) -> BadInput:
-        return yaml_load.refusal(text, where, faults, "cannot be read as a tracker")
+        from tasktrail.formats.yaml_load import refusal
+
+        return refusal(text, where, faults, "cannot be read as a tracker")
 
 
 class _Json:
     """A tracker as JSON."""
 
-    load: Callable[..., object] = staticmethod(json_edit.load)
-    edit: Callable[..., str] = staticmethod(json_edit.edit)
+    def load(self, text: str, where: str) -> object:
+        return json_edit.load(text, where)
+
+    def edit(self, text: str, changes: Sequence[Change], where: str) -> str:
+        return json_edit.edit(text, changes, where)
 
     def dump(self, value: object) -> str:
         return json_edit.dump(value) + "\n"

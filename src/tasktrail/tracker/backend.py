@@ -348,8 +348,12 @@ def _record(status: TaskStatus | str, fields: Mapping[str, Any]) -> TaskRecord:
 
 def _move(record: TaskRecord, given: frozenset[str]) -> CellMove:
     """What was given is what is wanted; the rest follows from the status."""
-    times: dict[str, Value] = {name: microseconds(getattr(record, name)) for name in ("started_at", "completed_at") if name in given}
-    attempts: dict[str, Value] = {"attempts": record.retry_count + 1} if "retry_count" in given and record.retry_count else {}
+    times: dict[str, Value] = {
+        name: microseconds(getattr(record, name)) for name in ("started_at", "completed_at") if name in given
+    }
+    attempts: dict[str, Value] = (
+        {"attempts": record.retry_count + 1} if "retry_count" in given and record.retry_count else {}
+    )
     details: dict[str, object] = {name: getattr(record, name) for name in ("output_file", "agent") if name in given}
     error = (record.error_message or "") if "error_message" in given else None
     return CellMove(record.status.value, error, {**times, **attempts}, details)

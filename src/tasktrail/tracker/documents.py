@@ -11,7 +11,6 @@ from tasktrail.engine.matrices import save_matrix, use_grid
 from tasktrail.engine.project import FolderProject
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, codec
 from tasktrail.formats.picture import Picture
-from tasktrail.formats.yaml_load import load
 from tasktrail.model.draft import RunDraft
 from tasktrail.model.matrix import Grid
 from tasktrail.model.run import Run
@@ -151,6 +150,8 @@ class JSONTrackerBackend(DocumentTracker):
 
 def _names(text: str, where: str) -> list[str]:
     """Return the names of the older list of tasks."""
+    from tasktrail.formats.yaml_load import load  # PyYAML is heavy
+
     found = load(text, where)
     if found is None:
         return []

@@ -14,13 +14,15 @@ from tasktrail.formats.tracker_codec import attempts_of
 from tasktrail.model.task import FINAL, Status, Value
 from tasktrail.tracker.models import ItemTasks, TaskRecord, TaskStatus, WeekTasks, WeekTracker
 
-__all__ = ["cell_of", "draft_of", "microseconds", "moment", "patched", "picture_of", "record_of"]
+__all__ = ["cell_of", "draft_of", "microseconds", "moment", "patched", "picture_of", "record_of", "word_of"]
 
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _WORDS: Final[Mapping[Status, TaskStatus]] = {
-    **{status.value: status for status in TaskStatus}, "blocked": TaskStatus.PENDING, "cancelled": TaskStatus.SKIPPED,
-}  # type: ignore[dict-item]  # fmt: skip  # the values are statuses
+    "pending": TaskStatus.PENDING, "in_progress": TaskStatus.IN_PROGRESS, "completed": TaskStatus.COMPLETED,
+    "failed": TaskStatus.FAILED, "skipped": TaskStatus.SKIPPED, "blocked": TaskStatus.PENDING,
+    "cancelled": TaskStatus.SKIPPED,
+}  # fmt: skip
 _COLUMNS: Final = ("attempts", "error", "started_at", "completed_at")
 _DETAILS: Final = ("output_file", "agent")
 
