@@ -10,17 +10,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
 from tasktrail.engine.cells import CellMove, moved
+from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import new_cell, standing_of, sync_differences
 from tasktrail.engine.project import current_clock
 from tasktrail.formats.json_object import encode
 from tasktrail.model.errors import BadInput, Conflict, StoreError, UnmetNeed
 from tasktrail.model.matrix import Cell, Grid, Standing, Synced, TaskType, Wanted
 from tasktrail.model.reference import cell_name
+from tasktrail.model.run import Run
 from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.task import Value
 from tasktrail.tracker.config import grid_of, unknown_type
@@ -39,13 +41,20 @@ from tasktrail.tracker.exceptions import (
 from tasktrail.tracker.groups import Groups, Letters
 from tasktrail.tracker.models import ReadyTask, TaskProgress, TaskRecord, TaskStatus, WeekTracker
 
-__all__ = ["TrackerBackend"]
+__all__ = ["OpenMatrix", "TrackerBackend", "told"]
 
 _TRIES: Final = 50
 """How often a change is decided again on what others made of the same week meanwhile."""
 
 EtlItem = str | Mapping[str, Any]
 """An item of a list: its name, or `{"name": …, "content_hash": …}` with its attributes."""
+
+
+class OpenMatrix(NamedTuple):
+    """A week, or another group, as its ledger has it."""
+
+    ledger: Ledger
+    run: Run
 
 
 class TrackerBackend(ABC):

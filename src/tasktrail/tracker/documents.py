@@ -15,7 +15,7 @@ from tasktrail.model.draft import RunDraft
 from tasktrail.model.matrix import Grid
 from tasktrail.model.run import Run
 from tasktrail.store.documents import DocumentFile
-from tasktrail.tracker.backend import TrackerBackend, told
+from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, told
 from tasktrail.tracker.drafts import draft_of, picture_of
 from tasktrail.tracker.exceptions import TrackerFileError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
@@ -73,6 +73,25 @@ class DocumentTracker(TrackerBackend):
             tracker = self._from_list(week_letter)
             self.save_tracker(week_letter, tracker)
             return draft_of(self._picture(week_letter) or picture_of(tracker))
+
+    def opened(self, week_letter: str) -> OpenMatrix:
+        """Return the run of a week, for what asks the store itself; where there is none, one that nobody else sees."""
+        with told(str(self.weeks_dir)):
+            found = self._project.reading(lambda: self._open(week_letter), lambda: self._unsaved(week_letter))
+            if found is not None:
+                return found
+            self.load_tracker(week_letter)  # of a list of tasks one is made
+            return self.opened(week_letter)
+
+    def _open(self, week: str) -> OpenMatrix | None:
+        run = self._run(week)
+        return OpenMatrix(self._project.ledger, run) if run is not None else None
+
+    def _unsaved(self, week: str) -> OpenMatrix | None:
+        ledger = self._project.unsaved()
+        name = self.groups.check(week)
+        run = ledger.attachments.parse(self.path(week), self.codec_name, "matrix", name, self.grid)
+        return OpenMatrix(ledger, run) if run is not None else None
 
     def _picture(self, week: str) -> Picture | None:
         return self._project.reading(lambda: self._mirrored(week), lambda: self._parsed(week))

@@ -9,7 +9,7 @@ from tasktrail.engine.matrices import picture_of as stored_picture
 from tasktrail.engine.project import existing, ledger_of
 from tasktrail.model.matrix import Grid
 from tasktrail.model.run import Run
-from tasktrail.tracker.backend import TrackerBackend, told
+from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, told
 from tasktrail.tracker.drafts import draft_of, picture_of
 from tasktrail.tracker.exceptions import WeekNotFoundError
 from tasktrail.tracker.groups import Groups
@@ -52,8 +52,13 @@ class StoreTrackerBackend(TrackerBackend):
         with told(self._location.url):
             if not self._has_store():
                 return []
-            runs = self.ledger.store.read(lambda tx: tx.runs("runs_of_workflow", workflow=name))
-            return sorted(run.name for run in runs if run.kind == "matrix")
+            runs = self.ledger.store.read(lambda tx: tx.runs("matrices_of", workflow=name))
+            return [run.name for run in runs]
+
+    def opened(self, week_letter: str) -> OpenMatrix:
+        """Return the run of a week, for what asks the store itself."""
+        with told(self._location.url):
+            return OpenMatrix(self.ledger, self._run(week_letter))
 
     def load_tracker(self, week_letter: str) -> WeekTracker:
         """Return the tracker of a week."""

@@ -1196,6 +1196,14 @@ FROM run
 WHERE worker_id IS NOT NULL
 ORDER BY id
 
+-- name: matrices_of
+-- Those of one grouping.
+SELECT {run_columns}
+FROM run
+WHERE workflow = :workflow
+  AND kind = 'matrix'
+ORDER BY name
+
 -- name: item_columns
 -- The columns of the value Item, in its order.
 id, run_id, name, position, attributes, content_hash, removed_at, changed_at
