@@ -228,6 +228,7 @@ RUN_EVENTS = {
     "cancel": "somebody called the run off",
     "pause": "nothing new was to start from then on",
     "unpause": "steps could start again",
+    "items": "items of a matrix were added, changed, removed or taken out; the changes say which",
     "declare": "a document or the engine said something of the run as a whole",
     "roll_up": "the status of the run changed because its tasks did; the actor is `tasktrail`",
 }

@@ -47,7 +47,7 @@ from tests.postgres import Server
 Dump = dict[str, list[dict[str, Any]]]
 PAIRS: Final = [("file", "file"), ("file", "schema"), ("schema", "file"), ("schema", "schema")]
 REST: Final = """
-INSERT INTO item VALUES (7, 1, 'an item', 0, '{"a":1}', 'hash', 5);
+INSERT INTO item VALUES (7, 1, 'an item', 0, '{"a":1}', 'hash', 5, 4);
 INSERT INTO job VALUES (3, 'nightly', NULL, 'q', '{}', 1, 2, 3, 4);
 INSERT INTO output VALUES (4, 1, 1, 0, 9, 12, '1fetching \N{ROCKET}');
 INSERT INTO slot VALUES ('limit', 1), ('another', 1);
