@@ -321,10 +321,11 @@ def test_stores_of_an_older_schema_are_refused_and_stay_so(
 ):
     old, target = new("schema"), new("schema")
     move(shutil.copy(origin, "copy.db"), old)
-    monkeypatch.setattr(migrate, "latest", lambda database: 2)
+    newest = migrate.latest("sqlite")
+    monkeypatch.setattr(migrate, "latest", lambda database: newest + 1)
 
     for one in (f"{old}&connect_timeout=9", origin):  # else this process has it open
-        with pytest.raises(StoreError, match="has schema version 1, this Tasktrail has 2"):
+        with pytest.raises(StoreError, match=f"has schema version {newest}, this Tasktrail has {newest + 1}"):
             move(one, target)
     assert dump(target) == {}
 
