@@ -91,6 +91,7 @@ def _yaml(folder: Path, *, weeks: int, n: int) -> Any:
         path.parent.mkdir(parents=True)
         path.write_text(tracker_text(n), "utf-8")
     import tasktrail.formats.yaml_edit
+
     import tasktrail.formats.yaml_events  # noqa: F401 - an import is not timed
     from tasktrail.tracker import YAMLTrackerBackend
 
