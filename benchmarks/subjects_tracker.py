@@ -1,4 +1,4 @@
-"""Trackers: one update of a week in YAML, what is ready in 26 weeks of 50 items, and views of a large matrix in SQLite."""
+"""Trackers: an update of a week in YAML, what is ready in 26 weeks of 50 items, views of a large matrix in SQLite."""
 
 from __future__ import annotations
 
@@ -91,7 +91,6 @@ def _yaml(folder: Path, *, weeks: int, n: int) -> Any:
         path.parent.mkdir(parents=True)
         path.write_text(tracker_text(n), "utf-8")
     import tasktrail.formats.yaml_edit
-
     import tasktrail.formats.yaml_events  # noqa: F401 - an import is not timed
     from tasktrail.tracker import YAMLTrackerBackend
 

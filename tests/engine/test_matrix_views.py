@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasktrail.engine.cells import CellMove
-from tasktrail.engine.items import attributes_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import (
     create_matrix,
@@ -23,7 +22,15 @@ from tasktrail.engine.matrices import (
     sync_items,
 )
 from tasktrail.engine.matrix_views import (
-    ReadyPage, can_start, counts, counts_by_type, matrices_of, matrix_page, pending_items, ready_page, unmet_of,
+    ReadyPage,
+    can_start,
+    counts,
+    counts_by_type,
+    matrices_of,
+    matrix_page,
+    pending_items,
+    ready_page,
+    unmet_of,
 )  # fmt: skip
 from tasktrail.engine.verification import verify
 from tasktrail.formats.picture import Picture

@@ -640,5 +640,5 @@ def test_a_picture_of_the_store_has_the_values_of_its_rows():
 
 def test_codecs_are_found_by_name():
     assert codec("run-json@1") is RUN_JSON
-    with pytest.raises(BadInput, match="expected a codec to be run-json@1 or plan-json@1 or .*, got: 'run-json@9'"):
+    with pytest.raises(BadInput, match=r"expected a codec to be run-json@1 or plan-json@1 or .*, got: 'run-json@9'"):
         codec("run-json@9")

@@ -6,16 +6,12 @@ import random
 from copy import deepcopy
 from typing import Any
 
-import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktrail.formats import changes as changes_module
-from tasktrail.formats import json_edit
 from tasktrail.formats.changes import Change, Path, same
-from tasktrail.formats.yaml_edit import REMOVE, apply, difference, dump, edit
-from tasktrail.formats.yaml_load import Node, Source, load, load_node
+from tasktrail.formats.yaml_edit import REMOVE, apply, edit
+from tasktrail.formats.yaml_load import load
 from tasktrail.model.errors import BadInput
 from tests.formats.yaml_texts import DOCUMENTS, KEYS, VALUES, printed
 

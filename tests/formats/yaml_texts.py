@@ -207,6 +207,8 @@ def _is_plain(text: str, *, in_flow: bool) -> bool:
         read = yaml.load(frame.format(text=text), yaml.CBaseLoader)  # noqa: S506 - it makes nothing but texts
     except yaml.YAMLError:
         return False
-    return not text.startswith("---") and read == ([{text: [text]}] if in_flow else {text: text}) and not re.fullmatch(
-        r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE|<<|-?[0-9.]+([eE][-+]?\d+)?", text
+    return (
+        not text.startswith("---")
+        and read == ([{text: [text]}] if in_flow else {text: text})
+        and not re.fullmatch(r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE|<<|-?[0-9.]+([eE][-+]?\d+)?", text)
     )
