@@ -154,8 +154,11 @@ def _is_same(current: TaskPicture | None, then: TaskPicture | None) -> bool:
 # moving
 
 
-def move_cell(ledger: Ledger, run: Run, cell: Cell, move: CellMove) -> bool:
+def move_cell(ledger: Ledger, run: Run, cell: Cell, move: CellMove, check: Callable[[Transaction, Run], None]) -> bool:
     """Move one cell; return whether anything of it is another.
+
+    Args:
+        check: Refuses what cannot be, in the same transaction.
 
     Raises:
         NotFound: There is no such cell, and its type is none that it could have.
@@ -163,7 +166,9 @@ def move_cell(ledger: Ledger, run: Run, cell: Cell, move: CellMove) -> bool:
     """
 
     def work(tx: Transaction) -> bool:
-        return _move(tx, ledger, hold_matrix(tx, run.id), cell, move)
+        current = hold_matrix(tx, run.id)
+        check(tx, current)
+        return _move(tx, ledger, current, cell, move)
 
     return ledger.commit(work, documents=_documents(run))
 

@@ -246,13 +246,16 @@ def _place(cursor: str) -> Place:
 # one cell
 
 
-def unmet_of(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> list[str]:
-    """Return the names of what a cell needs and that is not done; the cell need not be there itself."""
+def unmet_of(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> list[tuple[str, Status | None]]:
+    """Return what a cell needs and that is not done, by name, and where it stands; None where it is not there.
+
+    The cell need not be there itself.
+    """
     task = tx.task("task_by_key", key=cell[1], run_id=run.id, item=cell[0], map_index=-1)
     if task is None or task.reason == REMOVED:
         return list(_unmet_of_new(tx, run, grid, cell))
     rows = tx.rows("needs_of_task", task_id=task.id) if task.unmet else ()
-    return [str(name) for name, _, _, status, *_ in rows if status not in run.met_by]
+    return [(str(name), cast("Status | None", status)) for name, _, _, status, *_ in rows if status not in run.met_by]
 
 
 def can_start(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> bool:
@@ -263,7 +266,7 @@ def can_start(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> bool:
     return not task.unmet
 
 
-def _unmet_of_new(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> Iterator[str]:
+def _unmet_of_new(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> Iterator[tuple[str, Status | None]]:
     items = [item for item in _items_about(tx, run, cell) if item.removed_at is None]
     needed = grid.needs({item.name: attributes_of(item) for item in items}, [cell])[cell_name(*cell)]
     task_type = grid.by_name.get(cell[1])
@@ -272,8 +275,8 @@ def _unmet_of_new(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> Iterator
         "items": json.dumps(["", *(i.name for i in items)]),
     }
     tasks = tx.tasks("cells_of", run_id=run.id, **of) if needed else []
-    done = {task.name for task in tasks if task.status in run.met_by and task.reason != REMOVED}
-    return (name for name in needed if name not in done)
+    statuses = {task.name: task.status for task in tasks if task.reason != REMOVED}
+    return ((name, statuses.get(name)) for name in needed if statuses.get(name) not in run.met_by)
 
 
 def _items_about(tx: Transaction, run: Run, cell: Cell) -> list[Item]:

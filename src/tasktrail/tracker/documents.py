@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from tasktrail.engine.adopting import drafts
 from tasktrail.engine.matrices import picture_of as stored_picture
-from tasktrail.engine.matrices import save_matrix, use_grid
+from tasktrail.engine.matrices import save_matrix, standing_of, use_grid
 from tasktrail.engine.project import FolderProject
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, codec
 from tasktrail.formats.picture import Picture
 from tasktrail.model.draft import RunDraft
-from tasktrail.model.matrix import Grid
+from tasktrail.model.matrix import Grid, Standing
 from tasktrail.model.run import Run
 from tasktrail.store.documents import DocumentFile
-from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, told
+from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, check_limit, ready_in_store, told
 from tasktrail.tracker.drafts import draft_of, picture_of
 from tasktrail.tracker.exceptions import TrackerFileError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
-from tasktrail.tracker.models import WeekTracker
+from tasktrail.tracker.models import ReadyTask, WeekTracker
 
 __all__ = ["LEGACY", "JSONTrackerBackend", "YAMLTrackerBackend"]
 
 LEGACY: Final = "tasks.yaml"
 """The list of names that a week had before it had a tracker; it is kept."""
+
+
+_MIRRORED_AT_ONCE: Final = 4
+"""How many weeks that are new to the store one look at all of them makes known to it; no look is to take long."""
 
 
 class DocumentTracker(TrackerBackend):
@@ -121,6 +126,37 @@ class DocumentTracker(TrackerBackend):
                 hint=f"run the ETL pipeline for it, or: sync_with_etl({letter!r}, [...])",
             )
         return self.with_items(week, _names(reading.text, str(path.with_name(LEGACY))))
+
+    # what is ready in all weeks
+
+    def get_ready_tasks(self, limit: int | None = None) -> list[ReadyTask]:
+        """Return what may start now in all weeks, by week, type and item.
+
+        Weeks that the store does not know yet are answered from their files; each call lets it know a few more.
+        """
+        check_limit(limit)
+        with told(str(self.weeks_dir)):
+            weeks = self.weeks()
+            known = self._project.reading(lambda: self._known(weeks), dict[str, Run])
+            found = ready_in_store(self._project.ledger, known, self.grid, limit) if known else []
+            new = [week for week in weeks if week not in known]
+            for week in new:
+                found += self.ready_of(week, self._standing_of_file(week))
+            if self._project.has_store():
+                for week in new[:_MIRRORED_AT_ONCE]:
+                    self.load_tracker(week)
+        found.sort(key=lambda one: (one.week_letter, one.task_type, one.item_name or ""))
+        return found if limit is None else found[:limit]
+
+    def _known(self, weeks: Sequence[str]) -> dict[str, Run]:
+        """The runs of the weeks that the store knows, up to date with their files."""
+        attachments = self._project.ledger.attachments
+        known = (week for week in weeks if attachments.known(self.path(week)) is not None)
+        return {week: run for week in known if (run := self._run(week)) is not None}
+
+    def _standing_of_file(self, week: str) -> Standing:
+        picture = self._parsed(week)
+        return self._standing(week) if picture is None else standing_of(picture, self.grid)
 
     # saving
 
