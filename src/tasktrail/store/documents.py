@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from tasktrail.model.errors import BadInput, Busy, StoreError
 from tasktrail.store.locks import sync_folder
-from tasktrail.store.places import MAX_BYTES, DocumentPlace, Look, Overtaken, Reading, Signature
+from tasktrail.store.places import MAX_BYTES, DocumentPlace, Look, Overtaken, Reading, Signature, text_of
 from tasktrail.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
 _POLL_S: Final = 0.01
 _HINT: Final = "check that its folder exists and is writable"
 _TRIES: Final = 5
+_OBJECTS: Final = frozenset({"s3", "gs", "az"})
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://")
 
 
@@ -107,10 +108,7 @@ class DocumentFile:
         if found is None:
             return None
         raw, look = found
-        try:
-            return Reading(raw.decode(), look)
-        except UnicodeDecodeError as error:
-            raise BadInput(f"{self.path}:{_place(raw, error.start)}: expected UTF-8 text") from None
+        return Reading(text_of(raw, self.where), look)
 
     def _read_bytes(self) -> tuple[bytes, Look] | None:
         try:
@@ -230,7 +228,11 @@ def place_of(where: Path | str) -> DocumentPlace:
     scheme = _SCHEME.match(where) if isinstance(where, str) else None
     if scheme is None:
         return DocumentFile(Path(where))
-    raise BadInput(f"expected a path, got: {scheme[0]}…")
+    if scheme[1] not in _OBJECTS:
+        raise BadInput(f"expected a path, or a URL with one of {', '.join(sorted(_OBJECTS))}, got: {scheme[0]}…")
+    from tasktrail.store.objects import ObjectPlace  # who has only files pays nothing for it
+
+    return ObjectPlace(str(where))
 
 
 def found_below(where: Path | str, name: str) -> list[str]:
@@ -242,6 +244,10 @@ def found_below(where: Path | str, name: str) -> list[str]:
     Raises:
         StoreError: It cannot be read.
     """
+    if isinstance(where, str) and _SCHEME.match(where):
+        from tasktrail.store.objects import list_objects
+
+        return [found for found in list_objects(where) if found.count("/") < 2 and found.rpartition("/")[2] == name]
     folder = Path(where)
     try:
         paths = [folder / name, *(one / name for one in folder.iterdir())]
@@ -274,11 +280,6 @@ def _digest(raw: bytes) -> str:
 
 def _signature(found: os.stat_result) -> Signature:
     return Signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-
-
-def _place(raw: bytes, offset: int) -> str:
-    before = raw[:offset].decode()
-    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
 # ----------------------------------------------------------------------------------------------------------- attachment

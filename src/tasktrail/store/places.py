@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from tasktrail.model.errors import Conflict
+from tasktrail.model.errors import BadInput, Conflict
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 YOUNG_US: Final = 2_000_000
@@ -96,3 +96,17 @@ class Overtaken(Conflict):
     def __init__(self, place: DocumentPlace) -> None:
         super().__init__(f"{place.where} was changed by another program meanwhile", hint="run it again")
         self.place = place
+
+
+def text_of(raw: bytes, where: str) -> str:
+    """Return the text of a document.
+
+    Raises:
+        BadInput: It is no UTF-8; the message has line and column.
+    """
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode()
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise BadInput(f"{where}:{line}:{column}: expected UTF-8 text") from None
