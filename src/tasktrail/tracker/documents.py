@@ -15,10 +15,10 @@ from tasktrail.formats.picture import Picture
 from tasktrail.model.draft import RunDraft
 from tasktrail.model.matrix import Grid, Standing
 from tasktrail.model.run import Run
-from tasktrail.store.documents import DocumentFile
+from tasktrail.store.documents import found_below, place_of
 from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, check_limit, ready_in_store, told
 from tasktrail.tracker.drafts import draft_of, picture_of
-from tasktrail.tracker.exceptions import TrackerFileError, WeekNotFoundError
+from tasktrail.tracker.exceptions import TrackerAccessError, TrackerFileError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
 from tasktrail.tracker.models import ReadyTask, WeekTracker
 
@@ -38,7 +38,7 @@ class DocumentTracker(TrackerBackend):
     Reading without a store makes none. Every write goes through `save_tracker`.
 
     Args:
-        weeks_dir: The folder with a folder per week.
+        weeks_dir: The folder with a folder per week, or the URL of a bucket's part: `s3://bucket/weeks`.
     """
 
     file_name: str
@@ -46,26 +46,31 @@ class DocumentTracker(TrackerBackend):
 
     def __init__(self, weeks_dir: str | Path, grid: Grid | None = None, groups: Groups | None = None) -> None:
         super().__init__(grid, groups)
-        self.weeks_dir = Path(weeks_dir)
-        self._project = FolderProject(self.weeks_dir)
+        is_url = "://" in str(weeks_dir)
+        self.weeks_dir: str | Path = str(weeks_dir).rstrip("/") if is_url else Path(weeks_dir)
+        self._project = FolderProject(Path() if isinstance(self.weeks_dir, str) else self.weeks_dir)
 
     # where
 
-    def path(self, week_letter: str) -> Path:
-        """Return the file of a week; it need not exist."""
-        return self.weeks_dir / self.groups.folder(week_letter) / self.file_name
+    def path(self, week_letter: str) -> Path | str:
+        """Return the file of a week, or the URL of its object; it need not exist."""
+        return self._beside(week_letter, self.file_name)
+
+    def _beside(self, week: str, name: str) -> Path | str:
+        folder = self.groups.folder(week)
+        root = self.weeks_dir
+        return root / folder / name if isinstance(root, Path) else f"{root}/{folder}/{name}"
 
     def tracker_exists(self, week_letter: str) -> bool:
         """Whether there is a tracker of a week; the older list of tasks is none."""
-        return self.path(week_letter).is_file()
+        with told(str(self.weeks_dir)):
+            return place_of(self.path(week_letter)).signature() is not None
 
     def weeks(self) -> list[str]:
         """Return the weeks that have a tracker, or a list of tasks to make one of."""
-        if not self.weeks_dir.is_dir():
-            return []
-        folders = (one for one in self.weeks_dir.iterdir() if one.is_dir())
-        having = (one.name for one in folders if (one / self.file_name).exists() or (one / LEGACY).exists())
-        return self.groups.of_folders(having)
+        with told(str(self.weeks_dir)):
+            found = [one for name in (self.file_name, LEGACY) for one in found_below(self.weeks_dir, name)]
+            return self.groups.of_folders(one.rpartition("/")[0] for one in found)
 
     # loading
 
@@ -113,19 +118,19 @@ class DocumentTracker(TrackerBackend):
 
     def _parsed(self, week: str) -> Picture | None:
         path = self.path(week)
-        reading = DocumentFile(path).read()
+        reading = place_of(path).read()
         return codec(self.codec_name).load(reading.text, str(path)) if reading is not None else None
 
     def _from_list(self, week: str) -> WeekTracker:
-        path = self.path(week)
-        reading = DocumentFile(path.with_name(LEGACY)).read()
+        path, older = self.path(week), self._beside(week, LEGACY)
+        reading = place_of(older).read()
         if reading is None:
             letter = self.groups.check(week)
             raise WeekNotFoundError(
                 f"No tracker or tasks found for {self.groups.word} {letter}: {path} does not exist",
                 hint=f"run the ETL pipeline for it, or: sync_with_etl({letter!r}, [...])",
             )
-        return self.with_items(week, _names(reading.text, str(path.with_name(LEGACY))))
+        return self.with_items(week, _names(reading.text, str(older)))
 
     # what is ready in all weeks
 
@@ -170,7 +175,8 @@ class DocumentTracker(TrackerBackend):
         """
         with told(str(self.weeks_dir)):
             now, path = picture_of(tracker), self.path(week_letter)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(path, Path):
+                _make_folder(path.parent)
             run = self._run(week_letter)
             if run is None:
                 self._create(week_letter, path, now)
@@ -180,7 +186,7 @@ class DocumentTracker(TrackerBackend):
                 loaded = stored_picture(self._project.ledger, run)
             save_matrix(self._project.ledger, run, loaded, now, tracker._moves)
 
-    def _create(self, week: str, path: Path, picture: Picture) -> None:
+    def _create(self, week: str, path: Path | str, picture: Picture) -> None:
         grid, name = self.grid, self.groups.check(week)
         draft = RunDraft("matrix", name, grid.name, drafts(picture), metadata=picture.metadata)
         self._project.ledger.attachments.create(draft, path, self.codec_name, picture, grid)
@@ -201,6 +207,14 @@ class JSONTrackerBackend(DocumentTracker):
 
     file_name = "tracker.json"
     codec_name = TRACKER_JSON_CODEC
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = f"ensure that you may write to {folder.parent}"
+        raise TrackerAccessError(f"{folder} cannot be made: {error.strerror or error}", hint=hint) from None
 
 
 def _names(text: str, where: str) -> list[str]:

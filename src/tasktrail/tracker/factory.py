@@ -30,7 +30,7 @@ def get_tracker(backend_type: str = "yaml", config: object = None) -> TrackerBac
 
     Args:
         backend_type: `yaml`, `json`, `memory:`, `sqlite:///…`, `postgresql://…`, or a backend that a package offers;
-            behind a colon its folder or address: `yaml:data/weeks`.
+            behind a colon its folder or address: `yaml:data/weeks`, `s3://bucket/weeks`.
         config: An object of which `weeks_dir` is the folder with a folder per week, else `data/weeks`; it may have
             `grid` and `groups`.
 
@@ -68,6 +68,15 @@ def _store(scheme: str) -> Make:
     return make
 
 
+def _objects(scheme: str) -> Make:
+    def make(rest: str, config: Any) -> TrackerBackend:
+        from tasktrail.tracker.documents import YAMLTrackerBackend
+
+        return YAMLTrackerBackend(f"{scheme}:{rest}", *_configured(config))
+
+    return make
+
+
 def _folder(rest: str, config: Any) -> Path:
     return Path(rest or getattr(config, "weeks_dir", None) or DEFAULT_WEEKS_DIR)
 
@@ -83,5 +92,6 @@ def _installed(name: str) -> Make | None:
 
 _BACKENDS: Final[dict[str, Make]] = {
     "yaml": _yaml, "json": _json, "memory": _store("memory"), "sqlite": _store("sqlite"),
-    "postgresql": _store("postgresql"), "postgres": _store("postgres"),
+    "postgresql": _store("postgresql"), "postgres": _store("postgres"), "s3": _objects("s3"), "gs": _objects("gs"),
+    "az": _objects("az"),
 }  # fmt: skip
