@@ -10,11 +10,12 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-__all__ = ["DOCUMENTS", "KEYS", "SCALARS", "VALUES", "printed"]
+__all__ = ["DOCUMENTS", "KEYS", "SCALARS", "TEXTS", "VALUES", "printed"]
 
 _WORDS = ["to do", "completed", "no", "1:30", "012", "2026-02-01", "null", "~", "a: b", "#x", "- x", "it's", 'say "x"',
           "", " a", "a ", "x #y", "[a]", "{", "*a", "&a", "!a", "%a", "@a", "`a", "ä", "😀", "a\nb", "a\nb\n", "a\n\n",
-          "a,b", "?", "=", "<<", "...", "---", "1e5", ".inf", "0x1F", "1_000", "a\n  b\n", "\x85", "\u2028x", "\x07"]  # fmt: skip
+          "a,b", "?", "=", "<<", "...", "---", "1e5", ".inf", "0x1F", "1_000", "a\n  b\n", "\x85",
+          "\u2028x", "\x07"]  # fmt: skip
 TEXTS = st.sampled_from(_WORDS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
@@ -83,7 +84,7 @@ class _Printer:
 
     def block(self, value: Any, column: int, lead: str) -> None:
         """Print a list or a mapping; its first line continues what is there already, `lead`."""
-        members = value.items() if isinstance(value, dict) else enumerate(value)
+        members: Any = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in members:
             if not lead:
                 self.between(column)
@@ -122,8 +123,8 @@ class _Printer:
             self.between(column)
             self.lines.append(" " * (column + self.unit) + self.inline(value, column + self.unit) + self.comment())
             return
-        gap = self.choice.choice([" ", " ", " ", "  ", "\t" if start.strip(" :") and compact is None else "   "])
-        self.lines.append(start + gap + self.inline(value, column + 1) + self.comment())
+        blank = self.choice.choice([" ", " ", " ", "  ", "\t" if start.strip(" :") and compact is None else "   "])
+        self.lines.append(start + blank + self.inline(value, column + 1) + self.comment())
 
     def literal(self, start: str, text: str, column: int) -> bool:
         """Print a text in lines of its own, if that is possible."""
@@ -136,8 +137,7 @@ class _Printer:
             chomp = "+"
         indent = column + self.choice.choice([1, 2, 4])
         self.lines.append(f"{start} |{chomp}" + self.comment())
-        for line in body.split("\n"):
-            self.lines.append(" " * indent + line if line else "")
+        self.lines += [" " * indent + line if line else "" for line in body.split("\n")]
         self.lines.extend([""] * (kept - 1))
         self._deepest = column
         if chomp != "+":
@@ -208,7 +208,8 @@ def _is_plain(text: str, *, in_flow: bool) -> bool:
     except yaml.YAMLError:
         return False
     return (
-        not text.startswith("---")
+        text != "-"
+        and not text.startswith("---")
         and read == ([{text: [text]}] if in_flow else {text: text})
         and not re.fullmatch(r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE|<<|-?[0-9.]+([eE][-+]?\d+)?", text)
     )

@@ -54,8 +54,8 @@ def edit(text: str, changes: Sequence[Change], where: str = "the text") -> str:
         The very same object when nothing changes.
 
     Raises:
-        BadInput: `load` refuses the text, a path leads through a value that has no members or through a key with a
-            question mark (`? key`), or a value is not JSON.
+        BadInput: `load` refuses the text, a path leads through a value that has no members or to a key with a question
+            mark (`? key`), or a value is not JSON.
     """
     if not changes:
         return text
@@ -99,7 +99,8 @@ class _Place:
     Args:
         depth: How many lists and mappings it is in.
         column: Of the members of the list or mapping in block style around it; -1 at the root.
-        key: Its key in a mapping in block style.
+        key: Its key in a mapping.
+        is_explicit: Whether a question mark stands before the key.
         is_flow: Whether it stands between braces or brackets.
         broken: How the lines of JSON are indented here; None where there are no lines, or no JSON.
     """
@@ -107,6 +108,7 @@ class _Place:
     depth: int = 0
     column: int = -1
     key: yaml.ScalarEvent | None = None
+    is_explicit: bool = False
     is_flow: bool = False
     broken: Broken | None = None
 
@@ -144,6 +146,10 @@ class _Editor:
         mark = start_of(event)
         raise self._source.refusal([Fault(mark.line, mark.column, what)], "cannot be edited")
 
+    def _refuse_explicit(self, event: yaml.Event, place: _Place) -> None:
+        if place.is_explicit:
+            self._refuse(event, "expected a key without a question mark, to write a value behind it")
+
     def _rewrite(self, want: Want, spot: Spot, place: _Place) -> None:
         if not want.inner:
             if not same(spot.value, want.value):
@@ -178,11 +184,10 @@ class _Editor:
     def _rewrite_inner(self, want: Want, spot: Spot, place: _Place) -> None:
         """Rewrite the members that are there and stay."""
         for key, at in spot.index.items():
-            member = self._member(spot, at)
-            if member.key is not None and self._start(spot, at) != start_of(member.key).index:
-                self._refuse(member.key, "expected a key without a question mark, to change what it stands for")
             if want.inner[key].value is not REMOVE:
-                inner_place = place if place.is_flow else replace(place, key=member.key)
+                name = self._member(spot, at).key
+                is_explicit = name is not None and self._start(spot, at) != start_of(name).index
+                inner_place = replace(place, key=name, is_explicit=is_explicit)
                 self._rewrite(want.inner[key], spot.inner[key], inner_place)
 
     def _member(self, spot: Spot, at: int) -> Member:
@@ -240,6 +245,7 @@ class _Editor:
 
     def _put_behind(self, key: yaml.ScalarEvent, value: object, spot: Spot, place: _Place) -> None:
         """Write a value behind its key."""
+        self._refuse_explicit(key, place)
         found = _BEHIND_KEY.match(self.text, end_of(key).index)
         assert found is not None  # the colon
         colon, first, rest = found.end(), "", ""
@@ -249,7 +255,7 @@ class _Editor:
             first = self._one_line(value, spot, place)
         if spot.is_block:
             self._pieces.put(colon, colon, first and f" {first}")
-            self._pieces.put(spot.start - spot.column, self._pieces.after(spot.last, place.column), rest)
+            self._pieces.put(spot.start - spot.column, self._pieces.after(spot.last, spot.column), rest)
         elif spot.is_block_scalar:
             self._put_from(colon, spot, first and f" {first}", rest)
         elif first:
@@ -293,7 +299,7 @@ class _Editor:
         if is_empty:
             first = f" {first}"
         if spot.is_block:
-            end = self._pieces.after(spot.last, max(place.column, 0))
+            end = self._pieces.after(spot.last, spot.column)
             self._pieces.put(spot.start, end, f"{first}{self._manner.newline}{rest}")
         else:
             self._put_from(spot.start, spot, first, rest)
@@ -385,6 +391,7 @@ class _Editor:
         else:
             text = self._one_line(value, spot, place)
         if spot.start == spot.end:
+            self._refuse_explicit(spot.first, place)
             text = f" {text}" if self.text[spot.start - 1] == ":" else f": {text}"
         self._pieces.put(spot.start, spot.end, text)
 

@@ -17,7 +17,7 @@ __all__ = ["Pieces"]
 _LINE_ENDS: Final = "\n\r\x85\u2028\u2029"
 _COMMENT_LINE: Final = re.compile(rf"( *)#[^{_LINE_ENDS}]*+(?:\r\n|[{_LINE_ENDS}]|\Z)")
 _BLANK_LINES: Final = re.compile(rf"(?:[ \t]*+(?:\r\n|[{_LINE_ENDS}]))*+(?:[ \t]+\Z)?")
-_IDLE_LINE: Final = re.compile(rf" *+(\t[ \t]*+)?(?:#[^{_LINE_ENDS}]*+)?(?:\r\n|[{_LINE_ENDS}])")
+_IDLE_LINE: Final = re.compile(rf" *+(\t[ \t]*+)?(?:#[^{_LINE_ENDS}]*+)?(?:\r\n|[{_LINE_ENDS}]|\Z)")
 
 
 class _Piece(NamedTuple):
@@ -132,10 +132,14 @@ class _Output:
         self._parts: list[str] = []
 
     def add(self, part: str, *, is_lines: bool = False) -> None:
-        if is_lines and self._parts and self._parts[-1][-1] not in _LINE_ENDS:
+        if not part:
+            return
+        last = self._parts[-1][-1] if self._parts else "\n"
+        if is_lines and last not in _LINE_ENDS:
             self._parts.append(self._newline)
-        if part:
-            self._parts.append(part)
+        elif last == ":" and part[0] in ",]}":
+            self._parts.append(" ")  # `{a: }` has nothing behind the colon, and needs the blank
+        self._parts.append(part)
 
     def add_blank(self) -> None:
         """Part a comment from what stands before it."""
