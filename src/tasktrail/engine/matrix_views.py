@@ -325,7 +325,7 @@ def _position(tx: Transaction, run: Run, after: str | None) -> int:
 
 
 def _views(tx: Transaction, tasks: Sequence[Task]) -> list[CellView]:
-    """Only what is completed can be stale."""
+    """Only what is completed can be stale, and nobody looks at more than it stands on."""
     completed = json.dumps([task.id for task in tasks if task.status == "completed"])
     stale = {row[0] for row in tx.rows("stale_among", ids=completed)}
     details = tx.rows("details_of_tasks", ids=json.dumps([task.id for task in tasks]))
