@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from tasktrail.engine.leases import Holding
 from tasktrail.engine.limits import FullLimit
+from tasktrail.engine.lookup import again_words
 from tasktrail.engine.situation import Situation
 from tasktrail.engine.workers import WorkerView
 from tasktrail.model.graph import Need, cycle_text, find_cycle, in_cycles
@@ -248,7 +249,7 @@ def _standing(seen: Situation, task: Task) -> Reason:
     if task.status == "in_progress":
         return _running(seen, task)
     if task.id in seen.stale:
-        command = f"tasktrail retry {seen.reference} --from {shlex.quote(task.key)}"
+        command = again_words(seen.run, seen.reference, task)
         stale = f"{name} is completed, but stale: {_why_stale(seen, task)}"
         return Reason("stale", stale, command, about, task.completed_at)
     if task.status == "completed":
@@ -260,10 +261,14 @@ def _standing(seen: Situation, task: Task) -> Reason:
 
 def _why_stale(seen: Situation, task: Task) -> str:
     edges = seen.needs.get(task.id, ())
-    undone = [edge.key for edge in edges if seen.is_unmet(edge)]
-    needed = (seen.by_id[edge.needed_id] for edge in edges if edge.needed_id is not None)
-    later = [seen.name(one) for one in needed if (one.completed_at or 0) > (task.completed_at or 0)]
-    return f"{undone[0]} is not done" if undone else f"{later[0]} was done after it"
+    if undone := [edge.key for edge in edges if seen.is_unmet(edge)]:
+        return f"{undone[0]} is not done"
+    needed = [seen.by_id[edge.needed_id] for edge in edges if edge.needed_id is not None]
+    if later := [seen.name(one) for one in needed if (one.completed_at or 0) > (task.completed_at or 0)]:
+        return f"{later[0]} was done after it"
+    if stale := [seen.name(one) for one in needed if one.id in seen.stale]:
+        return f"{stale[0]} is stale"
+    return f"item {task.item} is another one since"
 
 
 def _running(seen: Situation, task: Task) -> Reason:

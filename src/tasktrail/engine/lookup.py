@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import reprlib
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tasktrail.model.errors import Ambiguous, BadInput, NotFound, TasktrailError
 from tasktrail.model.reference import RUN_ID, Reference, format_task, parse_run, readings
-from tasktrail.model.run import OVER, Kind, Run, RunStatus
+from tasktrail.model.run import OVER, STOPPING_KINDS, Kind, Run, RunStatus
 from tasktrail.model.task import REMOVED
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Overview:
         shared: Whether runs of several kinds have its name.
         owner: Who executes it now, in words.
         titles: What parts of mapped steps are called, by row id.
-        stale: Row ids of completed tasks that need what is not done, or was done after them.
+        stale: Row ids of tasks that are stale, as `stale_of` says.
     """
 
     run: Run
@@ -397,8 +398,22 @@ def outcomes(ledger: Ledger, seen: Overview) -> Outcomes:
 
 
 def stale_of(tx: Transaction, run: Run) -> frozenset[int]:
-    """Return the row ids of a run's completed tasks that need what is not done, or was done after them."""
-    return frozenset(int(str(row[0])) for row in tx.rows("stale_of_run", run_id=run.id)) if run.n_needs else frozenset()
+    """Return the row ids of a run's stale tasks.
+
+    They are completed, and need what is not done, or was done after them. In a matrix also those whose item is another
+    one since they were begun, and what stands on them.
+    """
+    if not run.n_needs and run.kind != "matrix":
+        return frozenset()
+    name = "stale_with_what_stands_on_it" if run.kind == "matrix" else "stale_of_run"
+    return frozenset(int(str(row[0])) for row in tx.rows(name, run_id=run.id))
+
+
+def again_words(run: Run, reference: str, task: Task) -> str:
+    """Return what to type to do a stale task again, with what stands on it."""
+    if run.kind in STOPPING_KINDS:
+        return f"tasktrail retry {reference} --from {shlex.quote(task.key)}"
+    return f"tasktrail reopen --stale {reference}"
 
 
 # history

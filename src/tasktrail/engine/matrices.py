@@ -28,6 +28,8 @@ LIST: Final = "list of items"
 
 Moves = Mapping[Cell, CellMove]
 Metadata = dict[str, object]
+Check = Callable[[Transaction, Run], None]
+"""Refuses what cannot be."""
 Stamp = Callable[[Synced, Metadata], Metadata]
 """Gives what a matrix says of itself once a list was applied, by what that does and what it says now."""
 
@@ -154,11 +156,11 @@ def _is_same(current: TaskPicture | None, then: TaskPicture | None) -> bool:
 # moving
 
 
-def move_cell(ledger: Ledger, run: Run, cell: Cell, move: CellMove, check: Callable[[Transaction, Run], None]) -> bool:
+def move_cell(ledger: Ledger, run: Run, cell: Cell, move: CellMove, check: Check | None = None) -> bool:
     """Move one cell; return whether anything of it is another.
 
     Args:
-        check: Refuses what cannot be, in the same transaction.
+        check: Asked in the same transaction.
 
     Raises:
         NotFound: There is no such cell, and its type is none that it could have.
@@ -167,7 +169,8 @@ def move_cell(ledger: Ledger, run: Run, cell: Cell, move: CellMove, check: Calla
 
     def work(tx: Transaction) -> bool:
         current = hold_matrix(tx, run.id)
-        check(tx, current)
+        if check is not None:
+            check(tx, current)
         return _move(tx, ledger, current, cell, move)
 
     return ledger.commit(work, documents=_documents(run))

@@ -1,14 +1,15 @@
-"""What is read of matrices, however large they are: how many cells stand where, which may start, a page of the table."""
+"""What is read of matrices, however large they are: how many cells stand where, which may start, the table."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from tasktrail.engine.items import attributes_of, item_in, items_of
+from tasktrail.engine.matrices import cell_in
 from tasktrail.model.errors import BadInput
 from tasktrail.model.item import Item
 from tasktrail.model.matrix import Cell, Grid
@@ -18,6 +19,8 @@ from tasktrail.model.task import REMOVED, Status, Task
 from tasktrail.store.transaction import Row, Transaction
 
 Counts = Counter[Status]
+Unmet = tuple[str, Status | None]
+"""What is needed, by name, and where it stands; None is nowhere."""
 Place = tuple[str, str, str]
 """Where a page ended: group, task type and item."""
 
@@ -105,7 +108,7 @@ class MatrixPage:
 # how many stand where
 
 
-def counts(tx: Transaction, run: Run, grid: Grid, key: str | None = None) -> Counts:
+def counts(tx: Transaction, run: Run, key: str | None = None) -> Counts:
     """Return how many cells stand where; what is removed does not count.
 
     Args:
@@ -246,37 +249,28 @@ def _place(cursor: str) -> Place:
 # one cell
 
 
-def unmet_of(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> list[tuple[str, Status | None]]:
-    """Return what a cell needs and that is not done, by name, and where it stands; None where it is not there.
-
-    The cell need not be there itself.
-    """
-    task = tx.task("task_by_key", key=cell[1], run_id=run.id, item=cell[0], map_index=-1)
-    if task is None or task.reason == REMOVED:
-        return list(_unmet_of_new(tx, run, grid, cell))
+def unmet_of(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> list[Unmet]:
+    """Return what a cell needs and that is not done; the cell need not be there itself."""
+    task = cell_in(tx, run, cell)
+    if task is None:
+        return _unmet_of_new(tx, run, grid, cell)
     rows = tx.rows("needs_of_task", task_id=task.id) if task.unmet else ()
     return [(str(name), cast("Status | None", status)) for name, _, _, status, *_ in rows if status not in run.met_by]
 
 
 def can_start(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> bool:
-    """Whether all that a cell needs is done; the cell need not be there itself."""
-    task = tx.task("task_by_key", key=cell[1], run_id=run.id, item=cell[0], map_index=-1)
-    if task is None or task.reason == REMOVED:
-        return not any(True for _ in _unmet_of_new(tx, run, grid, cell))
-    return not task.unmet
+    """Whether all that a cell needs is done, wherever it stands itself; it need not be there."""
+    task = cell_in(tx, run, cell)
+    return not task.unmet if task is not None else not _unmet_of_new(tx, run, grid, cell)
 
 
-def _unmet_of_new(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> Iterator[tuple[str, Status | None]]:
-    items = [item for item in _items_about(tx, run, cell) if item.removed_at is None]
-    needed = grid.needs({item.name: attributes_of(item) for item in items}, [cell])[cell_name(*cell)]
-    task_type = grid.by_name.get(cell[1])
-    of = {
-        "names": json.dumps(task_type.needs if task_type else ()),
-        "items": json.dumps(["", *(i.name for i in items)]),
-    }
-    tasks = tx.tasks("cells_of", run_id=run.id, **of) if needed else []
+def _unmet_of_new(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> list[Unmet]:
+    items = {item.name: attributes_of(item) for item in _items_about(tx, run, cell) if item.removed_at is None}
+    needed = grid.needs(items, [cell])[cell_name(*cell)]
+    types = [name for one in grid.types if one.name == cell[1] for name in one.needs]
+    tasks = tx.tasks("cells_of", run_id=run.id, names=json.dumps(types), items=json.dumps(["", *items]))
     statuses = {task.name: task.status for task in tasks if task.reason != REMOVED}
-    return ((name, statuses.get(name)) for name in needed if statuses.get(name) not in run.met_by)
+    return [(name, statuses.get(name)) for name in needed if statuses.get(name) not in run.met_by]
 
 
 def _items_about(tx: Transaction, run: Run, cell: Cell) -> list[Item]:
@@ -333,7 +327,7 @@ def _position(tx: Transaction, run: Run, after: str | None) -> int:
 
 
 def _views(tx: Transaction, tasks: Sequence[Task]) -> list[CellView]:
-    """Only what is completed can be stale."""
+    """Only what is completed can be stale, and nobody looks at more than it stands on."""
     completed = json.dumps([task.id for task in tasks if task.status == "completed"])
     stale = {row[0] for row in tx.rows("stale_among", ids=completed)}
     details = tx.rows("details_of_tasks", ids=json.dumps([task.id for task in tasks]))

@@ -37,7 +37,7 @@ class Situation:
         owner: Who executes the run now, in words.
         began: By row id of the tasks in progress: when the attempt began, and who began it.
         now: Microseconds UTC.
-        stale: Row ids of completed tasks that need what is not done, or was done after them.
+        stale: Row ids of tasks that are stale, as `stale_of` says.
         claims: What agents hold of a plan, by key.
         limits: What its steps ask for, and who has it.
         workers: Those that live and serve queues; None where the run is not pooled.

@@ -117,8 +117,8 @@ class StoreTrackerBackend(TrackerBackend):
         """Return how many tasks stand where; removed items do not count."""
         if task_type is not None:
             self.check_type(task_type)
-        (ledger, run), grid = self.opened(week_letter), self.grid
-        return progress_of(ledger.store.read(lambda tx: counts(tx, run, grid, task_type)))
+        ledger, run = self.opened(week_letter)
+        return progress_of(ledger.store.read(lambda tx: counts(tx, run, task_type)))
 
     def get_ready_tasks(self, limit: int | None = None) -> list[ReadyTask]:
         """Return what may start now in all weeks, by week, type and item."""

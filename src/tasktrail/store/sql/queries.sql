@@ -293,6 +293,13 @@ WHERE key IN ({each_name})
   AND item = ''
   AND map_index = -1
 
+-- name: tasks_by_ids
+-- By a JSON list of their row ids, in the order of their list.
+SELECT {task_columns}
+FROM task
+WHERE id IN ({each_id})
+ORDER BY +position, id
+
 -- name: tasks_of_run
 -- A step comes before its parts, which have its position.
 SELECT {task_columns}
@@ -381,15 +388,56 @@ FROM need
 WHERE task_id IN ({each_id})
 ORDER BY task_id, position
 
+-- name: is_outdated
+-- Of a task: it is completed although something that it needs is not, or was completed after it, or its item became
+-- another one since the attempt began that completed it, or since somebody said that it is.
+task.status = 'completed'
+  AND (task.unmet > 0
+    OR EXISTS (
+      SELECT 1
+      FROM need
+      JOIN task AS needed ON needed.id = need.needed_id
+      WHERE need.task_id = task.id
+        AND needed.status = 'completed'
+        AND needed.completed_at > task.completed_at)
+    OR EXISTS (
+      SELECT 1
+      FROM item
+      LEFT JOIN attempt ON attempt.task_id = task.id AND attempt.n = task.attempts
+      WHERE item.run_id = task.run_id
+        AND item.name = task.item
+        AND item.changed_at > CASE
+          WHEN attempt.outcome = 'ok' AND attempt.ended_at >= task.completed_at THEN attempt.started_at
+          ELSE task.completed_at
+        END))
+
 -- name: stale_of_run
--- What is completed although something that it needs is not, or was completed after it.
-SELECT DISTINCT task.id
+SELECT task.id
 FROM task
-JOIN need ON need.task_id = task.id
-LEFT JOIN task AS needed ON needed.id = need.needed_id
 WHERE task.run_id = :run_id
-  AND task.status = 'completed'
-  AND (task.unmet > 0 OR (needed.status = 'completed' AND needed.completed_at > task.completed_at))
+  AND {is_outdated}
+
+-- name: and_what_stands_on_it
+-- Of what is stale: what needs it and is completed is stale, too.
+UNION
+SELECT task.id
+FROM stale
+JOIN need ON need.needed_id = stale.id
+JOIN task ON task.id = need.task_id
+WHERE task.status = 'completed'
+
+-- name: stale_with_what_stands_on_it
+-- Of a run; without tasks of removed items.
+WITH RECURSIVE stale (id) AS (
+  SELECT task.id
+  FROM task
+  WHERE task.run_id = :run_id
+    AND {is_outdated}
+  {and_what_stands_on_it})
+SELECT task.id
+FROM stale
+JOIN task ON task.id = stale.id
+WHERE {is_there}
 
 -- name: outputs_of_run
 -- By step; that of a mapped one is the list of its parts'.
@@ -1419,51 +1467,6 @@ WHERE run_id = :run_id
   AND verb = 'skip'
 ORDER BY seq
 
--- name: is_outdated
--- Of a task: it is completed although something that it needs is not, or was completed after it, or its item became
--- another one since the attempt began that completed it, or since somebody said that it is.
-task.status = 'completed'
-  AND (task.unmet > 0
-    OR EXISTS (
-      SELECT 1
-      FROM need
-      JOIN task AS needed ON needed.id = need.needed_id
-      WHERE need.task_id = task.id
-        AND needed.status = 'completed'
-        AND needed.completed_at > task.completed_at)
-    OR EXISTS (
-      SELECT 1
-      FROM item
-      LEFT JOIN attempt ON attempt.task_id = task.id AND attempt.n = task.attempts
-      WHERE item.run_id = task.run_id
-        AND item.name = task.item
-        AND item.changed_at > CASE
-          WHEN attempt.outcome = 'ok' AND attempt.ended_at >= task.completed_at THEN attempt.started_at
-          ELSE task.completed_at
-        END))
-
--- name: and_what_stands_on_it
--- Of what is stale: what needs it and is completed is stale, too.
-UNION
-SELECT task.id
-FROM stale
-JOIN need ON need.needed_id = stale.id
-JOIN task ON task.id = need.task_id
-WHERE task.status = 'completed'
-
--- name: stale_cells_of_run
--- Of a matrix, without tasks of removed items.
-WITH RECURSIVE stale (id) AS (
-  SELECT task.id
-  FROM task
-  WHERE task.run_id = :run_id
-    AND {is_outdated}
-  {and_what_stands_on_it})
-SELECT task.id
-FROM stale
-JOIN task ON task.id = stale.id
-WHERE {is_there}
-
 -- name: stale_among
 -- Which of a JSON list of tasks are stale: what they need is looked at, and what that needs, however far.
 WITH RECURSIVE needed_by_them (id) AS (
@@ -1502,10 +1505,3 @@ WHERE run_id IN ({each_id})
   AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.task_id = task.id AND attempt.outcome = 'ok')
 GROUP BY key, {said_agent}
 
--- name: matrices_of
--- All groups of a grouping.
-SELECT {run_columns}
-FROM run
-WHERE workflow = :workflow
-  AND kind = 'matrix'
-ORDER BY name
