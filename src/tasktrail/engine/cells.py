@@ -14,9 +14,7 @@ from tasktrail.model.task import FINAL, Status, Task, Value
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Transaction
 
-__all__ = ["CellMove", "changes_of", "metadata_text", "move_in"]
-
-_DEFINITION = ("critical", "priority", "max_retries", "retry", "timeout_ms")
+__all__ = ["CellMove", "changes_of", "metadata_text", "move_in", "with_details"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ def move_in(tx: Transaction, ledger: Ledger, task: Task, move: CellMove, metadat
     for change in changes:
         if change.ask is not None:
             check_lease(change.task, change.ask, None)
-    said = metadata_text({**(json.loads(metadata) if metadata else {}), **move.details})
+    said = with_details(metadata, move.details)
     if said != metadata and not changes:
         changes = [Change(task, task.status, now, {})]
     for place, change in enumerate(changes):
@@ -77,15 +75,17 @@ def move_in(tx: Transaction, ledger: Ledger, task: Task, move: CellMove, metadat
         if not tx.apply([(change, Mark(ledger.actor, span_id=ledger.ids.span_id(), also=also))]):
             raise Conflict(f"task {task.name} is being changed by others", hint="run it again")
     if said != metadata:
-        row = tx.row("details_of_task", id=task.id)
-        title = row[1] if row else None
-        definition = {name: getattr(task, name) for name in _DEFINITION}
-        tx.execute("redefine_task", {"id": task.id, "title": title, "metadata": said, **definition})
+        tx.execute("set_metadata", {"id": task.id, "metadata": said})
     return bool(changes)
 
 
 def _clean(ledger: Ledger, move: CellMove) -> CellMove:
     return replace(move, error=ledger.clean_text(move.error))
+
+
+def with_details(metadata: str | None, details: Mapping[str, object]) -> str | None:
+    """Return what a task has there with some of it said anew; None takes one away."""
+    return metadata_text({**(json.loads(metadata) if metadata else {}), **details})
 
 
 def metadata_text(details: Mapping[str, object]) -> str | None:
