@@ -15,7 +15,7 @@ from tasktrail.engine.plans import existing_plan, shown_tasks
 from tasktrail.model.errors import BadInput, Conflict, Held, NotFound, WrongState
 from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Ask, Change, decide
-from tasktrail.model.reference import format_task
+from tasktrail.model.reference import cell_name, format_task
 from tasktrail.model.run import Run
 from tasktrail.model.task import DEFINITION, FIELDS, REMOVED, Task, Value
 from tasktrail.model.undoing import UNDOES, Told, found_by, standing_on, taken_back
@@ -99,7 +99,7 @@ def of_task(found: Found) -> Select:
         events = _told(tx.rows("told_of_task", run_id=task.run_id, task_id=task.id, first=0))
         last = next((event for event in reversed(events) if event.verb != "late"), None)
         if last is None:
-            raise NotFound(f"nothing was ever changed about task {task.key}", hint=f"tasktrail history {task.key}")
+            raise NotFound(f"nothing was ever changed about task {task.name}", hint=f"tasktrail history {task.name}")
         return [last]
 
     return select
@@ -290,7 +290,7 @@ class _Undoing:
         starts: dict[str, list[Row]] = {}
         for row in rows:
             if row[0] not in self._seqs:
-                starts.setdefault(str(row[3]), []).append(row)
+                starts.setdefault(cell_name(str(row[4]), str(row[3])), []).append(row)
         return [
             f"task {back.name}: task {key} needs it and was started since, {_begun(of)}" for key, of in starts.items()
         ]
@@ -347,7 +347,7 @@ class _Undoing:
 
     def _write(self, change: Change, mark: Mark, also: Mapping[str, list[Any]]) -> None:
         if not self._tx.apply([(change, mark)]):
-            raise Conflict(f"task {change.task.key} is being changed by others all the time", hint="run it again")
+            raise Conflict(f"task {change.task.name} is being changed by others all the time", hint="run it again")
         task = change.after
         if task.status != "cancelled" and change.task.status == "cancelled":
             self._tx.set_run(task.run_id, cancelled_at=None)

@@ -327,7 +327,7 @@ ORDER BY position
 
 -- name: states_of_run
 -- What an execution needs to know of each step before it starts, and no more; parts of mapped steps have their keys.
-SELECT id, key, status, unmet
+SELECT id, key, status, unmet, item
 FROM task
 WHERE run_id = :run_id
   AND map_index < 0
