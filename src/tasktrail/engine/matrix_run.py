@@ -260,7 +260,8 @@ def pool_matrix(ledger: Ledger, run: Run, folder: Path | None = None, part: Part
     folder = (folder or folder_of(ledger, run)).resolve()
     opened = MatrixRun.open(ledger, run, folder, part=part)
     check_free(ledger.store, opened.run)
-    target = ledger.attachments.documents.stored(folder)
+    home = ledger.attachments.documents.folder
+    target = (folder.relative_to(home) if home and folder.is_relative_to(home) else folder).as_posix()
 
     def work(tx: Transaction) -> None:
         current = hold_matrix(tx, run.id)
