@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tasktrail.model.errors import Ambiguous, BadInput, NotFound, TasktrailError
-from tasktrail.model.reference import RUN_ID, Reference, format_task, parse_run, readings
+from tasktrail.model.reference import RUN_ID, Reference, cell_name, format_task, parse_run, readings
 from tasktrail.model.run import OVER, STOPPING_KINDS, Kind, Run, RunStatus
 from tasktrail.model.task import REMOVED
 
@@ -175,7 +175,7 @@ def check_step(ledger: Ledger, run: Run, key: str, hint: str) -> None:
     Raises:
         NotFound: The message names what was probably meant.
     """
-    keys = ledger.store.read(lambda tx: [str(row[1]) for row in tx.rows("states_of_run", run_id=run.id)])
+    keys = ledger.store.read(lambda tx: _names_in(tx, run))
     if key not in keys:
         raise _no_key(run, key, keys, hint)
 
@@ -194,8 +194,13 @@ def tasks_like(ledger: Ledger, prefix: str, limit: int = 50) -> list[str]:
     """
     name, _, key = prefix.partition(":")
     run = find_run(ledger, name)
-    rows = ledger.store.read(lambda tx: tx.rows("states_of_run", run_id=run.id))
-    return [f"{name}:{row[1]}" for row in rows if str(row[1]).startswith(key)][:limit]
+    names = ledger.store.read(lambda tx: _names_in(tx, run))
+    return [f"{name}:{one}" for one in names if one.startswith(key)][:limit]
+
+
+def _names_in(tx: Transaction, run: Run) -> list[str]:
+    """Return what tells the steps of a run, or the cells of a matrix, apart; in order."""
+    return [cell_name(str(row[4]), str(row[1])) for row in tx.rows("states_of_run", run_id=run.id)]
 
 
 def _the_run(tx: Transaction, reference: Reference, kind: Kind | None = None) -> Run:
@@ -295,14 +300,14 @@ def _close_names(tx: Transaction, name: str) -> list[str]:
 def _no_task(tx: Transaction, reading: Reference, text: str) -> TasktrailError:
     """The run may be missing, or the task in it."""
     run = _the_run(tx, Reference(reading.run, reading.kind))
-    keys = [str(row[1]) for row in tx.rows("states_of_run", run_id=run.id)]
-    return _no_key(run, text.partition(":")[2], keys, "tasktrail history {run}:{step}")
+    return _no_key(run, text.partition(":")[2], _names_in(tx, run), "tasktrail history {run}:{step}")
 
 
 def _no_key(run: Run, key: str, keys: Sequence[str], hint: str) -> NotFound:
     from difflib import get_close_matches
 
-    close = get_close_matches(key, keys) or [one for one in keys if one.startswith(key)][:3]
+    of_type = [one for one in keys if one.endswith(f"/{key}")][:3]
+    close = of_type or get_close_matches(key, keys) or [one for one in keys if one.startswith(key)][:3]
     return NotFound(
         f"run {run.name} has no task {key}" + (f"; did you mean {' or '.join(close)}?" if close else ""),
         hint=hint.format(run=run.name, step=close[0]) if close else _run_hint(run.name),

@@ -62,10 +62,10 @@ class Situation:
 
     @cached_property
     def waiting_needs(self) -> dict[str, list[Need]]:
-        """What the pending tasks that wait need of each other, by key."""
-        waits = {task.id: task.key for task in self.tasks if task.status == "pending" and task.unmet}
-        edges = {key: self.needs.get(task_id, ()) for task_id, key in waits.items()}
-        return {key: [Need(edge.key) for edge in listed if edge.needed_id in waits] for key, listed in edges.items()}
+        """What the pending tasks that wait need of each other, by name."""
+        waits = {task.id: task.name for task in self.tasks if task.status == "pending" and task.unmet}
+        edges = {name: self.needs.get(task_id, ()) for task_id, name in waits.items()}
+        return {name: [Need(edge.key) for edge in listed if edge.needed_id in waits] for name, listed in edges.items()}
 
     def name(self, task: Task) -> str:
         """Return what a task is called within its run."""

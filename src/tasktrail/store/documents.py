@@ -382,6 +382,11 @@ class Documents:
         """Write a document's row; its path stays as it is."""
         tx.execute("put_document", dict(zip(_FIELDS, astuple(document), strict=True)))
 
+    @property
+    def folder(self) -> Path | None:
+        """Of the project; None where the store belongs to none alone."""
+        return self._home
+
     def path_in(self, other: Documents, stored: str) -> str:
         """Return how another store would store the path that this one has stored: the file stays where it is."""
         return other._stored(self._whole(stored))
