@@ -5,6 +5,7 @@ Source: document 002, Architecture and Usage.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from tasktrail.engine.cells import CellMove, moved
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import new_cell, standing_of, sync_differences
 from tasktrail.engine.project import current_clock
-from tasktrail.formats.json_object import encode
+from tasktrail.formats.picture import Picture, TaskPicture
 from tasktrail.model.errors import BadInput, Conflict, StoreError, UnmetNeed
 from tasktrail.model.matrix import Cell, Grid, Standing, Synced, TaskType, Wanted
 from tasktrail.model.reference import cell_name
@@ -26,7 +27,16 @@ from tasktrail.model.run import Run
 from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.task import Value
 from tasktrail.tracker.config import grid_of, unknown_type
-from tasktrail.tracker.drafts import microseconds, moment, patched, picture_of, record_of, word_of
+from tasktrail.tracker.drafts import (
+    check_item,
+    microseconds,
+    moment,
+    patched,
+    picture_of,
+    plain_text,
+    record_of,
+    word_of,
+)
 from tasktrail.tracker.exceptions import (
     DependencyNotMetError,
     InvalidTaskTypeError,
@@ -61,8 +71,8 @@ class TrackerBackend(ABC):
     """Where everything stands, per week, or group: items × task types.
 
     A backend of your own implements `tracker_exists`, `load_tracker`, `save_tracker` and `weeks`, and passes
-    `tasktrail.testing.TrackerContract`; the rest follows. It raises `tasktrail.Conflict` when somebody else changed
-    what it is to save: the change is then decided again.
+    `tasktrail.testing.TrackerContract`; the rest follows. It raises `Conflict` when somebody else changed what it is to
+    save, which `WeekTracker.version` tells: the change is then decided again.
 
     Args:
         grid: The task types and what needs what; None are those of `tasktrail.tracker.config`.
@@ -243,6 +253,7 @@ class TrackerBackend(ABC):
         week, grid, now = self.groups.check(week_letter), self.grid, moment(current_clock().now())
         assert now is not None
         tracker = WeekTracker(metadata={"created_at": now.isoformat(), self.groups.key: week})
+        tracker._loaded, tracker.version = Picture("", ""), ""  # what somebody makes meanwhile is not replaced
         for _, key in grid.group_cells():
             tracker.week_tasks[key] = record_of(new_cell(grid, ("", key)))
         return tracker
@@ -251,7 +262,8 @@ class TrackerBackend(ABC):
         """Return a new tracker of a week with these items, their default tasks pending."""
         tracker = self.new_tracker(week_letter)
         wanted = _wanted(names)
-        _, found = sync_differences(self.grid, (), encode(tracker.metadata), wanted, lambda _, metadata: metadata)
+        metadata = plain_text(tracker.metadata, "metadata")
+        _, found = sync_differences(self.grid, (), metadata, wanted, lambda _, metadata: metadata)
         return patched(tracker, found)
 
     def _updated(
@@ -264,6 +276,7 @@ class TrackerBackend(ABC):
             self._check_needs(standing_of(picture, self.grid), cell, week)
         was = picture.by_name().get(cell_name(*cell)) or new_cell(self.grid, cell)
         move = _move(wanted, given)
+        _check_retries(was, move)
         new = moved(was, move, current_clock().now())
         if new == was:
             return None
@@ -357,31 +370,52 @@ def _record(status: TaskStatus | str, fields: Mapping[str, Any]) -> TaskRecord:
 
 def _move(record: TaskRecord, given: frozenset[str]) -> CellMove:
     """What was given is what is wanted; the rest follows from the status."""
-    times: dict[str, Value] = {
+    values: dict[str, Value] = {
         name: microseconds(getattr(record, name)) for name in ("started_at", "completed_at") if name in given
     }
-    attempts: dict[str, Value] = (
-        {"attempts": record.retry_count + 1} if "retry_count" in given and record.retry_count else {}
-    )
+    if "retry_count" in given:
+        values["attempts"] = record.retry_count + 1
+    if "error_message" in given and record.error_message is None:
+        values["error"] = None
     details: dict[str, object] = {name: getattr(record, name) for name in ("output_file", "agent") if name in given}
-    error = (record.error_message or "") if "error_message" in given else None
-    return CellMove(record.status.value, error, {**times, **attempts}, details)
+    return CellMove(record.status.value, record.error_message, values, details)
+
+
+def _check_retries(was: TaskPicture, move: CellMove) -> None:
+    known, wanted = was.values.get("attempts") or 0, move.values.get("attempts")
+    if isinstance(known, int) and isinstance(wanted, int) and wanted < known:
+        raise UnknownFieldError(
+            f"expected retry_count of {was.name} to be at least {known - 1}, got: {wanted - 1}",
+            hint="every start counts; none is forgotten",
+        )
 
 
 def _wanted(items: Sequence[EtlItem] | object) -> list[Wanted]:
     if isinstance(items, str) or not isinstance(items, Iterable):
         raise UnknownFieldError(f"expected a list of items, got: {items!r:.80}")
-    return [_one_wanted(item) for item in items]
+    found, faults = list[Wanted](), list[str]()
+    for item in items:
+        try:
+            found.append(_one_wanted(item))
+        except UnknownFieldError as error:
+            faults.append(error.message)
+    if len(faults) > 1:
+        raise UnknownFieldError(f"{len(faults)} items of the list cannot be items", details=faults[:20])
+    if faults:
+        raise UnknownFieldError(faults[0])
+    return found
 
 
 def _one_wanted(item: object) -> Wanted:
     if isinstance(item, str):
-        return Wanted(item)
+        return Wanted(check_item(item))
     if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
         raise UnknownFieldError(f"expected an item to be a name or a mapping with a name, got: {item!r:.80}")
     attributes = {key: value for key, value in item.items() if key not in ("name", "content_hash")}
-    content_hash = item.get("content_hash")
-    return Wanted(item["name"], attributes or None, None if content_hash is None else str(content_hash))
+    if taken := attributes.keys() & ("tasks", "removed"):
+        raise UnknownFieldError(f"an attribute of item {item['name']!r} cannot be called {min(taken)}")
+    content_hash, attributes = item.get("content_hash"), json.loads(plain_text(attributes, item["name"]))
+    return Wanted(check_item(item["name"]), attributes or None, None if content_hash is None else str(content_hash))
 
 
 def _stamp(wanted: Sequence[Wanted]) -> Callable[[Synced, dict[str, object]], dict[str, object]]:

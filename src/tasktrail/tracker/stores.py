@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from tasktrail.config import find_store, load
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import create_matrix, find_matrix, save_matrix, use_grid
 from tasktrail.engine.matrices import picture_of as stored_picture
-from tasktrail.engine.project import existing, ledger_of
+from tasktrail.engine.project import current_clock, existing, ledger_of
 from tasktrail.model.matrix import Grid
 from tasktrail.model.run import Run
 from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, told
@@ -29,16 +31,21 @@ class StoreTrackerBackend(TrackerBackend):
         super().__init__(grid, groups)
         self._location, self._config = find_store(flag=url), load()
         self._made: Ledger | None = None
+        self._making = Lock()
 
     @property
     def ledger(self) -> Ledger:
         """The ledger of the store, which is made when it is first asked for."""
-        if self._made is None:
-            self._made = ledger_of(self._location, self._config)
-        return self._made
+        with self._making:  # else two threads that come first have a memory each
+            if self._made is None:
+                self._made = ledger_of(self._location, self._config)
+            return self._made
 
     def _has_store(self) -> bool:
-        return self._made is not None or existing(self._location, self._config) is not None
+        with self._making:
+            if self._made is None and (store := existing(self._location, self._config)):
+                self._made = Ledger(store, actor=self._config.actor, clock=current_clock())
+            return self._made is not None
 
     def tracker_exists(self, week_letter: str) -> bool:
         """Whether there is a tracker of a week."""
@@ -72,9 +79,10 @@ class StoreTrackerBackend(TrackerBackend):
             run = self._find(week)
             if run is None:
                 create_matrix(self.ledger, week, self.grid, now)
-                return
-            loaded = tracker._loaded or stored_picture(self.ledger, run)
-            save_matrix(self.ledger, run, loaded, now, tracker._moves)
+            else:
+                loaded = tracker._loaded or stored_picture(self.ledger, run)
+                save_matrix(self.ledger, run, loaded, now, tracker._moves)
+            tracker._loaded, tracker._moves = now, {}
 
     def _find(self, week: str) -> Run | None:
         return self.ledger.store.read(lambda tx: find_matrix(tx, week))
