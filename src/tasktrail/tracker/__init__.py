@@ -12,6 +12,7 @@ from tasktrail.tracker.config import (
 )
 from tasktrail.tracker.documents import JSONTrackerBackend, YAMLTrackerBackend
 from tasktrail.tracker.exceptions import (
+    Conflict,
     DependencyNotMetError,
     InvalidTaskTypeError,
     InvalidWeekError,
@@ -40,6 +41,7 @@ __all__ = [
     "DEFAULT_ITEM_TASKS",
     "DEFAULT_WEEK_TASKS",
     "TASK_TYPES",
+    "Conflict",
     "DependencyNotMetError",
     "InvalidTaskTypeError",
     "InvalidWeekError",

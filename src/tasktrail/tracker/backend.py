@@ -7,27 +7,32 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, Final, NamedTuple
-
-from pydantic import ValidationError
 
 from tasktrail.engine.cells import CellMove, moved
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import new_cell, standing_of, sync_differences
 from tasktrail.engine.matrix_views import ready_page
 from tasktrail.engine.project import current_clock
-from tasktrail.formats.json_object import encode
+from tasktrail.formats.picture import Picture
 from tasktrail.model.errors import BadInput, Conflict, StoreError, UnmetNeed
-from tasktrail.model.matrix import Cell, Grid, Standing, Synced, TaskType, Wanted
+from tasktrail.model.matrix import Cell, Grid, Standing, TaskType
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
 from tasktrail.model.suggestion import Suggestions
-from tasktrail.model.task import Status, Value
+from tasktrail.model.task import Status
+from tasktrail.tracker.asking import EtlItem, check_limit, check_retries, move_of, stamp_of, wanted_of
 from tasktrail.tracker.config import grid_of, unknown_type
-from tasktrail.tracker.drafts import microseconds, moment, patched, picture_of, record_of, word_of
+from tasktrail.tracker.drafts import (
+    moment,
+    patched,
+    picture_of,
+    plain_text,
+    record_of,
+    word_of,
+)
 from tasktrail.tracker.exceptions import (
     DependencyNotMetError,
     InvalidTaskTypeError,
@@ -36,22 +41,24 @@ from tasktrail.tracker.exceptions import (
     TrackerAccessError,
     TrackerError,
     TrackerFileError,
-    UnknownFieldError,
     WeekNotFoundError,
 )
 from tasktrail.tracker.groups import Groups, Letters
-from tasktrail.tracker.models import ItemTasks, ReadyTask, TaskProgress, TaskRecord, TaskStatus, WeekTasks, WeekTracker
+from tasktrail.tracker.models import ItemTasks, ReadyTask, TaskProgress, TaskStatus, WeekTasks, WeekTracker
 
-__all__ = ["OpenMatrix", "TrackerBackend", "check_limit", "move_of", "progress_of", "ready_in_store", "told"]
+__all__ = [
+    "OpenMatrix",
+    "TrackerBackend",
+    "progress_of",
+    "ready_in_store",
+    "told",
+]
 
 _TRIES: Final = 50
 """How often a change is decided again on what others made of the same week meanwhile."""
 
 _ALL: Final = 1_000_000_000
 _MOST_NAMED: Final = 5
-
-EtlItem = str | Mapping[str, Any]
-"""An item of a list: its name, or `{"name": …, "content_hash": …}` with its attributes."""
 
 
 class OpenMatrix(NamedTuple):
@@ -65,8 +72,8 @@ class TrackerBackend(ABC):
     """Where everything stands, per week, or group: items × task types.
 
     A backend of your own implements `tracker_exists`, `load_tracker`, `save_tracker` and `weeks`, and passes
-    `tasktrail.testing.TrackerContract`; the rest follows. It raises `tasktrail.Conflict` when somebody else changed
-    what it is to save: the change is then decided again.
+    `tasktrail.testing.TrackerContract`; the rest follows. It raises `Conflict` when somebody else changed what it is to
+    save, which `WeekTracker.version` tells: the change is then decided again.
 
     Args:
         grid: The task types and what needs what; None are those of `tasktrail.tracker.config`.
@@ -206,12 +213,12 @@ class TrackerBackend(ABC):
         Args:
             items: Names, or mappings with `name`, `content_hash` and attributes; one that comes twice counts once.
         """
-        wanted = _wanted(items)
+        wanted = wanted_of(items)
         week = self.groups.check(week_letter)
 
         def change(tracker: WeekTracker) -> WeekTracker | None:
             picture = picture_of(tracker)
-            _, found = sync_differences(self.grid, picture.items, picture.metadata, wanted, _stamp(wanted))
+            _, found = sync_differences(self.grid, picture.items, picture.metadata, wanted, stamp_of(wanted))
             return patched(tracker, found) if found else None
 
         self._changing(week, change, makes=True)
@@ -241,6 +248,7 @@ class TrackerBackend(ABC):
         week, grid, now = self.groups.check(week_letter), self.grid, moment(current_clock().now())
         assert now is not None
         tracker = WeekTracker(metadata={"created_at": now.isoformat(), self.groups.key: week})
+        tracker._loaded, tracker.version = Picture("", ""), ""  # what somebody makes meanwhile is not replaced
         for _, key in grid.group_cells():
             tracker.week_tasks[key] = record_of(new_cell(grid, ("", key)))
         return tracker
@@ -248,8 +256,9 @@ class TrackerBackend(ABC):
     def with_items(self, week_letter: str, names: Sequence[str]) -> WeekTracker:
         """Return a new tracker of a week with these items, their default tasks pending."""
         tracker = self.new_tracker(week_letter)
-        wanted = _wanted(names)
-        _, found = sync_differences(self.grid, (), encode(tracker.metadata), wanted, lambda _, metadata: metadata)
+        wanted = wanted_of(names)
+        metadata = plain_text(tracker.metadata, "metadata")
+        _, found = sync_differences(self.grid, (), metadata, wanted, lambda _, metadata: metadata)
         return patched(tracker, found)
 
     def _updated(self, week: str, tracker: WeekTracker, cell: Cell, move: CellMove) -> WeekTracker | None:
@@ -260,6 +269,8 @@ class TrackerBackend(ABC):
             standing = standing_of(picture, self.grid)
             self.check_needs(cell, week, [(name, standing.status_of(name)) for name in standing.unmet(cell)])
         was = picture.by_name().get(cell_name(*cell)) or new_cell(self.grid, cell)
+        attempts = was.values.get("attempts")
+        check_retries(was.name, attempts if isinstance(attempts, int) else 0, move)
         new = moved(was, move, current_clock().now())
         if new == was:
             return None
@@ -364,66 +375,6 @@ def told(where: str) -> Iterator[None]:
         raise TrackerFileError(error.message, hint=error.hint, details=error.details) from error
 
 
-def move_of(status: TaskStatus | str, fields: Mapping[str, Any]) -> CellMove:
-    """Return what is asked of a task: what is given is wanted so, the rest follows from the status.
-
-    Raises:
-        UnknownFieldError: A record has no such field, no such value, or no such status.
-    """
-    record = _record(status, fields)
-    values: dict[str, Value] = {
-        name: microseconds(getattr(record, name)) for name in ("started_at", "completed_at") if name in fields
-    }
-    if record.retry_count:
-        values["attempts"] = record.retry_count + 1
-    details: dict[str, object] = {name: getattr(record, name) for name in ("output_file", "agent") if name in fields}
-    error = (record.error_message or "") if "error_message" in fields else None
-    return CellMove(record.status.value, error, values, details)
-
-
-def _record(status: TaskStatus | str, fields: Mapping[str, Any]) -> TaskRecord:
-    known = [name for name in TaskRecord.model_fields if name != "status"]
-    if unknown := [name for name in fields if name not in known]:
-        near = Suggestions()(unknown[0], known)
-        hint = f"its fields are {', '.join(known)}"
-        raise UnknownFieldError(f"a task record has no field {unknown[0]!r}{near}", hint=hint)
-    try:
-        return TaskRecord(status=status, **fields)  # type: ignore[arg-type]  # pydantic says so itself
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise UnknownFieldError(f"this cannot be a task record: {faults[0]}", details=faults[1:]) from None
-
-
-def _wanted(items: Sequence[EtlItem] | object) -> list[Wanted]:
-    if isinstance(items, str) or not isinstance(items, Iterable):
-        raise UnknownFieldError(f"expected a list of items, got: {items!r:.80}")
-    return [_one_wanted(item) for item in items]
-
-
-def _one_wanted(item: object) -> Wanted:
-    if isinstance(item, str):
-        return Wanted(item)
-    if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
-        raise UnknownFieldError(f"expected an item to be a name or a mapping with a name, got: {item!r:.80}")
-    attributes = {key: value for key, value in item.items() if key not in ("name", "content_hash")}
-    content_hash = item.get("content_hash")
-    return Wanted(item["name"], attributes or None, None if content_hash is None else str(content_hash))
-
-
-def _stamp(wanted: Sequence[Wanted]) -> Callable[[Synced, dict[str, object]], dict[str, object]]:
-    """When the list was applied last, and how many items it had; that alone is no reason to write."""
-    number = len({one.name for one in wanted})
-
-    def stamp(done: Synced, metadata: dict[str, object]) -> dict[str, object]:
-        if not done and metadata.get("last_synced") is not None and metadata.get("etl_item_count") == number:
-            return metadata
-        now = moment(current_clock().now())
-        assert isinstance(now, datetime)
-        return {**metadata, "last_synced": now.isoformat(), "etl_item_count": number}
-
-    return stamp
-
-
 def ready_in_store(ledger: Ledger, runs: Mapping[str, Run], grid: Grid, limit: int | None) -> list[ReadyTask]:
     """Return what may start now in some weeks, asked of their store: by week, type and item."""
     weeks, now = {run.name: week for week, run in runs.items()}, ledger.clock.now()
@@ -442,8 +393,3 @@ def progress_of(counts: Mapping[Status, int]) -> TaskProgress:
     for status, number in counts.items():
         numbers[word_of(status).value] += number
     return TaskProgress(total=numbers.total(), **numbers)
-
-
-def check_limit(limit: int | None) -> None:
-    if limit is not None and (type(limit) is not int or limit < 0):
-        raise UnknownFieldError(f"expected limit to be a whole number of at least 0, got: {limit!r}")

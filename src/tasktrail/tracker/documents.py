@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +14,12 @@ from tasktrail.engine.project import FolderProject
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, codec
 from tasktrail.formats.picture import Picture
 from tasktrail.model.draft import RunDraft
+from tasktrail.model.errors import Conflict
 from tasktrail.model.matrix import Grid, Standing
 from tasktrail.model.run import Run
 from tasktrail.store.documents import found_below, place_of
-from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, check_limit, ready_in_store, told
+from tasktrail.tracker.asking import check_limit
+from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, ready_in_store, told
 from tasktrail.tracker.drafts import draft_of, picture_of
 from tasktrail.tracker.exceptions import TrackerAccessError, TrackerFileError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
@@ -81,7 +84,8 @@ class DocumentTracker(TrackerBackend):
             if picture is not None:
                 return draft_of(picture)
             tracker = self._from_list(week_letter)
-            self.save_tracker(week_letter, tracker)
+            with suppress(Conflict):  # another one just did the same
+                self.save_tracker(week_letter, tracker)
             return draft_of(self._picture(week_letter) or picture_of(tracker))
 
     def opened(self, week_letter: str) -> OpenMatrix:
@@ -180,11 +184,12 @@ class DocumentTracker(TrackerBackend):
             run = self._run(week_letter)
             if run is None:
                 self._create(week_letter, path, now)
-                return
-            loaded = tracker._loaded
-            if loaded is None:  # made by hand, to be put in the place of what is there
-                loaded = stored_picture(self._project.ledger, run)
-            save_matrix(self._project.ledger, run, loaded, now, tracker._moves)
+            else:
+                loaded = tracker._loaded
+                if loaded is None:  # made by hand, to be put in the place of what is there
+                    loaded = stored_picture(self._project.ledger, run)
+                save_matrix(self._project.ledger, run, loaded, now, tracker._moves)
+            tracker._loaded, tracker._moves = now, {}
 
     def _create(self, week: str, path: Path | str, picture: Picture) -> None:
         grid, name = self.grid, self.groups.check(week)

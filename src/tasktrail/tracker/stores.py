@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 from tasktrail.config import find_store, load
 from tasktrail.engine.items import item_in, items_of
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.matrices import create_matrix, find_matrix, move_cell, save_matrix, use_grid
+from tasktrail.engine.matrices import cell_in, create_matrix, find_matrix, move_cell, save_matrix, use_grid
 from tasktrail.engine.matrices import picture_of as stored_picture
 from tasktrail.engine.matrix_views import can_start, counts, pending_items, unmet_of
-from tasktrail.engine.project import existing, ledger_of
+from tasktrail.engine.project import current_clock, existing, ledger_of
 from tasktrail.model.matrix import Grid
+from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
 from tasktrail.store.transaction import Transaction
+from tasktrail.tracker.asking import check_limit, check_retries, move_of
 from tasktrail.tracker.backend import (
     OpenMatrix,
     TrackerBackend,
-    check_limit,
-    move_of,
     progress_of,
     ready_in_store,
     told,
@@ -42,16 +43,21 @@ class StoreTrackerBackend(TrackerBackend):
         super().__init__(grid, groups)
         self._location, self._config = find_store(flag=url), load()
         self._made: Ledger | None = None
+        self._making = Lock()
 
     @property
     def ledger(self) -> Ledger:
         """The ledger of the store, which is made when it is first asked for."""
-        if self._made is None:
-            self._made = ledger_of(self._location, self._config)
-        return self._made
+        with self._making:  # else two threads that come first have a memory each
+            if self._made is None:
+                self._made = ledger_of(self._location, self._config)
+            return self._made
 
     def _has_store(self) -> bool:
-        return self._made is not None or existing(self._location, self._config) is not None
+        with self._making:
+            if self._made is None and (store := existing(self._location, self._config)):
+                self._made = Ledger(store, actor=self._config.actor, clock=current_clock())
+            return self._made is not None
 
     def tracker_exists(self, week_letter: str) -> bool:
         """Whether there is a tracker of a week."""
@@ -85,9 +91,10 @@ class StoreTrackerBackend(TrackerBackend):
             run = self._find(week)
             if run is None:
                 create_matrix(self.ledger, week, self.grid, now)
-                return
-            loaded = tracker._loaded or stored_picture(self.ledger, run)
-            save_matrix(self.ledger, run, loaded, now, tracker._moves)
+            else:
+                loaded = tracker._loaded or stored_picture(self.ledger, run)
+                save_matrix(self.ledger, run, loaded, now, tracker._moves)
+            tracker._loaded, tracker._moves = now, {}
 
     # what the store itself answers, however many items there are
 
@@ -137,6 +144,8 @@ class StoreTrackerBackend(TrackerBackend):
             if cell[0] and (item is None or item.removed_at is not None):
                 names = [one.name for one in items_of(tx, run)]
                 raise self.no_item(run.name, cell[0], names, removed=item is not None)
+            task = cell_in(tx, run, cell)
+            check_retries(cell_name(*cell), task.attempts if task else 0, move)
             if move.status == "in_progress":
                 self.check_needs(cell, run.name, unmet_of(tx, run, grid, cell))
 
