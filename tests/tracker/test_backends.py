@@ -59,8 +59,31 @@ class TestJson(SoundStore):
         return JSONTrackerBackend(place / "weeks", **options)
 
 
+@pytest.mark.requirement("CN-018")
+class TestObjects(SoundStore):
+    @pytest.fixture
+    def place(self, bucket: str) -> str:
+        return bucket
+
+    def make(self, place: Any, **options: Any) -> TrackerBackend:
+        return YAMLTrackerBackend(f"{place}/weeks", **options)
+
+
+class StoreAlone(SoundStore):
+    def test_an_update_that_changes_something_is_saved_once(self, tracker: TrackerBackend, saves: list[str]) -> None:
+        """No whole tracker is loaded and saved for it: there may be thousands of items."""
+        assert isinstance(tracker, StoreTrackerBackend)
+        store, events = tracker.ledger.store, [0]
+        for _ in range(2):
+            tracker.update_task("A", "Alpha", "research", "completed", output_file="a")
+            events.append(int(str(store.read(lambda tx: tx.rows("last_event"))[0][0])))
+
+        assert events[0] < events[1] == events[2]
+        assert saves == []
+
+
 @pytest.mark.requirement("CN-016")
-class TestMemory(SoundStore):
+class TestMemory(StoreAlone):
     """Nobody else sees it, so the same one is asked again; it may be told of other types."""
 
     @pytest.fixture
@@ -75,13 +98,13 @@ class TestMemory(SoundStore):
 
 
 @pytest.mark.requirement("CN-017")
-class TestSqlite(SoundStore):
+class TestSqlite(StoreAlone):
     def make(self, place: Any, **options: Any) -> TrackerBackend:
         return StoreTrackerBackend(f"sqlite:///{place}/tasks.db", **options)
 
 
 @pytest.mark.requirement("CN-017")
-class TestPostgres(SoundStore):
+class TestPostgres(StoreAlone):
     @pytest.fixture
     def place(self, server: Server) -> Iterator[str]:
         with server.schema() as url:

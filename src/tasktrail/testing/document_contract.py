@@ -415,6 +415,7 @@ def assert_agree(ledger: Ledger, path: Where, when: str = "now") -> None:
     shown = codec(name).write(text, replace(picture, name=said.name, workflow=said.workflow), _name(path)).picture
     found = differences(shown, said)
     others = (*found.added, *found.removed, *found.changed)
+    others += (*found.items_added, *found.items_dropped, *found.items_changed)
     assert not others, f"{when}: the store says otherwise than {_name(path)}: {others}"
 
 

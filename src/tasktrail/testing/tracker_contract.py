@@ -36,7 +36,10 @@ LATER: Final = START + timedelta(seconds=90)
 class TrackerContract(DraftContract):
     """Tests that a tracker passes wherever it keeps what it knows.
 
-    A subclass overrides `make`, and where a folder is no place for its trackers, the fixture `place`.
+    A subclass overrides `make(place, **options)`, which returns a tracker; called again for the same place, another one
+    that finds what the first one saved. The options are `grid` and `groups`, as `TrackerBackend.__init__` takes them.
+    Where a folder is no place for its trackers, it overrides the fixture `place`; and `check(tracker)`, which is called
+    at the end of a test, where there is something below to look at.
     """
 
     # weeks

@@ -20,8 +20,8 @@ from tasktrail.model.run import Run
 from tasktrail.store.documents import found_below, place_of
 from tasktrail.tracker.asking import check_limit
 from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, ready_in_store, told
-from tasktrail.tracker.drafts import draft_of, picture_of
-from tasktrail.tracker.exceptions import TrackerAccessError, TrackerFileError, WeekNotFoundError
+from tasktrail.tracker.drafts import check_item, draft_of, picture_of
+from tasktrail.tracker.exceptions import TrackerAccessError, UnknownFieldError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
 from tasktrail.tracker.models import ReadyTask, WeekTracker
 
@@ -224,11 +224,22 @@ def _make_folder(folder: Path) -> None:
 
 def _names(text: str, where: str) -> list[str]:
     """Return the names of the older list of tasks."""
-    from tasktrail.formats.yaml_load import load  # PyYAML is heavy
+    from tasktrail.formats.yaml_load import load, refusal  # PyYAML is heavy
 
     found = load(text, where)
     if found is None:
         return []
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise TrackerFileError(f"{where}:1:1: expected a list of names", hint="write one name per line: - ProjectA")
+    if not isinstance(found, list):
+        raise refusal(text, where, [((), "expected a list of names")], "cannot be read")
+    faults = [((at,), fault) for at, name in enumerate(found) if (fault := _fault_of(name))]
+    if faults:
+        raise refusal(text, where, faults, "cannot be read")
     return found
+
+
+def _fault_of(name: object) -> str | None:
+    try:
+        check_item(name)  # type: ignore[arg-type]  # what is looked at
+    except UnknownFieldError as error:
+        return error.message
+    return None

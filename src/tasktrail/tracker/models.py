@@ -128,6 +128,12 @@ class WeekTracker(BaseModel):
     def version(self, version: Any) -> None:
         self._version = version
 
+    def __eq__(self, other: object) -> bool:
+        """Whether two say the same, wherever they are from."""
+        if not isinstance(other, WeekTracker):
+            return NotImplemented
+        return (self.items, self.week_tasks, self.metadata) == (other.items, other.week_tasks, other.metadata)
+
     @field_validator("week_tasks", mode="before")
     @classmethod
     def _none_is_empty(cls, value: object) -> object:
