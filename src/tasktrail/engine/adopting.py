@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
 from tasktrail.engine.grids import cells_by_type, drafts_of, regrid
-from tasktrail.engine.items import add_items, change_items, drop_items, settle_removals
+from tasktrail.engine.items import add_items, change_items, drop_items, restore_cells, settle_removals
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import write_needs
 from tasktrail.engine.pictures import Pictures
@@ -21,7 +21,7 @@ from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPict
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Change
-from tasktrail.model.matrix import Grid
+from tasktrail.model.matrix import ITEM_REMOVED, Grid
 from tasktrail.model.plan import PlanTask
 from tasktrail.model.run import OVER
 from tasktrail.model.task import REMOVED, Status, Task, Value
@@ -71,7 +71,7 @@ class Adopting:
             picture: All that it says.
             source: What says so, for the history.
         """
-        tasks = {task.name: task for task in tx.tasks("steps_of_run", run_id=run_id)}
+        tasks = self._tasks(tx, run_id, {change.name for change in found.changed})
         edits = [_changed(tasks[change.name], change) for change in found.changed if change.name in tasks]
         edits += [_removed(tasks[task.name]) for task in found.removed if task.name in tasks]
         edits += [_returned(tasks[task.name], task) for task in found.added if task.name in tasks]
@@ -95,6 +95,15 @@ class Adopting:
         # What is gone goes first: the same words may stand there anew.
         self._list(tx, run_id, picture, [*found.added, *(change.new for change in found.changed)])
         self._move_items(tx, run_id, found)
+
+    def _tasks(self, tx: Transaction, run_id: int, changing: Collection[str]) -> dict[str, Task]:
+        """The run's tasks by name; those that change and are hidden with their item stand where they are shown to."""
+        tasks = {task.name: task for task in tx.tasks("steps_of_run", run_id=run_id)}
+        hidden = [tasks[name] for name in changing if name in tasks and tasks[name].reason == ITEM_REMOVED]
+        if not hidden:
+            return tasks
+        restore_cells(tx, self._ledger, tx.run(run_id), hidden, "the task of a removed item is changed")
+        return {task.name: task for task in tx.tasks("steps_of_run", run_id=run_id)}
 
     def stand(self, tx: Transaction, run_id: int, document: Document, said: Picture) -> None:
         """Let a new run stand where its document says."""

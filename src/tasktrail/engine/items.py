@@ -92,10 +92,16 @@ def settle_removals(tx: Transaction, ledger: Ledger, run: Run, names: Collection
     now, mark = ledger.clock.now(), Mark(ledger.actor, note="the item was removed")
     gone = [task for task in cells if task.item in removed and task.status in _OPEN]
     tx.apply([(decide(task, Ask("skip", reason=ITEM_REMOVED), now), mark) for task in gone])
-    back = [task for task in cells if task.item not in removed and task.reason == ITEM_REMOVED]
-    pairs = zip(back, before_removal(tx, run, back), strict=True)
-    mark = Mark(ledger.actor, note="the item is there again")
-    tx.apply([(decide(task, _restoring(was), now), mark) for task, was in pairs])
+    restore_cells(tx, ledger, run, [task for task in cells if task.item not in removed], "the item is there again")
+
+
+def restore_cells(tx: Transaction, ledger: Ledger, run: Run, tasks: Sequence[Task], note: str) -> None:
+    """Let those of these tasks that are hidden with their item stand where they stood before."""
+    hidden = [task for task in tasks if task.reason == ITEM_REMOVED]
+    pairs, now = zip(hidden, before_removal(tx, run, hidden), strict=True), ledger.clock.now()
+    tx.apply([(decide(task, _restoring(was), now), Mark(ledger.actor, note=note)) for task, was in pairs])
+    if hidden:
+        tx.settle()
 
 
 def before_removal(tx: Transaction, run: Run, tasks: Sequence[Task]) -> Sequence[Task]:
