@@ -59,7 +59,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "setup": ("agents", "Tell an agent how to work with Tasktrail: claude, codex, cursor, gemini."),
     "init": ("setup", "Write a commented tasktrail.toml."),
     "config": ("setup", "Show every setting and where it was said: config show."),
-    "schema": ("schema", "Print the JSON Schema of workflow files, for editors."),
+    "schema": ("schema", "Print the JSON Schema of a kind of file, for editors."),
     "completion": ("setup", "Print what makes a shell complete commands and run ids."),
     "help": ("topics", "Show help on a command or on exit-codes."),
 })  # fmt: skip  # one line per command

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from tasktrail.engine.adopting import drafts
 from tasktrail.engine.matrices import picture_of as stored_picture
 from tasktrail.engine.matrices import save_matrix, use_grid
-from tasktrail.engine.project import FolderProject
+from tasktrail.engine.project import NO_FLAGS, FolderProject
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, codec
 from tasktrail.formats.picture import Picture
 from tasktrail.model.draft import RunDraft
@@ -34,15 +35,22 @@ class DocumentTracker(TrackerBackend):
 
     Args:
         weeks_dir: The folder with a folder per week.
+        flags: Settings by name that were given on the command line.
     """
 
     file_name: str
     codec_name: str
 
-    def __init__(self, weeks_dir: str | Path, grid: Grid | None = None, groups: Groups | None = None) -> None:
+    def __init__(
+        self,
+        weeks_dir: str | Path,
+        grid: Grid | None = None,
+        groups: Groups | None = None,
+        flags: Mapping[str, str] = NO_FLAGS,
+    ) -> None:
         super().__init__(grid, groups)
         self.weeks_dir = Path(weeks_dir)
-        self._project = FolderProject(self.weeks_dir)
+        self._project = FolderProject(self.weeks_dir, flags)
 
     # where
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tasktrail.config import find_store, load
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import create_matrix, find_matrix, save_matrix, use_grid
 from tasktrail.engine.matrices import picture_of as stored_picture
-from tasktrail.engine.project import existing, ledger_of
+from tasktrail.engine.project import NO_FLAGS, existing, ledger_of
 from tasktrail.model.matrix import Grid
 from tasktrail.model.run import Run
 from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, told
@@ -23,11 +25,18 @@ class StoreTrackerBackend(TrackerBackend):
 
     Args:
         url: `sqlite:///…`, `postgresql://…` or `memory:`, a new one that nobody else sees.
+        flags: Settings by name that were given on the command line.
     """
 
-    def __init__(self, url: str, grid: Grid | None = None, groups: Groups | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        grid: Grid | None = None,
+        groups: Groups | None = None,
+        flags: Mapping[str, str] = NO_FLAGS,
+    ) -> None:
         super().__init__(grid, groups)
-        self._location, self._config = find_store(flag=url), load()
+        self._location, self._config = find_store(flag=url), load(flags=flags)
         self._made: Ledger | None = None
 
     @property
