@@ -28,6 +28,10 @@ SELECT value FROM json_array_elements_text(CAST(:without AS JSON)) AS each (valu
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_array_elements_text(CAST(:passed_over AS JSON)) AS each (value)
 
+-- name: said_agent
+-- Differs because each database takes JSON apart in its own way. Who does a task, as it says itself.
+(CAST(task.metadata AS JSON) ->> 'agent')
+
 -- name: settings
 -- Differs because only a session has these: where names are looked for, how long it waits for locks, for a statement,
 -- and for us in the middle of a transaction. Since when the server runs, as its answer.

@@ -1221,11 +1221,12 @@ WHERE run_id = :run_id
   AND name = :name
 
 -- name: items_page
--- Items behind a place, in order.
+-- Items behind a place, in order; without the removed ones.
 SELECT {item_columns}
 FROM item
 WHERE run_id = CAST(:run_id AS BIGINT)
   AND position > CAST(:after AS BIGINT)
+  AND removed_at IS NULL
 ORDER BY position
 LIMIT CAST(:limit AS BIGINT)
 
@@ -1252,69 +1253,162 @@ DELETE FROM item
 WHERE id = :id
 
 -- name: cells_of
--- Cells of some items, `` for the group's own, and some types.
+-- Cells of some items, `` for the group's own, and some types; the plus keeps the index of places out.
 SELECT {task_columns}
 FROM task
 WHERE key IN ({each_name})
   AND run_id = :run_id
   AND item IN ({each_item})
   AND map_index = -1
-ORDER BY position
+ORDER BY +position
+
+-- name: keys_of_cells
+-- Which types the items of a matrix have tasks of: one look into the index `task_cell` each.
+WITH RECURSIVE found (key) AS (
+  SELECT min(key)
+  FROM task
+  WHERE run_id = CAST(:run_id AS BIGINT)
+    AND item <> ''
+  UNION ALL
+  SELECT (
+    SELECT min(task.key)
+    FROM task
+    WHERE task.run_id = CAST(:run_id AS BIGINT)
+      AND task.key > found.key
+      AND task.item <> '')
+  FROM found
+  WHERE found.key IS NOT NULL)
+SELECT key
+FROM found
+WHERE key IS NOT NULL
 
 -- name: cell_counts
--- How many cells of each type stand where; the index `task_cell` alone answers.
+-- How many tasks of items stand where, of each of a JSON list of types; the index `task_cell` alone answers.
 SELECT key, status, count(*)
 FROM task
 WHERE run_id = CAST(:run_id AS BIGINT)
+  AND key IN ({each_name})
   AND item <> ''
 GROUP BY key, status
 
 -- name: cells_out
--- The same of cells that count for nothing: those of removed items, and those that the document has no more.
+-- The same of what counts for nothing, whatever its type: tasks of removed items, and those that the document has no
+-- more. The text is the one of the index `task_removed`, word by word.
 SELECT key, status, count(*)
 FROM (
   SELECT task.key, task.status
   FROM item
-  JOIN task ON task.key IN ({each_name}) AND task.run_id = item.run_id AND task.item = item.name AND task.map_index = -1
+  CROSS JOIN task
   WHERE item.run_id = CAST(:run_id AS BIGINT)
     AND item.removed_at IS NOT NULL
+    AND task.key IN ({keys_of_cells})
+    AND task.run_id = item.run_id
+    AND task.item = item.name
   UNION ALL
   SELECT task.key, task.status
   FROM task
   WHERE task.run_id = CAST(:run_id AS BIGINT)
-    AND task.key IN ({each_name})
-    AND task.status = 'skipped'
-    AND task.item <> ''
-    AND task.reason = :removed
-    AND NOT EXISTS (
-      SELECT 1
-      FROM item
-      WHERE item.run_id = task.run_id
-        AND item.name = task.item
-        AND item.removed_at IS NOT NULL)) AS outside
+    AND task.reason = 'removed from its document'
+    AND {is_there}) AS outside
 GROUP BY key, status
 
+-- name: is_there
+-- Of a task: the list has its item still.
+NOT EXISTS (
+  SELECT 1
+  FROM item
+  WHERE item.run_id = task.run_id
+    AND item.name = task.item
+    AND item.removed_at IS NOT NULL)
+
 -- name: ready_cells
--- Cells of a type that may start now, by item.
-SELECT {task_columns}
+-- Tasks of a type that may start now, behind an item and in the order of items, each with its agent; of one agent, or of
+-- all.
+SELECT {task_columns}, {said_agent}
 FROM task
 WHERE run_id = CAST(:run_id AS BIGINT)
   AND key = CAST(:key AS TEXT)
+  AND status = 'pending'
+  AND unmet = 0
+  AND item > CAST(:after AS TEXT)
+  AND item <> ''
+  AND (not_before IS NULL OR not_before <= :now)
+  AND (CAST(:agent AS TEXT) IS NULL OR {said_agent} = :agent)
+  AND {is_there}
+ORDER BY item
+LIMIT CAST(:limit AS BIGINT)
+
+-- name: group_cells
+-- The tasks of a JSON list of types that the groups of a JSON list have of their own, each with its agent.
+SELECT {task_columns}, {said_agent}
+FROM task
+WHERE key IN ({each_name})
+  AND run_id IN ({each_id})
+  AND item = ''
+  AND map_index = -1
+
+-- name: count_ready_cells
+-- How many of each run of a JSON list and each type of another wait for no other; the index `task_cell` alone answers.
+SELECT run_id, key, count(*)
+FROM task
+WHERE run_id IN ({each_id})
+  AND key IN ({each_name})
+  AND status = 'pending'
+  AND unmet = 0
+  AND item <> ''
+GROUP BY run_id, key
+
+-- name: ready_cells_out
+-- Which of them may not start all the same: their time has not come, or their item was removed.
+SELECT run_id, key, count(*)
+FROM (
+  SELECT id, run_id, key
+  FROM task
+  WHERE run_id IN ({each_id})
+    AND status = 'pending'
+    AND not_before IS NOT NULL
+    AND not_before > CAST(:now AS BIGINT)
+    AND unmet = 0
+    AND item <> ''
+  UNION
+  SELECT task.id, task.run_id, task.key
+  FROM item
+  CROSS JOIN task
+  WHERE item.run_id IN ({each_id})
+    AND item.removed_at IS NOT NULL
+    AND task.key IN ({each_name})
+    AND task.run_id = item.run_id
+    AND task.item = item.name
+    AND task.status = 'pending'
+    AND task.unmet = 0) AS outside
+GROUP BY run_id, key
+
+-- name: count_ready_cells_of
+-- The same of one agent, each task looked at.
+SELECT run_id, key, count(*)
+FROM task
+WHERE run_id IN ({each_id})
+  AND key IN ({each_name})
   AND status = 'pending'
   AND unmet = 0
   AND item <> ''
   AND (not_before IS NULL OR not_before <= :now)
-ORDER BY item
-LIMIT CAST(:limit AS BIGINT)
+  AND {said_agent} = :agent
+  AND {is_there}
+GROUP BY run_id, key
 
--- name: count_ready_cells
-SELECT count(*)
+-- name: pending_items
+-- The items whose task of a type is pending and waits for no other, in order.
+SELECT item.name
 FROM task
-WHERE run_id = CAST(:run_id AS BIGINT)
-  AND key = CAST(:key AS TEXT)
-  AND status = 'pending'
-  AND unmet = 0
-  AND item <> ''
+JOIN item ON item.run_id = task.run_id AND item.name = task.item
+WHERE task.run_id = CAST(:run_id AS BIGINT)
+  AND task.key = CAST(:key AS TEXT)
+  AND task.status = 'pending'
+  AND task.unmet = 0
+  AND task.item <> ''
+  AND item.removed_at IS NULL
+ORDER BY item.position
 
 -- name: removals_of
 -- What each of a JSON list of tasks was when its item was removed; the last one counts.
@@ -1325,14 +1419,93 @@ WHERE run_id = :run_id
   AND verb = 'skip'
 ORDER BY seq
 
--- name: changed_cells
--- Completed cells whose item became another one since their last attempt began, or since they were completed by hand.
+-- name: is_outdated
+-- Of a task: it is completed although something that it needs is not, or was completed after it, or its item became
+-- another one since the attempt began that completed it, or since somebody said that it is.
+task.status = 'completed'
+  AND (task.unmet > 0
+    OR EXISTS (
+      SELECT 1
+      FROM need
+      JOIN task AS needed ON needed.id = need.needed_id
+      WHERE need.task_id = task.id
+        AND needed.status = 'completed'
+        AND needed.completed_at > task.completed_at)
+    OR EXISTS (
+      SELECT 1
+      FROM item
+      LEFT JOIN attempt ON attempt.task_id = task.id AND attempt.n = task.attempts
+      WHERE item.run_id = task.run_id
+        AND item.name = task.item
+        AND item.changed_at > CASE
+          WHEN attempt.outcome = 'ok' AND attempt.ended_at >= task.completed_at THEN attempt.started_at
+          ELSE task.completed_at
+        END))
+
+-- name: and_what_stands_on_it
+-- Of what is stale: what needs it and is completed is stale, too.
+UNION
 SELECT task.id
-FROM item
-JOIN task ON task.key IN ({each_name}) AND task.run_id = item.run_id AND task.item = item.name AND task.map_index = -1
-LEFT JOIN attempt ON attempt.task_id = task.id AND attempt.n = task.attempts
-WHERE item.run_id = :run_id
-  AND item.removed_at IS NULL
-  AND item.changed_at IS NOT NULL
-  AND task.status = 'completed'
-  AND coalesce(attempt.started_at, task.completed_at) < item.changed_at
+FROM stale
+JOIN need ON need.needed_id = stale.id
+JOIN task ON task.id = need.task_id
+WHERE task.status = 'completed'
+
+-- name: stale_cells_of_run
+-- Of a matrix, without tasks of removed items.
+WITH RECURSIVE stale (id) AS (
+  SELECT task.id
+  FROM task
+  WHERE task.run_id = :run_id
+    AND {is_outdated}
+  {and_what_stands_on_it})
+SELECT task.id
+FROM stale
+JOIN task ON task.id = stale.id
+WHERE {is_there}
+
+-- name: stale_among
+-- Which of a JSON list of tasks are stale: what they need is looked at, and what that needs, however far.
+WITH RECURSIVE needed_by_them (id) AS (
+  SELECT id
+  FROM task
+  WHERE id IN ({each_id})
+  UNION
+  SELECT need.needed_id
+  FROM needed_by_them
+  JOIN need ON need.task_id = needed_by_them.id
+  WHERE need.needed_id IS NOT NULL),
+stale (id) AS (
+  SELECT task.id
+  FROM needed_by_them
+  CROSS JOIN task
+  WHERE task.id = needed_by_them.id
+    AND {is_outdated}
+  {and_what_stands_on_it})
+SELECT id
+FROM stale
+WHERE id IN ({each_id})
+
+-- name: attempts_of_cells
+-- Of a JSON list of runs: what was tried, who did it, what it came to and how long it took.
+SELECT task.key, coalesce({said_agent}, attempt.actor), attempt.outcome, attempt.duration_us, attempt.n
+FROM task
+JOIN attempt ON attempt.task_id = task.id
+WHERE task.run_id IN ({each_id})
+
+-- name: direct_cells
+-- How many are completed of which no attempt tells, by type and agent.
+SELECT key, {said_agent}, count(*)
+FROM task
+WHERE run_id IN ({each_id})
+  AND status = 'completed'
+  AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.task_id = task.id AND attempt.outcome = 'ok')
+GROUP BY key, {said_agent}
+
+-- name: matrices_of
+-- All groups of a grouping.
+SELECT {run_columns}
+FROM run
+WHERE workflow = :workflow
+  AND kind = 'matrix'
+ORDER BY name

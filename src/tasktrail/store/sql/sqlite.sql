@@ -37,6 +37,10 @@ SELECT value FROM json_each(:without)
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:passed_over)
 
+-- name: said_agent
+-- Differs because each database takes JSON apart in its own way. Who does a task, as it says itself.
+CAST(json_extract(task.metadata, '$.agent') AS TEXT)
+
 -- name: renew_worker
 -- Differs because each database has its own clock for leases. It does nothing once the worker was taken for dead.
 UPDATE worker

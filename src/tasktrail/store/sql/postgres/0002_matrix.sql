@@ -8,5 +8,6 @@ ALTER TABLE item ADD COLUMN changed_at BIGINT;
 
 -- Cells by type: how many stand where, and which are ready. Tasks of other runs have no item, and do not pay for it.
 CREATE INDEX task_cell ON task (run_id, key, status, unmet, item) WHERE item <> '';
-CREATE INDEX item_removed ON item (run_id, name) WHERE removed_at IS NOT NULL;
+-- What its document has no more counts for nothing, though its history is kept.
+CREATE INDEX task_removed ON task (run_id, key, item) WHERE reason = 'removed from its document';
 CREATE INDEX item_place ON item (run_id, position);
