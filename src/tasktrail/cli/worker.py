@@ -113,8 +113,11 @@ def _opened(session: Session, ledger: Ledger, run: Run) -> Plan:
     Raises:
         BadInput: It has none.
     """
+    from tasktrail.engine.matrix_run import MatrixRun
     from tasktrail.engine.workflow_run import WorkflowRun
 
+    if run.kind == "matrix":
+        return MatrixRun.pooled(ledger, run, session.config.store.root / (run.target or "")).plan()
     if run.definition_id is None or run.target is None:
         raise BadInput(f"run {run.name} has no workflow file, so its code cannot be found")
     folder = (session.config.store.root / run.target).parent

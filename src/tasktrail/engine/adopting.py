@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
-from tasktrail.engine.grids import regrid
+from tasktrail.engine.grids import cells_by_type, drafts_of, regrid
 from tasktrail.engine.items import add_items, change_items, drop_items, settle_removals
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import write_needs
@@ -21,6 +21,7 @@ from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPict
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Change
+from tasktrail.model.matrix import Grid
 from tasktrail.model.plan import PlanTask
 from tasktrail.model.run import OVER
 from tasktrail.model.task import REMOVED, Status, Task, Value
@@ -75,10 +76,11 @@ class Adopting:
         edits += [_removed(tasks[task.name]) for task in found.removed if task.name in tasks]
         edits += [_returned(tasks[task.name], task) for task in found.added if task.name in tasks]
         added = [task for task in found.added if task.name not in tasks]
+        kinds = cells_by_type(tx, tx.run(run_id)) if added else {}
         edit = RunEdit(
             run_id,
             edits,
-            [(_draft(task), None) for task in added],
+            [(_draft(task, kinds.get(task.key)), None) for task in added],
             metadata=str(found.run["metadata"] or "{}") if "metadata" in found.run else None,
             workflow=_text(found.run.get("workflow")),
             source=source,
@@ -195,12 +197,17 @@ def _takes(gone: _Notes, row: Row) -> bool:
     return found is not None
 
 
-def drafts(picture: Picture) -> tuple[TaskDraft, ...]:
-    """Return the tasks of a document as they are created. Needs that cannot be a graph come once all are there."""
+def drafts(picture: Picture, grid: Grid | None = None) -> tuple[TaskDraft, ...]:
+    """Return the tasks of a document as they are created. Needs that cannot be a graph come once all are there.
+
+    Args:
+        grid: What a matrix is made of.
+    """
+    kinds = drafts_of(grid) if grid is not None else {}
     needs = {task.key: [Need(key) for key in task.listed.needs] for task in picture.tasks if task.listed}
     sound = not check_graph([task.key for task in picture.tasks], needs)
     return tuple(
-        replace(_draft(task), needs=tuple(needs[task.key]) if sound and task.key in needs else ())
+        replace(_draft(task, kinds.get(task.key)), needs=tuple(needs[task.key]) if sound and task.key in needs else ())
         for task in picture.tasks
     )
 
@@ -272,15 +279,19 @@ def _removed(task: Task) -> TaskEdit:
     return TaskEdit(task.id, task.version, "skipped", {"reason": REMOVED})
 
 
-def _draft(picture: TaskPicture) -> TaskDraft:
-    max_retries, priority = picture.values.get("max_retries"), picture.values.get("priority")
-    return TaskDraft(
-        picture.key,
-        picture.item,
+def _draft(picture: TaskPicture, of_type: TaskDraft | None) -> TaskDraft:
+    """Return a task as it is created: what its document does not say, its type does."""
+    draft = of_type or TaskDraft("")
+    max_retries, priority, critical = (picture.values.get(name) for name in ("max_retries", "priority", "critical"))
+    return replace(
+        draft,
+        key=picture.key,
+        item=picture.item,
         title=picture.listed.title if picture.listed else None,
-        priority=priority if isinstance(priority, int) else 3,
-        critical=picture.values.get("critical") != 0,
-        max_retries=max_retries if isinstance(max_retries, int) else 3,
+        needs=(),
+        priority=priority if isinstance(priority, int) else draft.priority,
+        critical=draft.critical if critical is None else critical != 0,
+        max_retries=max_retries if isinstance(max_retries, int) else draft.max_retries,
         metadata=picture.metadata,
     )
 

@@ -19,7 +19,7 @@ from tasktrail.model.retry import RetryPolicy, retry_after_of
 def succeeded(claim: Claim, value: object, duration_us: int) -> Answer:
     """Return the answer of a step that returned; what is no JSON is a failure that no retry would mend."""
     try:
-        payload = encode(value, f"the result of step {claim.task.key!r}")
+        payload = encode(value, f"the result of step {claim.task.name!r}")
     except BadInput as error:
         failure = Failure(type(value).__name__, f"{error}; {error.hint}")
         return Answer(claim, Ask("fail", failure=failure, outcome="error"), duration_us=duration_us)
@@ -44,7 +44,7 @@ def failed(ledger: Ledger, claim: Claim, error: BaseException, duration_us: int,
 
 def timed_out(ledger: Ledger, claim: Claim, step: Step, duration_us: int) -> Answer:
     """Return the answer of a step whose time is up."""
-    words = f"step {step.key!r} did not end within {(claim.task.timeout_ms or 0) / 1000:g} s"
+    words = f"step {claim.task.name!r} did not end within {(claim.task.timeout_ms or 0) / 1000:g} s"
     if not step.asynchronous:
         words += "; its thread cannot be ended and was abandoned"
     failure = Failure("TimeoutError", words)

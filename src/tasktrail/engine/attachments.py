@@ -298,7 +298,7 @@ class Attachments:
             document = self._attach(tx, file, codec_name).seen(reading.look, picture.to_json())
             known_as = name or picture.name or kind
             workflow = picture.workflow or known_as
-            draft = RunDraft(kind, known_as, workflow, drafts(picture), metadata=picture.metadata)
+            draft = RunDraft(kind, known_as, workflow, drafts(picture, grid), metadata=picture.metadata)
             run = self._make(tx, document, draft, codec(codec_name).standing(picture), grid)
             self.documents.save(tx, document)
             return run

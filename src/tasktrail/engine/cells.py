@@ -15,9 +15,7 @@ from tasktrail.model.task import FIELDS, FINAL, Status, Task, Value
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Transaction
 
-__all__ = ["CellMove", "changes_of", "move_in", "moved"]
-
-_DEFINITION = ("critical", "priority", "max_retries", "retry", "timeout_ms")
+__all__ = ["CellMove", "changes_of", "move_in", "moved", "with_details"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ def move_in(tx: Transaction, ledger: Ledger, task: Task, move: CellMove, metadat
     for change in changes:
         if change.ask is not None:
             check_lease(change.task, change.ask, None)
-    said = details_text({**(json.loads(metadata) if metadata else {}), **move.details})
+    said = with_details(metadata, move.details)
     if said != metadata and not changes:
         changes = [Change(task, task.status, now, {})]
     for place, change in enumerate(changes):
@@ -81,10 +79,7 @@ def move_in(tx: Transaction, ledger: Ledger, task: Task, move: CellMove, metadat
         if not tx.apply([(change, Mark(ledger.actor, span_id=ledger.ids.span_id(), also=also))]):
             raise Conflict(f"task {task.name} is being changed by others", hint="run it again")
     if said != metadata:
-        row = tx.row("details_of_task", id=task.id)
-        title = row[1] if row else None
-        definition = {name: getattr(task, name) for name in _DEFINITION}
-        tx.execute("redefine_task", {"id": task.id, "title": title, "metadata": said, **definition})
+        tx.execute("set_metadata", {"id": task.id, "metadata": said})
     return bool(changes)
 
 
@@ -108,3 +103,8 @@ def moved(picture: TaskPicture, move: CellMove, now: int) -> TaskPicture:
     values = {name: value for name in names if (value := getattr(task, name, None)) not in (None, 0)}
     metadata = details_text({**details_of(picture), **move.details})
     return replace(picture, status=task.status, values={**values}, metadata=metadata)
+
+
+def with_details(metadata: str | None, details: Mapping[str, object]) -> str | None:
+    """Return what a task has there with some of it said anew; None takes one away."""
+    return details_text({**(json.loads(metadata) if metadata else {}), **details})

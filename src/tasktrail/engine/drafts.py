@@ -14,11 +14,9 @@ from tasktrail.model.draft import TaskDraft
 from tasktrail.model.errors import Conflict
 from tasktrail.model.lifecycle import Ask, decide
 from tasktrail.model.run import Run, RunStatus
-from tasktrail.model.task import Status, Task, Value
+from tasktrail.model.task import DEFINITION, Status, Task, Value
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Transaction
-
-_DEFINITION = ("critical", "priority", "max_retries", "retry", "timeout_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,7 @@ def define(
     Args:
         also: What else changed, for the history: old and new by name.
     """
-    params: dict[str, Any] = {name: edit.definition.get(name, getattr(task, name)) for name in _DEFINITION}
+    params: dict[str, Any] = {name: edit.definition.get(name, getattr(task, name)) for name in DEFINITION}
     said = {"title": edit.title, "metadata": edit.metadata}
     before = tx.row("details_of_task", id=task.id) if edit.metadata is not None else None
     tx.execute("edit_task", {**params, **said, "id": task.id, "was_version": task.version})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from tasktrail.engine.cells import with_details
 from tasktrail.engine.drafts import RunEdit, save_in
 from tasktrail.engine.ledger import Ledger, event_of_late_answer
 from tasktrail.engine.output import Piece, keep
@@ -36,7 +37,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How an attempt ended. `printed` is what of its output is not stored yet; already scrubbed."""
+    """How an attempt ended.
+
+    Args:
+        printed: What of its output is not stored yet; already scrubbed.
+        details: What no column has and the task is to have from now on, by name.
+    """
 
     claim: Claim
     ask: Ask
@@ -44,6 +50,7 @@ class Answer:
     duration_us: int | None = None
     note: str | None = None
     printed: Sequence[Piece] = ()
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +155,20 @@ class Claiming:
 
     def _hand_in(self, tx: Transaction, answers: Sequence[Answer], now: int) -> list[Task]:
         changes: list[tuple[Change, Mark]] = []
+        detailed: dict[int, Sequence[object]] = {}
         for answer in answers:
             answer.payload.keep(tx, now)
             if answer.printed:
                 keep(tx, answer.printed, now)
-            mark = Mark(self.ledger.actor, duration_us=answer.duration_us, note=answer.note, held=True)
+            also = _detailed(tx, answer) if answer.details else None
+            mark = Mark(self.ledger.actor, duration_us=answer.duration_us, note=answer.note, held=True, also=also)
             changes.append((decide(answer.claim.task, answer.ask, now), mark))
+            if also:
+                detailed[id(changes[-1][0])] = also["metadata"]
         done = tx.apply(changes)
+        for change in done if detailed else ():
+            if id(change) in detailed:
+                tx.execute("set_metadata", {"id": change.task.id, "metadata": detailed[id(change)][1]})
         if len(done) == len(changes):
             return []
         accepted = {id(change) for change in done}  # not by task: a late answer may come with the good one
@@ -172,6 +186,14 @@ class Claiming:
             starts.append((decide(task, ask, now), mark))
         started = {change.task.id for change in tx.apply(starts)}
         return [Claim(change.after, str(mark.span_id)) for change, mark in starts if change.task.id in started]
+
+
+def _detailed(tx: Transaction, answer: Answer) -> Mapping[str, Sequence[object]] | None:
+    """What the metadata of a task were and are to be with the details of an answer; None where they are the same."""
+    row = tx.row("details_of_task", id=answer.claim.task.id)
+    metadata = str(row[2]) if row and row[2] is not None else None
+    said = with_details(metadata, answer.details)
+    return {"metadata": [metadata, said]} if said != metadata else None
 
 
 class Execution(Claiming):
@@ -192,6 +214,7 @@ class Execution(Claiming):
         retry: bool = True,
         edit: RunEdit | None = None,
         once: Collection[str] = (),
+        items: Collection[str] | None = None,
         patience_s: float | None = None,
     ) -> Turn:
         """Own the run, make everything named startable again with a fresh budget, and claim what comes first.
@@ -207,6 +230,7 @@ class Execution(Claiming):
             retry: Whether what stands failed is tried again; else it stays as it is.
             edit: What is to be stored of the run before that.
             once: Keys of tasks that must not be done twice: what a dead owner left running of them is blocked.
+            items: Of a matrix the only items that this execution is about, '' for the group's own tasks.
 
         Raises:
             Held: A living process executes it, or workers do.
@@ -222,7 +246,7 @@ class Execution(Claiming):
                 save_in(tx, self.ledger, edit, self.ledger.clock.now())
                 run = tx.run(self.run_id)
             self._lapse(tx, once)
-            _take_up(tx, self.ledger, run, set(named), only=only, reopen=reopen, retry=retry)
+            _take_up(tx, self.ledger, run, _naming(set(named), items), only=only, reopen=reopen, retry=retry)
             self._own(tx, run, worker.id)
             return self._turn(tx, pick, (), self.ledger.clock.now())
 
@@ -281,6 +305,8 @@ class Joining(Claiming):
     def begin(self, pick: Pick, *, patience_s: float | None = None) -> Turn:
         """Claim what comes first."""
         self._worker_id = worker_of(self.ledger, patience_s).id
+        document_id = self._store.read(lambda tx: tx.run(self.run_id)).document_id
+        self._documents = (document_id,) if document_id is not None else ()
         return self.advance((), pick, patience_s=patience_s)
 
     def _believe(self, tx: Transaction) -> None:
@@ -313,17 +339,23 @@ class Joining(Claiming):
 def take_up_pooled(ledger: Ledger, run: Run) -> Run:
     """Let a pooled run go on: what failed can start again with a fresh budget, what was cancelled with it too.
 
-    Nothing is taken from the workers that execute it.
+    Nothing is taken from the workers that execute it; what is in no queue, they do not execute.
     """
 
     def work(tx: Transaction) -> Run:
         current = tx.run(run.id)
-        _take_up(tx, ledger, current, None, only=False, reopen=False, retry=True)
+        _take_up(tx, ledger, current, lambda task: task.queue is not None, only=False, reopen=False, retry=True)
         _went_on(tx, ledger, current)
         tx.settle()
         return tx.settled(run.id)
 
     return ledger.commit(work)
+
+
+def _naming(keys: Collection[str], items: Collection[str] | None) -> Callable[[Task], bool]:
+    if items is None:
+        return lambda task: task.key in keys
+    return lambda task: task.key in keys and task.item in items
 
 
 def _went_on(tx: Transaction, ledger: Ledger, run: Run, **values: object) -> None:
@@ -340,13 +372,13 @@ def _take_up(
     tx: Transaction,
     ledger: Ledger,
     run: Run,
-    named: Collection[str] | None,
+    is_named: Callable[[Task], bool],
     *,
     only: bool,
     reopen: bool,
     retry: bool,
 ) -> None:
-    """Let what is named start again; None names all."""
+    """Let what is named start again."""
     now, mark = ledger.clock.now(), Mark(ledger.actor)
     if run.started_at is None and not only:
         return
@@ -355,8 +387,7 @@ def _take_up(
     tasks = tx.tasks("tasks_of_run_in", run_id=run.id, statuses=json.dumps(statuses))
     if not only:
         tasks += tx.tasks("used_budgets_of_run", run_id=run.id)
-    pairs = ((task, named is None or task.key in named) for task in tasks)
-    taken = (_taken_up(task, run, now, named=is_named, only=only, reopen=reopen) for task, is_named in pairs)
+    taken = (_taken_up(task, run, now, named=is_named(task), only=only, reopen=reopen) for task in tasks)
     tx.apply([(change, mark) for change in taken if change])
 
 

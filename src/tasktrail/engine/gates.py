@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import ChainMap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -30,19 +30,14 @@ _PARTS_ASK: Final = frozenset({"item", "index"})
 
 
 class Values(Mapping[str, object]):
-    """What the first words of paths mean for one task: steps' results, `params`, `item`, `index`, `run`.
-
-    Each is fetched when it is asked for.
+    """What the first words of paths mean for one task. Each is fetched when it is asked for.
 
     Args:
-        folder: Where the workflow's file lies.
+        folder: Where commands work, and modules are found.
     """
 
-    def __init__(
-        self, tx: Transaction, task: Task, workflow: Workflow, params: Mapping[str, object], folder: Path
-    ) -> None:
-        self._tx, self._task, self._workflow = tx, task, workflow
-        self._params, self._folder = params, folder
+    def __init__(self, tx: Transaction, task: Task, folder: Path) -> None:
+        self._tx, self._task, self._folder = tx, task, folder
         self._found: dict[str, object] = {}
 
     def __getitem__(self, name: str) -> object:
@@ -50,11 +45,36 @@ class Values(Mapping[str, object]):
             self._found[name] = self._find(name)
         return self._found[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter([*(spec.id for spec in self._workflow.steps), "params", "run", *self._of_part])
-
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def named(self, name: str) -> object:
+        """Return what a function's parameter is filled with."""
+        return self[name]
+
+    def _find(self, name: str) -> object:
+        """Return what a word means.
+
+        Raises:
+            KeyError: Nothing.
+        """
+        if name != "run":
+            raise KeyError(name)
+        run = self._tx.run(self._task.run_id)
+        return {"id": run.name, "workflow": run.workflow, "folder": str(self._folder)}
+
+
+class StepValues(Values):
+    """What they mean for a step: other steps' results, `params`, `item`, `index`, `run`."""
+
+    def __init__(
+        self, tx: Transaction, task: Task, workflow: Workflow, params: Mapping[str, object], folder: Path
+    ) -> None:
+        super().__init__(tx, task, folder)
+        self._workflow, self._params = workflow, params
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*(spec.id for spec in self._workflow.steps), "params", "run", *self._of_part])
 
     def named(self, name: str) -> object:
         """Return what a function's parameter is filled with: a param stands there by its own name."""
@@ -67,18 +87,13 @@ class Values(Mapping[str, object]):
     def _find(self, name: str) -> object:
         if name == "params":
             return self._params
-        if name == "run":
-            run = self._tx.run(self._task.run_id)
-            return {"id": run.name, "workflow": run.workflow, "folder": str(self._folder)}
         if name == "index" and self._of_part:
             return self._task.map_index
         if name == "item" and self._of_part:
             row = self._tx.row("details_of_task", id=self._task.id)
             return item_of(str(row[2]) if row and row[2] is not None else None)
         task = self._tx.task("task_by_key", key=name, run_id=self._task.run_id, item="", map_index=-1)
-        if task is None:
-            raise KeyError(name)
-        return decode(task.output, self._tx)
+        return decode(task.output, self._tx) if task is not None else super()._find(name)
 
 
 def filled(value: object, values: Values) -> object:
@@ -105,6 +120,7 @@ class Gates:
     Args:
         code: Of the steps, by id: a result is used again only for the same.
         folder: Where the workflow's file lies.
+        means: Gives what paths mean for a task; None: what they mean for a step.
     """
 
     ledger: Ledger
@@ -112,6 +128,7 @@ class Gates:
     params: Mapping[str, object]
     code: Mapping[str, Step] = field(default_factory=dict)
     folder: Path = Path()
+    means: Callable[[Transaction, Task], Values] | None = None
     specs: dict[str, StepSpec] = field(init=False)
     free: frozenset[str] = field(init=False)
     """Ids of the steps of which nothing is asked: most are, and every step of a run passes here."""
@@ -122,7 +139,9 @@ class Gates:
 
     def values(self, tx: Transaction, task: Task) -> Values:
         """Return what paths mean for a task."""
-        return Values(tx, task, self.workflow, self.params, self.folder)
+        if self.means is not None:
+            return self.means(tx, task)
+        return StepValues(tx, task, self.workflow, self.params, self.folder)
 
     def __call__(self, tx: Transaction) -> Judge:
         """Return the judge of one transaction."""
@@ -148,7 +167,7 @@ class _Judge:
 
     def _judge(self, task: Task, spec: StepSpec, values: Values) -> Verdict:
         if self._is_too_late(task, spec):
-            return self._fail(task, "DeadlineExceeded", f"step {task.key} did not start before its deadline")
+            return self._fail(task, "DeadlineExceeded", f"step {task.name} did not start before its deadline")
         if spec.when is not None and not self._holds(task, spec, values):
             return self._move(task, Ask("skip", reason=f"when: {spec.when}"))
         if spec.for_each is not None and task.map_index < 0:

@@ -75,7 +75,7 @@ def create_matrix(ledger: Ledger, name: str, grid: Grid, picture: Picture) -> Ru
         Conflict: There is one of this name.
     """
     check_run_id(name)
-    draft = RunDraft("matrix", name, grid.name, drafts(picture), metadata=picture.metadata)
+    draft = RunDraft("matrix", name, grid.name, drafts(picture, grid), metadata=picture.metadata)
 
     def work(tx: Transaction) -> Run:
         run = ledger.create_in(tx, draft, ledger.clock.now())

@@ -158,7 +158,13 @@ def check_free(store: Store, run: Run) -> None:
 
 def is_pooled(store: Store, run: Run) -> bool:
     """Whether workers execute a run."""
-    return store.read(lambda tx: tx.row("pooled_task_of_run", run_id=run.id)) is not None
+    return store.read(lambda tx: is_pooled_in(tx, run))
+
+
+def is_pooled_in(tx: Transaction, run: Run) -> bool:
+    """Whether workers execute a run, as a transaction sees it."""
+    name = "pooled_cell_of_run" if run.kind == "matrix" else "pooled_task_of_run"
+    return tx.row(name, run_id=run.id) is not None
 
 
 def check_not_pooled(store: Store, run: Run) -> None:

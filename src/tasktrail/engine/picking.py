@@ -22,10 +22,12 @@ class Picker(Protocol):
 
     Attributes:
         held: Keys of what could start but for a limit.
+        is_outdated: The run goes by another definition than the plan, so that another plan goes on with it.
         retried: Whether tasks may come due: somebody waits for a back-off.
     """
 
     held: set[str]
+    is_outdated: bool
     retried: bool
 
     def pick(self, tx: Transaction, n_running: int) -> list[Task]:
@@ -48,11 +50,13 @@ class ByNeeds:
     def __init__(self, ledger: Ledger, run_id: int, plan: Plan) -> None:
         self._ledger, self._run_id, self._plan = ledger, run_id, plan
         self.held: set[str] = set()
-        self.retried = False
+        self.retried = self.is_outdated = False
 
     def pick(self, tx: Transaction, n_running: int) -> list[Task]:
         """Return as many as there is room for."""
-        free = self._free(tx, n_running)
+        definition_id = self._plan.definition_id
+        self.is_outdated = definition_id is not None and tx.run(self._run_id).definition_id != definition_id
+        free = 0 if self.is_outdated else self._free(tx, n_running)
         if free <= 0:
             return []
         self.held.clear()
@@ -86,6 +90,9 @@ class ByNeeds:
     def _ready(self, tx: Transaction, limit: int) -> list[Task]:
         without = json.dumps(sorted(self.held)) if self.held else None
         of_run: dict[str, object] = {"run_id": self._run_id, "without": without, "limit": limit}
+        if self._plan.items is not None:
+            items = json.dumps(sorted(self._plan.items))
+            return tx.tasks("ready_of_items", **of_run, items=items, now=self._ledger.clock.now())
         ready = tx.tasks("ready_tasks", **of_run)
         if self.retried:
             ready += tx.tasks("due_tasks", **of_run, now=self._ledger.clock.now())
@@ -104,7 +111,7 @@ class InOrder:
         """Pending tasks that are in no order: parts, and what others added."""
         self._ahead: dict[str, Task] = {}
         self.held: set[str] = set()
-        self.retried = False
+        self.retried = self.is_outdated = False
 
     def pick(self, tx: Transaction, n_running: int) -> list[Task]:  # noqa: ARG002 - the first in order says it
         """Return the first that is not settled, if it may start."""

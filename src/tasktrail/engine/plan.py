@@ -18,6 +18,7 @@ Judge = Callable[[Task], Verdict]
 Gate = Callable[[Transaction], Judge]
 """Gives what judges the tasks of one transaction that could start: it counts what it lets start."""
 Values = Callable[[Transaction, Task, Collection[str]], dict[str, object]]
+Details = Callable[[Task, object], Mapping[str, object]]
 
 
 @dataclass(slots=True)
@@ -33,6 +34,10 @@ class Plan:
         grace_s: How long steps in threads may go on after an interruption before they are abandoned.
         gate: Asked of each task before it starts when needs decide; None starts all.
         values: Gives a step what its parameters are named after; None gives the results of what it needs.
+        results: Gives what `ctx.results` is; None gives the results by what is needed.
+        details: Gives what else is recorded of a task that returned this, by name.
+        items: Of a matrix the only items whose tasks are started, '' for the group's own; None starts those of all.
+        definition_id: Of what it was made from: a run that goes by another one meanwhile is left to another plan.
         once: Keys of steps that must not run twice: one that ran when its process died waits for a person.
         waits: Whether to wait for what only others can move: steps that a person must complete, or a limit.
         watch: Told of the run after every commit.
@@ -47,6 +52,10 @@ class Plan:
     grace_s: float = 5.0
     gate: Gate | None = None
     values: Values | None = None
+    results: Callable[[Transaction, Task], dict[str, object]] | None = None
+    details: Details | None = None
+    items: Collection[str] | None = None
+    definition_id: int | None = None
     once: Collection[str] = ()
     waits: bool = False
     watch: Callable[[Run], None] | None = None

@@ -104,20 +104,18 @@ class FromPool(ByNeeds):
 
     Attributes:
         is_full: As many of its tasks are in progress, wherever, as its workflow lets run at the same time.
-        is_outdated: The run goes by another workflow now, so that another runner goes on with it.
     """
 
     def __init__(self, ledger: Ledger, run: Run, plan: Plan, share: Share) -> None:
         super().__init__(ledger, run.id, plan)
-        self._share, self._definition_id = share, run.definition_id
-        self.is_full = self.is_outdated = False
+        self._share = share
+        self.is_full = False
 
     def pick(self, tx: Transaction, n_running: int) -> list[Task]:
         """Return as many as there is room for."""
         self._share.forget(self._run_id)
         self.held.clear()
-        self.is_outdated = tx.run(self._run_id).definition_id != self._definition_id
-        picked = [] if self.is_outdated else super().pick(tx, n_running)
+        picked = super().pick(tx, n_running)
         if not self.is_outdated and len(picked) < self._free(tx, n_running) and tx.meet():
             picked = super().pick(tx, n_running)
         self.is_full = self._places(tx) <= len(picked)

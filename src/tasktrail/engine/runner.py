@@ -119,7 +119,7 @@ class Runner:
         named = plan.steps if plan.order is None else plan.order
         return self._execution.begin(
             named, self._pick, only=plan.only, reopen=plan.only, retry=self._retry, edit=plan.edit, once=plan.once,
-            patience_s=patience_s,
+            items=plan.items, patience_s=patience_s,
         )  # fmt: skip
 
     async def _drive(self, turn: Turn) -> Run:
@@ -138,7 +138,7 @@ class Runner:
 
     def _waits_for_time(self, run: Run) -> bool:
         """Whether a retry is still to come; somebody may have skipped the step meanwhile."""
-        if not self._alarms or not run.accepts_starts:
+        if not self._alarms or not run.accepts_starts or self._picker.is_outdated:
             return False
         row = self._ledger.store.read(lambda tx: tx.row("next_due", run_id=run.id))
         return row is not None and row[0] is not None
@@ -166,7 +166,7 @@ class Runner:
                 self._set_alarm(answer.ask.not_before)
         for task in turn.late:
             self._picker.again(task)
-            _log.warning("step %s: the answer of attempt %s came too late and is void", task.key, task.attempts)
+            _log.warning("step %s: the answer of attempt %s came too late and is void", task.name, task.attempts)
         return turn
 
     async def _commit(self, call: Callable[[float | None], Turn]) -> Turn:
@@ -261,10 +261,16 @@ class Runner:
         elif running.timed_out:  # what it says afterwards, nobody asked for
             self._given_back(running)
         elif error is None:
-            self._answer(running, succeeded(running.claim, value, _duration_us(running)))
+            self._answer(running, self._succeeded(running, value))
         elif not running.answered:
             once = running.step.key in self._plan.once
             self._answer(running, failed(self._ledger, running.claim, error, _duration_us(running), once=once))
+
+    def _succeeded(self, running: _Running, value: object) -> Answer:
+        answer = succeeded(running.claim, value, _duration_us(running))
+        if self._plan.details is None or answer.ask.verb != "complete":
+            return answer
+        return replace(answer, details=self._plan.details(running.claim.task, value))
 
     def _given_back(self, running: _Running) -> None:
         """A coroutine ended because it was told to. Where its attempt was over already there is nothing to say."""
@@ -279,12 +285,13 @@ class Runner:
 
     def _record_late(self, running: _Running, value: object, error: BaseException | None) -> None:
         """The execution is over; what an abandoned thread still says is kept and changes nothing."""
-        _log.warning("step %s ended after its execution was over; its answer is void", running.step.key)
+        name = running.claim.task.name
+        _log.warning("step %s ended after its execution was over; its answer is void", name)
         if error is None:
             try:
                 self._execution.record_late(succeeded(running.claim, value, _duration_us(running)))
             except TasktrailError as refused:
-                _log.warning("step %s: its late answer could not be kept: %s", running.step.key, refused)
+                _log.warning("step %s: its late answer could not be kept: %s", name, refused)
 
     def _time_out(self, running: _Running) -> None:
         """Its time is up: the attempt is over. A coroutine is cancelled; a thread can only be told, and abandoned."""
@@ -323,6 +330,8 @@ class Runner:
 
     def _results(self, task: Task) -> dict[str, object]:
         def work(tx: Transaction) -> dict[str, object]:
+            if self._plan.results:
+                return self._plan.results(tx, task)
             if self._plan.order is None:
                 rows = [(row[0], row[4]) for row in tx.rows("needs_of_task", task_id=task.id)]
             else:
@@ -402,7 +411,7 @@ class Runner:
     def _abandon(self, running: _Running) -> None:
         """A step that does not listen is left alone; a thread cannot be ended, and must not hold up the run."""
         if self._running.get(running.claim.task.id) is running:
-            _log.warning("step %s does not stop; its answer will be void", running.step.key)
+            _log.warning("step %s does not stop; its answer will be void", running.claim.task.name)
             self._forget(running)
 
     async def _interrupt(self) -> None:
@@ -412,7 +421,7 @@ class Runner:
         try:
             await asyncio.wait_for(self._until_nothing_runs(), self._plan.grace_s)
         except (TimeoutError, asyncio.CancelledError):
-            names = ", ".join(sorted(running.step.key for running in self._running.values()))
+            names = ", ".join(sorted(running.claim.task.name for running in self._running.values()))
             _log.warning("left without waiting for %s", names)
         left = [_with_output(running, Answer(running.claim, Ask("release"))) for running in self._running.values()]
         self._running.clear()

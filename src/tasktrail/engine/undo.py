@@ -17,12 +17,11 @@ from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Ask, Change, decide
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import Run
-from tasktrail.model.task import FIELDS, REMOVED, Task, Value
+from tasktrail.model.task import DEFINITION, FIELDS, REMOVED, Task, Value
 from tasktrail.model.undoing import UNDOES, Told, found_by, standing_on, taken_back
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Row, Transaction
 
-_DEFINITION: Final = ("critical", "priority", "max_retries", "retry", "timeout_ms")
 _WORDS: Final = ("title", "metadata")
 _BIRTHS: Final = frozenset({"created", "added"})
 
@@ -334,13 +333,13 @@ class _Undoing:
         """What the task is, now and then, where that differs."""
         row = self._tx.row("details_of_task", id=back.task.id)
         assert row is not None
-        now: dict[str, Any] = {name: getattr(back.task, name) for name in _DEFINITION}
+        now: dict[str, Any] = {name: getattr(back.task, name) for name in DEFINITION}
         now.update(title=row[1], metadata=row[2], needs=[need.key for need in own_needs(self._tx, back.task)])
         return {name: [now[name], back.values[name]] for name in now if back.values.get(name, now[name]) != now[name]}
 
     def _change(self, back: _Back, task: Task) -> Change:
         values: dict[str, Value] = {
-            name: value for name, value in back.values.items() if name in FIELDS and name not in _DEFINITION
+            name: value for name, value in back.values.items() if name in FIELDS and name not in DEFINITION
         }
         if back.status is None or (back.status == task.status != "in_progress" and not back.birth):
             return Change(task, task.status, self._now, values)
@@ -352,13 +351,13 @@ class _Undoing:
         task = change.after
         if task.status != "cancelled" and change.task.status == "cancelled":
             self._tx.set_run(task.run_id, cancelled_at=None)
-        if also.keys() & {*_DEFINITION, *_WORDS}:
+        if also.keys() & {*DEFINITION, *_WORDS}:
             self._redefine(task, {name: then for name, (_, then) in also.items()})
 
     def _redefine(self, task: Task, then: Mapping[str, Any]) -> None:
         row = self._tx.row("details_of_task", id=task.id)
         assert row is not None
-        now: dict[str, Any] = {name: getattr(task, name) for name in _DEFINITION}
+        now: dict[str, Any] = {name: getattr(task, name) for name in DEFINITION}
         now.update(title=row[1], metadata=row[2], id=task.id)
         self._tx.execute("redefine_task", now | {name: value for name, value in then.items() if name != "needs"})
         if task.status == "failed" and then.get("critical", task.critical) != task.critical:

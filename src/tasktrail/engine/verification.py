@@ -16,15 +16,12 @@ from tasktrail.model.errors import NotFound
 from tasktrail.model.graph import Need, dead_needs, unmet
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import OVER, Run, roll_up
-from tasktrail.model.task import OUTCOMES, STATUSES, Outcome, Status, Task, Value
+from tasktrail.model.task import DEFINITION, OUTCOMES, STATUSES, Outcome, Status, Task, Value
 from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Row, Transaction
 
 Finding = tuple[int | None, str]
 """Row id of the task that it is about (None: the run), and what is wrong with it."""
-
-DEFINITION: Final = ("critical", "priority", "max_retries", "retry", "timeout_ms")
-"""What an edit changes. A task is born with any value in them, so that its first edit says what it was."""
 
 _TRIED: Final[frozenset[Outcome]] = frozenset({"error", "timeout", "lost"})
 _ENDINGS: Final[Mapping[str, frozenset[Outcome]]] = {
@@ -56,6 +53,7 @@ class Folded:
     started_at: Value = None
     completed_at: Value = None
     definition: dict[str, Value] | None = None
+    """What edits said of it. A task is born with any value, so that its first edit says what it was."""
     begun: dict[int, str | None] | None = None
     """By number the attempts that it began, each with the verb that ended it. A list may say of earlier ones."""
 

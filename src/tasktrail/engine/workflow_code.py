@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, reduce
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
 from tasktrail.engine.commands import Command, check, execute, output_of_attempt
@@ -35,17 +35,23 @@ _LARGEST_SCRIPT_BYTES: Final = 1 << 20
 _OF_PARTS: Final = ("item", "index")
 
 
-def code_of(workflow: Workflow, folder: Path, functions: Functions | None = None) -> dict[str, Step]:
+def code_of(
+    workflow: Workflow,
+    folder: Path,
+    functions: Functions | None = None,
+    besides: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> dict[str, Step]:
     """Return the code of every step; everything that cannot be called is named at once.
 
     Args:
         folder: Where modules beside the workflow's file are looked for, and where commands run.
         functions: Functions by step id that need not be imported.
+        besides: What else a step may ask for, by step id.
 
     Raises:
         BadWorkflow: A function cannot be imported, or asks for something that nobody gives; a program is not there.
     """
-    code = _Code(workflow, folder, functions or {})
+    code = _Code(workflow, folder, functions or {}, besides)
     steps: dict[str, Step] = {}
     faults: list[Fault] = []
     cause: BaseException | None = None
@@ -87,15 +93,17 @@ def _at(*at: str | int) -> Iterator[None]:
 class _Code:
     """Finds the code of one workflow's steps; a module that cannot be imported is tried once."""
 
-    def __init__(self, workflow: Workflow, folder: Path, functions: Functions) -> None:
-        self._workflow, self._folder, self._functions = workflow, folder, functions
+    def __init__(
+        self, workflow: Workflow, folder: Path, functions: Functions, besides: Mapping[str, Collection[str]]
+    ) -> None:
+        self._workflow, self._folder, self._functions, self._besides = workflow, folder, functions, besides
         self._needs = {spec.id: spec.needs for spec in workflow.steps}
         self._modules: dict[str, ModuleType | BadInput] = {}
         self._suggest = Suggestions()
 
     def step(self, spec: StepSpec) -> Step:
         if spec.run is not None:
-            return _command(spec, {**self._workflow.env, **spec.env}, self._folder)
+            return _command(spec, {**self._workflow.env, **spec.env}, self._folder, self._words(spec))
         if spec.call is None:
             return _person(spec)
         function = self._functions.get(spec.id)
@@ -104,9 +112,11 @@ class _Code:
                 function = self._function(spec.call)
         return self._called(spec, function)
 
+    def _words(self, spec: StepSpec) -> Collection[str]:
+        return (*(_OF_PARTS if spec.for_each is not None else ()), *self._besides.get(spec.id, ()))
+
     def _called(self, spec: StepSpec, function: Callable[..., Any]) -> Step:
-        parts = _OF_PARTS if spec.for_each is not None else ()
-        own = [*self._workflow.params, "params", "run", *parts, *spec.arguments]
+        own = [*self._workflow.params, "params", "run", *self._words(spec), *spec.arguments]
         known = _Known(own, lambda: upstream(self._needs, self._needs, spec.id))
         with _at("call"):
             one = step(spec.id, function, known, "neither a step that it needs nor a param is called so")
@@ -203,13 +213,13 @@ def _person(spec: StepSpec) -> Step:
     return Step(spec.id, lambda: None, False, {}, False, None)
 
 
-def _command(spec: StepSpec, env: Mapping[str, str], folder: Path) -> Step:
+def _command(spec: StepSpec, env: Mapping[str, str], folder: Path, words: Collection[str]) -> Step:
     """A command gets results by the file TASKTRAIL_INPUT, and what its arguments and variables name in their place."""
     assert spec.run is not None
     _check_program(spec, env, folder)
     parts = (*env.values(), *(() if isinstance(spec.run, str) else spec.run))
     wants = dict.fromkeys([*(need.key for need in spec.needs), *(root for part in parts for root in _roots(part))])
-    wants |= dict.fromkeys(("params", *(_OF_PARTS if spec.for_each is not None else ())))
+    wants |= dict.fromkeys(("params", *words))
 
     async def work(ctx: StepContext, **values: object) -> object:
         run = spec.run if isinstance(spec.run, str) else tuple(_text(part, values) for part in spec.run or ())

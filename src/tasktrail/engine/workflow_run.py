@@ -136,6 +136,7 @@ class WorkflowRun:
             max_parallel=self.max_parallel or self.workflow.max_parallel or _MOST_AT_ONCE,
             gate=self._gates,
             values=self._values,
+            definition_id=self.run.definition_id,
             once=[spec.id for spec in self.workflow.steps if spec.effect == "at_most_once"],
             waits=self.waits,
             watch=self.watch,

@@ -71,7 +71,13 @@ def stored(ledger: Ledger, run: Run) -> tuple[Workflow, dict[str, object]]:
     if row is None:
         raise NotFound(f"run {run.name} was not begun from a workflow", hint=f"tasktrail run dag --status {run.name}")
     params = json.loads(run.metadata or "{}").get("params", {})
-    return workflow_from_dict(json.loads(str(row[1]))), params
+    return workflow_of(str(row[1])), params
+
+
+def workflow_of(spec: str) -> Workflow:
+    """Return the workflow that a definition is; what executes a grid's types is one, too."""
+    record = json.loads(spec)
+    return workflow_from_dict(record.get("workflow", record))
 
 
 def find(ledger: Ledger, name: str) -> Run | None:

@@ -43,6 +43,24 @@ class BadExpression(BadInput):
         self.offset = offset
 
 
+class Named(str):
+    """A name of which paths may ask more: `{item}` is an item's name, `{item.url}` one of its attributes.
+
+    >>> item = Named("ch01", {"url": "https://example.org"})
+    >>> Template.parse("{item}: {item.url}").fill({"item": item})
+    'ch01: https://example.org'
+    """
+
+    __slots__ = ("parts",)
+    parts: Mapping[str, object]
+
+    def __new__(cls, name: str, parts: Mapping[str, object]) -> Named:
+        """Return the name with its parts; it is one of them, as `name`."""
+        named = super().__new__(cls, name)
+        named.parts = {**parts, "name": name}
+        return named
+
+
 @dataclass(frozen=True, slots=True)
 class ValuePath:
     """Where a value is found: a name that values start at, then keys of objects and indexes of lists.
@@ -90,6 +108,7 @@ class ValuePath:
     def _missing(self, value: object, place: int) -> str:
         """What is there instead of a part: names, a list's length, or the kind of a value that has no parts."""
         part, before = self.parts[place], ".".join(self.parts[:place])
+        value = _parts_of(value)
         if isinstance(value, Mapping):
             return f"{shown(before) if before else 'what is there'} has {_names(value)}{Suggestions()(part, value)}"
         if not _is_list(value):
@@ -185,11 +204,16 @@ def shown(text: str) -> str:
 
 def _member(value: object, part: str) -> tuple[object] | None:
     """The value of a part, in a tuple since it may be None."""
+    value = _parts_of(value)
     if isinstance(value, Mapping):
         return (value[part],) if part in value else None
     if _is_list(value) and part.isdigit() and len(part) <= _MAX_INDEX_DIGITS and int(part) < len(value):
         return (value[int(part)],)
     return None
+
+
+def _parts_of(value: object) -> object:
+    return value.parts if isinstance(value, Named) else value
 
 
 def _is_list(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:

@@ -17,6 +17,8 @@ OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 FINAL: Final[frozenset[Status]] = frozenset({"completed", "failed", "skipped", "cancelled"})
 WAITING: Final[frozenset[Status]] = frozenset({"pending", "blocked"})
 PRIORITIES: Final[Mapping[str, int]] = MappingProxyType({"CRITICAL": 1, "HIGH": 2, "MEDIUM": 3, "LOW": 4})
+DEFINITION: Final = ("critical", "priority", "max_retries", "retry", "timeout_ms", "queue", "labels")
+"""The columns that say what a task is, not where it stands: an edit may change them."""
 REMOVED: Final = "removed from its document"
 """The reason of a skipped task that its document or list has no more; it is shown no more either."""
 

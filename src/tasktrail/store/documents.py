@@ -324,16 +324,21 @@ class Documents:
     def __init__(self, store: Path | None) -> None:
         self._home = _project_of(store) if store else None
 
+    @property
+    def folder(self) -> Path | None:
+        """Of the project; None where the store belongs to none alone."""
+        return self._home
+
     def attach(self, tx: Transaction, path: Path, codec: str) -> Document:
         """Add a document that was never looked at. The path is stored with its links followed."""
         real = DocumentFile(path).path
-        row = tx.row("add_document", path=self._stored(real), codec=codec)
+        row = tx.row("add_document", path=self.stored(real), codec=codec)
         assert row is not None
         return Document(int(str(row[0])), str(real), codec)
 
     def at(self, tx: Transaction, path: Path) -> Document | None:
         """Return the document of a file; None when the file is not attached."""
-        return self._document(tx.row("document_by_path", path=self._stored(DocumentFile(path).path)))
+        return self._document(tx.row("document_by_path", path=self.stored(DocumentFile(path).path)))
 
     def by_id(self, tx: Transaction, document_id: int) -> Document | None:
         """Return a document; None when there is none."""
@@ -344,7 +349,7 @@ class Documents:
         real = DocumentFile(folder).path
         inside = self._home is not None and self._home != real and real.is_relative_to(self._home)
         # Above the project there are paths of both kinds, so all of them are looked at.
-        rows = tx.rows("documents_below", folder=f"{self._stored(real)}/" if inside else "")
+        rows = tx.rows("documents_below", folder=f"{self.stored(real)}/" if inside else "")
         found = [document for row in rows if (document := self._document(row))]
         prefix = f"{real}{os.sep}"
         return sorted((one for one in found if one.path.startswith(prefix)), key=lambda one: one.path)
@@ -356,9 +361,10 @@ class Documents:
 
     def path_in(self, other: Documents, stored: str) -> str:
         """Return how another store would store the path that this one has stored: the file stays where it is."""
-        return other._stored(self._home / stored if self._home is not None else Path(stored))
+        return other.stored(self._home / stored if self._home is not None else Path(stored))
 
-    def _stored(self, path: Path) -> str:
+    def stored(self, path: Path) -> str:
+        """Return how a path is stored, whose links were followed."""
         if self._home is not None and path.is_relative_to(self._home):
             return path.relative_to(self._home).as_posix()
         return str(path)

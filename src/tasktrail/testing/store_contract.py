@@ -316,7 +316,7 @@ class StoreContract(NeedsContract):
     ) -> None:
         """An edit moves the version, not the claim."""
         claimed = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
-        edit = dict.fromkeys(("retry", "timeout_ms", "title", "metadata")) | {
+        edit = dict.fromkeys(("retry", "timeout_ms", "queue", "labels", "title", "metadata")) | {
             "critical": 1,
             "priority": 3,
             "max_retries": 9,

@@ -436,6 +436,19 @@ WHERE run_id = CAST(:run_id AS BIGINT)
 ORDER BY not_before
 LIMIT CAST(:limit AS BIGINT)
 
+-- name: ready_of_items
+-- What may start of the cells of some items, `` for the group's own, with those whose back-off is over.
+SELECT {task_columns}
+FROM task
+WHERE run_id = CAST(:run_id AS BIGINT)
+  AND status = 'pending'
+  AND unmet = 0
+  AND (not_before IS NULL OR not_before <= CAST(:now AS BIGINT))
+  AND item IN ({each_item})
+  AND (CAST(:without AS TEXT) IS NULL OR key NOT IN ({each_key_without}))
+ORDER BY priority, position
+LIMIT CAST(:limit AS BIGINT)
+
 -- name: is_taken
 -- Whether the worker that asks takes a task: it passes over steps that wait for a limit, `RUN:KEY` by row id, and runs
 -- whose code it does not have, `RUN`.
@@ -498,6 +511,14 @@ WHERE queue = CAST(:queue AS TEXT)
 SELECT 1
 FROM (SELECT queue FROM task WHERE run_id = :run_id LIMIT 1) AS any_of_them
 WHERE queue IS NOT NULL
+
+-- name: pooled_cell_of_run
+-- The same of a matrix: what nobody said how to execute is in no queue.
+SELECT 1
+FROM task
+WHERE run_id = :run_id
+  AND queue IS NOT NULL
+LIMIT 1
 
 -- name: queues_of_run
 -- The queues of what is not finished of a run.
@@ -587,6 +608,8 @@ SET version = version + 1,
     max_retries = :max_retries,
     retry = :retry,
     timeout_ms = :timeout_ms,
+    queue = :queue,
+    labels = :labels,
     title = coalesce(:title, title),
     metadata = coalesce(:metadata, metadata)
 WHERE id = :id
@@ -600,8 +623,16 @@ SET critical = :critical,
     max_retries = :max_retries,
     retry = :retry,
     timeout_ms = :timeout_ms,
+    queue = :queue,
+    labels = :labels,
     title = :title,
     metadata = :metadata
+WHERE id = :id
+
+-- name: set_metadata
+-- Beside a move in the same transaction, whose version counts.
+UPDATE task
+SET metadata = :metadata
 WHERE id = :id
 
 -- name: code_of_run
@@ -1281,6 +1312,17 @@ WITH RECURSIVE found (key) AS (
 SELECT key
 FROM found
 WHERE key IS NOT NULL
+
+-- name: cells_of_type
+-- What is completed of a type, in the order of the items; not of removed ones.
+SELECT {task_columns}
+FROM task
+WHERE run_id = :run_id
+  AND key = :key
+  AND item IN (SELECT name FROM item WHERE item.run_id = :run_id AND removed_at IS NULL)
+  AND map_index = -1
+  AND status = 'completed'
+ORDER BY position
 
 -- name: cell_counts
 -- How many tasks of items stand where, of each of a JSON list of types; the index `task_cell` alone answers.
