@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "note": ("editing", "Write a note on a task."),
     "edit": ("editing", "Change what a task is: its title, priority, needs."),
     "rm": ("editing", "Take a task out of its plan."),
+    "matrix": ("matrix", "Show items × task types; what is ready, progress, sync, run."),
     "prime": ("prime", "Say what an agent needs to go on with a plan, within a number of tokens."),
     "export": ("export", "Write a plan as JSON, lines of JSON, CSV or Markdown."),
     "undo": ("undo", "Take a change back, a batch, or all of an actor since a time."),

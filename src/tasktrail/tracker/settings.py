@@ -39,6 +39,7 @@ class TrackerSettings:
         weeks_dir: The folder with a folder per week.
         grid: The task types and what needs what; None are those of `tasktrail.tracker.config`.
         flags: Settings by name that were given on the command line.
+        folder: Of the tasktrail.toml that says so, where commands of task types work; None where there is none.
     """
 
     backend: str = "yaml"
@@ -46,6 +47,7 @@ class TrackerSettings:
     groups: Groups = field(default_factory=Letters)
     grid: Grid | None = None
     flags: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 def load_settings(start: Path | None = None, flags: Mapping[str, str] = NO_FLAGS) -> TrackerSettings:
@@ -62,10 +64,8 @@ def load_settings(start: Path | None = None, flags: Mapping[str, str] = NO_FLAGS
     table = find_table("tracker", start)
     if table is None:
         return TrackerSettings(backend, flags=flags)
-    if table.value is None:
-        return TrackerSettings(backend, table.path.parent / DEFAULT_WEEKS_DIR, flags=flags)
-    said = _said(table)
-    return TrackerSettings(backend, table.path.parent / said.weeks_dir, said.groups, said.grid(table), flags)
+    folder, said = table.path.parent, _said(table)
+    return TrackerSettings(backend, folder / said.weeks_dir, said.groups, said.grid(table), flags, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class _Said:
 
 def _said(table: Table) -> _Said:
     source = Source(table.text, str(table.path))
-    reading = _Reading(source, node_of(table.value, table.lines))
+    reading = _Reading(source, node_of({} if table.value is None else table.value, table.lines))
     said = reading.said()
     if reading.faults:
         hint = "tasktrail schema tracker prints what the table may hold"
