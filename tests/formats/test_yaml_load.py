@@ -6,11 +6,12 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasktrail.formats import yaml_load
-from tasktrail.formats.yaml_load import MAX_CHARS, MAX_DEPTH, Fault, Source, load_node
+from tasktrail.formats.yaml_load import MAX_CHARS, MAX_DEPTH, Fault, Source, load, load_node
+from tasktrail.model.errors import BadInput
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -235,3 +236,78 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     lines = len(yaml_load.Source(text, "x").lines)
     assert all(0 <= fault.line <= lines and fault.column >= 0 for fault in faults)
     assert Source(text, "x").refusal(faults, "is wrong").details or not faults
+
+
+# -------------------------------------------------------------------------------------------------------- plain values
+
+
+@given(st.text(PRINTABLE) | st.text("ab:-?#[]{},|>+'\"&*!<~1 \t\n\r\x85\ufeff\x07", max_size=24))
+@example("a: &x 1")
+@example("a: !x")
+@example("a: *x")
+@example("<<: 1")
+@example("'<<': 1")
+@example("? [a]")
+@example("'': 1")
+@example("a\n--- b")
+@example("a: 1\na: 2")
+@example("9" * 4001)
+@example("-1e999")
+@example("\ud800")
+def test_a_value_is_that_of_the_nodes_and_refused_where_they_are(text: str) -> None:
+    value, faults = read(text)
+    is_empty = faults == [Fault(0, 0, "expected a mapping, got: nothing")]
+    if faults and not is_empty:
+        with pytest.raises(BadInput) as caught:
+            load(text, "a.yaml")
+        assert caught.value.details == Source(text, "a.yaml").refusal(faults, "cannot be read").details
+        return
+
+    assert json.dumps(load(text, "a.yaml")) == json.dumps(value)
+
+
+@pytest.mark.parametrize("text", ["", "\ufeff", "# mine\n", "---\n", "~"])
+def test_a_text_with_nothing_in_it_is_null(text: str) -> None:
+    assert load(text, "a.yaml") is None
+
+
+def test_all_faults_of_a_value_are_named_at_once() -> None:
+    with pytest.raises(BadInput) as caught:
+        load("a: &x 1\nb: *x\n", "a.yaml")
+
+    assert caught.value.message == "a.yaml cannot be read: 2 faults"
+    assert (
+        caught.value.details[1] == "a.yaml:2:4: expected no alias, got: *x; write the value itself\n2 | b: *x\n  |    ^"
+    )
+
+
+def test_a_caller_may_permit_a_longer_text() -> None:
+    text = "a: 1 #".ljust(MAX_CHARS + 1, "x")
+
+    assert load(text, "a.yaml", len(text)) == {"a": 1}
+    with pytest.raises(BadInput) as caught:
+        load(text, "a.yaml")
+    assert caught.value.details[0].startswith("a.yaml:1:1: expected at most 4,194,304 characters, got: 4,194,305")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * MAX_DEPTH + "]" * MAX_DEPTH,
+        "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1),
+        "a: [1, 2]",
+        "a: [1, 2, 3]",
+    ],
+)
+def test_depth_and_number_of_values_are_bounded_as_those_of_nodes(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasktrail.formats import yaml_events, yaml_values
+
+    for module in (yaml_events, yaml_values):
+        monkeypatch.setattr(module, "MAX_NODES", 5 if text[0] == "a" else 1000)
+    value, faults = read(text)
+
+    if not faults:
+        assert load(text, "a.yaml") == value
+        return
+    with pytest.raises(BadInput, match="cannot be read: 1 fault"):
+        load(text, "a.yaml")

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass
 from typing import Final
 
 import yaml
 
 from tasktrail.formats.yaml_load import MAX_DEPTH, MAX_NODES, Fault, Node, Source
+from tasktrail.formats.yaml_scalars import plain_value
+from tasktrail.formats.yaml_values import parser, whole_pairs
 
 __all__ = ["root_of"]
 
-_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_MAX_DIGITS: Final = 4_000  # Python reads whole numbers of up to 4,300
 _STYLES: Final = {"'": "quoted", '"': "quoted", "|": "block", ">": "block"}
-
-_PAIR: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
-"""How JSON escapes a character beyond U+FFFF: as two; libyaml refuses the halves and knows `\\U0001F600`."""
-
-# The loader made of libyaml is some thirty times faster; where PyYAML was built without it, the events are the same.
-_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def root_of(source: Source, faults: list[Fault]) -> Node | None:
@@ -32,8 +22,7 @@ def root_of(source: Source, faults: list[Fault]) -> Node | None:
     Args:
         faults: What is wrong is added here.
     """
-    is_json = source.text.lstrip().startswith("{")
-    loader = _Loader(_PAIR.sub(_whole, source.text) if is_json else source.text)
+    loader = parser(whole_pairs(source.text))
     builder = _Builder(faults)
     try:
         for event in iter(loader.get_event, None):
@@ -45,11 +34,6 @@ def root_of(source: Source, faults: list[Fault]) -> Node | None:
     finally:
         loader.dispose()
     return builder.root
-
-
-def _whole(pair: re.Match[str]) -> str:
-    number = 0x10000 + ((int(pair[2], 16) - 0xD800) << 10) + int(pair[3], 16) - 0xDC00
-    return f"{pair[1]}\\U{number:08X}"
 
 
 def _syntax_fault(error: yaml.YAMLError, source: Source) -> Fault:
@@ -120,24 +104,11 @@ class _Builder:
         return self._add(node)
 
     def _resolved(self, event: yaml.ScalarEvent) -> str | int | float | bool | None:
-        """A plain scalar's value; a text unless JSON would call it something else, whatever YAML 1.1 made of it."""
-        text: str = event.value
-        if text in _NULLS:
+        try:
+            return plain_value(event.value)
+        except ValueError as error:
+            self._fault(event, str(error))
             return None
-        if text in _BOOLEANS:
-            return _BOOLEANS[text]
-        if text[0] not in "-0123456789" or (found := _NUMBER.fullmatch(text)) is None:
-            return text
-        if len(text) > _MAX_DIGITS:
-            self._fault(event, f"expected a number of fewer digits, got: {len(text):,}")
-            return None
-        if found[1] is None and found[2] is None:
-            return int(text)
-        number = float(text)
-        if not math.isfinite(number):
-            self._fault(event, f"expected a number that fits 64 bits, got: {text[:40]}")
-            return None
-        return number
 
     def _collection(self, event: yaml.CollectionStartEvent) -> bool:
         mark = event.start_mark

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from tasktrail.model.errors import BadInput
 
-__all__ = ["MAX_CHARS", "MAX_DEPTH", "MAX_NODES", "Fault", "Node", "Source", "load_node"]
+__all__ = ["LINE_END", "MAX_CHARS", "MAX_DEPTH", "MAX_NODES", "Fault", "Node", "Source", "load", "load_node"]
 
 MAX_CHARS: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 64
@@ -17,7 +18,8 @@ _MAX_FAULTS: Final = 50
 _MAX_COLUMNS: Final = 100
 """Of a source line in a message: a JSON file may be one line of megabytes."""
 
-_LINE_END: Final = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # what libyaml counts as the end of a line
+LINE_END: Final = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+"""What libyaml counts as the end of a line."""
 _NOT_PRINTABLE: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -80,7 +82,11 @@ class Source:
     def __init__(self, text: str, where: str) -> None:
         self.text = text.removeprefix("\ufeff")
         self.where = where
-        self.lines = _LINE_END.split(self.text)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines of the text, without their ends."""
+        return LINE_END.split(self.text)
 
     def refusal(self, faults: list[Fault], message: str, hint: str | None = None) -> BadInput:
         """Return the error: each fault with its place, the line that it is in, and a caret below it.
@@ -112,7 +118,32 @@ class Source:
         return f"{place}: {fault.what}\n{number} | {shown.rstrip()}\n{caret}"
 
 
-def load_node(source: Source, faults: list[Fault]) -> Node | None:
+def load(text: str, where: str, max_chars: int = MAX_CHARS) -> object:
+    """Return the value of a YAML text as plain JSON values; None when there is nothing in it.
+
+    Args:
+        where: How messages name the text: the path of its file.
+        max_chars: How long the text may be.
+
+    Raises:
+        BadInput: What `load_node` finds wrong, each fault with its place.
+    """
+    from tasktrail.formats.yaml_values import quick_value  # heavy, and needed only when there is a file to read
+
+    source = Source(text, where)
+    if len(source.text) <= max_chars:
+        try:
+            return quick_value(source.text)
+        except ValueError:
+            pass
+    faults: list[Fault] = []
+    root = load_node(source, faults, max_chars)
+    if faults or root is None:
+        raise source.refusal(faults, "cannot be read")
+    return root.to_json()
+
+
+def load_node(source: Source, faults: list[Fault], max_chars: int = MAX_CHARS) -> Node | None:
     """Return the value of a YAML text, which JSON is too.
 
     Only JSON's kinds of values are known: `no`, `on`, `012`, `1:30` and dates are texts. Refused are anchors, aliases,
@@ -121,11 +152,12 @@ def load_node(source: Source, faults: list[Fault]) -> Node | None:
 
     Args:
         faults: What is wrong is added here.
+        max_chars: How long the text may be.
 
     Returns:
         What could be read; None when there is nothing to go on with.
     """
-    refused = _unreadable(source.text)
+    refused = _unreadable(source.text, max_chars)
     if refused is not None:
         faults.append(refused)
         return None
@@ -137,11 +169,11 @@ def load_node(source: Source, faults: list[Fault]) -> Node | None:
     return root
 
 
-def _unreadable(text: str) -> Fault | None:
-    if len(text) > MAX_CHARS:
-        return Fault(0, 0, f"expected at most {MAX_CHARS:,} characters, got: {len(text):,}")
+def _unreadable(text: str, max_chars: int) -> Fault | None:
+    if len(text) > max_chars:
+        return Fault(0, 0, f"expected at most {max_chars:,} characters, got: {len(text):,}")
     found = _NOT_PRINTABLE.search(text)
     if found is None:
         return None
-    lines = _LINE_END.split(text[: found.start()])
+    lines = LINE_END.split(text[: found.start()])
     return Fault(len(lines) - 1, len(lines[-1]), f"expected printable characters, got: U+{ord(found[0]):04X}")
