@@ -105,6 +105,7 @@ def _setting(one: Setting) -> list[str]:
 _KINDS = {
     "actor": "1 to 200 printable characters",
     "seconds": "a number of seconds from 0 to 86,400",
+    "tracker": "`yaml`, `json`, `memory:`, `sqlite:///PATH`, `postgresql://…`",
     "url": "a path, `sqlite:///PATH` or `memory:`",
     "whole": "a whole number, 1 or more",
 }
@@ -223,12 +224,12 @@ RUN_EVENTS = {
     "batch": "what one call changed, all events of it since the one before it; undo takes it back as one",
     "created": "the run was stored, with so many tasks",
     "added": "tasks were added",
+    "items": "items of a matrix were added, changed, removed, brought back or taken out",
     "accept": "a run goes by another state of its workflow from here on",
     "resume": "somebody took the run up again",
     "cancel": "somebody called the run off",
     "pause": "nothing new was to start from then on",
     "unpause": "steps could start again",
-    "items": "items of a matrix were added, changed, removed or taken out; the changes say which",
     "declare": "a document or the engine said something of the run as a whole",
     "roll_up": "the status of the run changed because its tasks did; the actor is `tasktrail`",
 }

@@ -90,6 +90,7 @@ def test_each_value_says_where_it_came_from(project: Path, tmp_path: Path) -> No
         "store.url": "default",
         "store.synchronous": f"{project}/tasktrail.toml line 5",
         "store.busy_timeout_s": "default",
+        "tracker.backend": "default",
     }
 
 
@@ -457,7 +458,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_the_template_sets_nothing_as_it_is(project: Path) -> None:
     write_init(project)
     assert set(origins(load(environ={"USER": "ann"})).values()) == {"default"}
-    assert tomllib.loads(init_template()) == {"log": {}, "run": {}, "store": {}}
+    assert tomllib.loads(init_template()) == {"log": {}, "run": {}, "store": {}, "tracker": {}}
 
 
 def test_the_template_without_its_comment_signs_sets_every_setting_to_its_default(project: Path) -> None:

@@ -12,10 +12,9 @@ import tasktrail.dag
 import tasktrail.plan
 import tasktrail.testing
 from docs import markdown, parts, parts_api, parts_schema
-from tasktrail import config
 from tasktrail.cli.app import ALIASES, COMMANDS
 from tasktrail.cli.errors import EXIT_CODES, MEANINGS
-from tasktrail.config import SETTINGS
+from tasktrail.config import SETTINGS, files
 from tasktrail.engine import failures
 from tasktrail.engine.context import StepContext
 from tasktrail.formats import picture
@@ -223,7 +222,7 @@ def test_the_sizes_on_the_page_of_limits_are_those_of_the_code():
     assert said == {
         "tasks of a run or a plan that has a file": f"{picture.MAX_TASKS:,}",
         "a run file": f"{documents.MAX_BYTES // 2**20} MiB",
-        "a settings file": f"{config._MAX_FILE_BYTES // 2**10} KiB",
+        "a settings file": f"{files._MAX_FILE_BYTES // 2**10} KiB",
         "a run id": "128 characters",
         "a step id": f"{reference.MAX_KEY_CHARS} characters",
         "an error message that is kept": f"{failures._LONGEST_MESSAGE:,} characters, the middle left out",

@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "note": ("editing", "Write a note on a task."),
     "edit": ("editing", "Change what a task is: its title, priority, needs."),
     "rm": ("editing", "Take a task out of its plan."),
+    "matrix": ("matrix", "Show items × task types; what is ready, progress, sync, run."),
     "prime": ("prime", "Say what an agent needs to go on with a plan, within a number of tokens."),
     "export": ("export", "Write a plan as JSON, lines of JSON, CSV or Markdown."),
     "undo": ("undo", "Take a change back, a batch, or all of an actor since a time."),
@@ -59,7 +60,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "setup": ("agents", "Tell an agent how to work with Tasktrail: claude, codex, cursor, gemini."),
     "init": ("setup", "Write a commented tasktrail.toml."),
     "config": ("setup", "Show every setting and where it was said: config show."),
-    "schema": ("schema", "Print the JSON Schema of workflow files, for editors."),
+    "schema": ("schema", "Print the JSON Schema of a kind of file, for editors."),
     "completion": ("setup", "Print what makes a shell complete commands and run ids."),
     "help": ("topics", "Show help on a command or on exit-codes."),
 })  # fmt: skip  # one line per command

@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 _TIMES: Final = frozenset({"not_before", "started_at", "completed_at"})
 
 
-def emit(schema: str, data: object, cursor: str | None = None) -> None:
-    """Print one document: `data` is a record, or a list of them with the cursor of the next page."""
+def emit(schema: str, data: object, cursor: str | None = None, *, paged: bool = False) -> None:
+    """Print one document: `data` is a record, or a list of them with the cursor of the next page.
+
+    Args:
+        paged: Whether a record has further pages, as a list has.
+    """
     envelope: dict[str, object] = {"schema": f"tasktrail/{schema}", "data": data}
-    if isinstance(data, list):
+    if paged or isinstance(data, list):
         envelope["next"] = cursor
     sys.stdout.write(json.dumps(envelope, ensure_ascii=False) + "\n")
 
@@ -136,6 +140,11 @@ def listed_record(one: Listed) -> dict[str, Any]:
     """Return a task in a list."""
     record = _task_record(one.task, one.run, one.reference)
     return {**record, "kind": one.run.kind, "title": one.title, "needs": list(one.needs), "result": one.task.summary}
+
+
+def cell_record(task: Task, run: Run, reference: str, agent: str | None) -> dict[str, Any]:
+    """Return a cell of a matrix as a record."""
+    return {**_task_record(task, run, reference), "agent": agent}
 
 
 def details_record(seen: TaskDetails) -> dict[str, Any]:

@@ -48,16 +48,19 @@ class Trouble:
     message: str
     hint: str | None = None
     details: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    """Codes of more general errors that it is, the nearest first: that of a door has the exit code of its kind."""
 
     @property
     def exit_code(self) -> int:
         """What the process leaves with."""
-        return EXIT_CODES.get(self.code, FAILED)
+        return next((EXIT_CODES[code] for code in (self.code, *self.kinds) if code in EXIT_CODES), FAILED)
 
 
 def trouble_of(error: TasktrailError) -> Trouble:
     """Return an error that was raised on purpose."""
-    return Trouble(error.code, error.message, error.hint, error.details)
+    kinds = [str(vars(kind)["code"]) for kind in type(error).__mro__[1:] if "code" in vars(kind)]
+    return Trouble(error.code, error.message, error.hint, error.details, kinds)
 
 
 def unexpected(error: BaseException) -> Trouble:

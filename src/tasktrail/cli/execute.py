@@ -49,6 +49,7 @@ class Order:
     """What is to be executed.
 
     Args:
+        target: None where the run is there, with its code.
         run_id: Public id of the run that is created or gone on with; None lets the code name it, or draws one.
         output_dir: Where each step's result and output go; None keeps no files.
         from_step: The step that is done again with all that follow; None goes on with what is not finished.
@@ -58,7 +59,7 @@ class Order:
         accepts: Whether a run goes on by the workflow as it is now where that differs from what it began with.
     """
 
-    target: targets.Target | WorkflowFile
+    target: targets.Target | WorkflowFile | None = None
     run_id: str | None = None
     output_dir: Path | None = None
     from_step: str | None = None
@@ -89,6 +90,7 @@ def execute(session: Session, order: Order) -> int:
     """Execute a run as far as it goes, print where it then stands, and return the exit code."""
     if order.run_id is not None:
         check_run_id(order.run_id)
+    assert order.target is not None
     order.target.locate()  # before a store is made for what is not there
     if order.params and not isinstance(order.target, WorkflowFile):
         raise BadInput("--param goes with a workflow file; a runner in Python gets its values from its own code")
@@ -97,7 +99,7 @@ def execute(session: Session, order: Order) -> int:
         from tasktrail.cli.worker import go_on_pooled
 
         return go_on_pooled(session, order, order.target, run)
-    stage = _Stage(session, session.ledger(), order, sys.stderr)
+    stage = Stage(session, session.ledger(), order, sys.stderr)
     with captured(stage.say):
         prepared = stage.prepare()
         interrupted = stage.execute(prepared)
@@ -120,7 +122,7 @@ def _exit_code(run: Run) -> int:
     return errors.RUN_FAILED if run.status in OVER and run.status != "completed" else errors.OK
 
 
-class _Stage:
+class Stage:
     """One execution by the command.
 
     Args:
@@ -139,6 +141,7 @@ class _Stage:
     def prepare(self) -> Prepared:
         """Import the code, and find or begin the run; for a workflow file that cannot be executed no store is made."""
         target = self.order.target
+        assert target is not None
         if isinstance(target, WorkflowFile):
             target.check(self.ledger, self.order.run_id, self.order.params)
         self.ledger = self.session.ledger(create=True)
@@ -151,7 +154,7 @@ class _Stage:
         opened = file.open(self.ledger, order.run_id, store=self.session.config.store, accepts=order.accepts)
         opened.max_parallel = self.session.config.run_max_parallel if flag else opened.workflow.max_parallel
         opened.max_parallel = opened.max_parallel or self.session.config.run_max_parallel
-        opened.waits, opened.watch, opened.say = order.waits, self._watch, self._say_of
+        opened.waits, opened.watch, opened.say = order.waits, self.watch, self._say_of
         again = opened.take_back(order.from_step) if order.from_step is not None else 0
         if order.only:
             opened.retry_only(order.only)
@@ -185,7 +188,7 @@ class _Stage:
             self.ledger,
             self.order.run_id,
             stored,
-            watch=self._watch,
+            watch=self.watch,
             say=self._say_of,
             max_parallel=self.session.config.run_max_parallel if flag else None,
         )
@@ -229,7 +232,8 @@ class _Stage:
     def _say_of(self, task: Task, line: str) -> None:
         self.say(format_task("", task.key, task.item, task.map_index)[1:], line)
 
-    def _watch(self, run: Run) -> None:
+    def watch(self, run: Run) -> None:
+        """Hear of a commit."""
         if self._follower is not None:
             self._follower.watch(run)
         if self.order.waits and run.n_blocked and not run.n_in_progress:

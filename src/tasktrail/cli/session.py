@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tasktrail.config import Config
     from tasktrail.engine.ledger import Ledger
 
-_METAVARS: Final = {"actor": "ACTOR", "run.max_parallel": "N", "store.url": "URL"}
+_METAVARS: Final = {"actor": "ACTOR", "run.max_parallel": "N", "store.url": "URL", "tracker.backend": "BACKEND"}
 _LEVELS: Final = {1: "info", 2: "debug"}
 
 

@@ -19,7 +19,7 @@ from tasktrail.store.migrate import any_version
 from tasktrail.store.opening import open_store
 from tasktrail.store.seam import Store
 
-_NO_FLAGS: Final[Mapping[str, str]] = MappingProxyType({})
+NO_FLAGS: Final[Mapping[str, str]] = MappingProxyType({})
 T = TypeVar("T")
 _clock: Final[ContextVar[Clock]] = ContextVar("tasktrail_clock", default=SYSTEM_CLOCK)
 
@@ -44,16 +44,21 @@ class FolderProject:
 
     Args:
         folder: It need not exist.
+        flags: Settings by name that were given on the command line.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._location = find_store_for_folder(folder)
+    def __init__(self, folder: Path, flags: Mapping[str, str] = NO_FLAGS) -> None:
+        self._folder, self._flags = folder, flags
+        self._location = find_store_for_folder(folder, flags.get("store.url"))
 
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger of the store, which is made when it is first asked for."""
-        return ledger_of(self._location, load(self._folder))
+        return ledger_of(self._location, self._config)
+
+    @property
+    def _config(self) -> Config:
+        return load(self._folder, self._flags)
 
     def has_store(self) -> bool:
         """Whether there is one already."""
@@ -62,7 +67,7 @@ class FolderProject:
 
     def unsaved(self) -> Ledger:
         """Return the ledger of a new store in memory, which nobody else sees."""
-        return Ledger(open_store("memory:"), actor=load(self._folder).actor, clock=_clock.get())
+        return Ledger(open_store("memory:"), actor=self._config.actor, clock=_clock.get())
 
     def reading(self, stored: Callable[[], T], parsed: Callable[[], T]) -> T:
         """Ask the store; where there is none yet, or it cannot be written, the files alone, and store nothing."""
@@ -77,7 +82,7 @@ class FolderProject:
             return parsed()
 
 
-def open_project(start: Path | None = None, flags: Mapping[str, str] = _NO_FLAGS, *, create: bool = True) -> Ledger:
+def open_project(start: Path | None = None, flags: Mapping[str, str] = NO_FLAGS, *, create: bool = True) -> Ledger:
     """Return the ledger of the project around a folder.
 
     Args:

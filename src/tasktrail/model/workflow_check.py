@@ -87,7 +87,7 @@ def workflow_faults(workflow: Workflow, check_executor: Check | None = None) -> 
     for name, param in workflow.params.items():
         yield from _param(name, param)
     for place, step in enumerate(workflow.steps):
-        yield from (fault._replace(at=("steps", place, *fault.at)) for fault in _step(step))
+        yield from (fault._replace(at=("steps", place, *fault.at)) for fault in step_faults(step))
     if check_executor is not None:
         yield from _executors(workflow, check_executor)
     yield from _Texts(workflow, suggest).faults()
@@ -160,7 +160,8 @@ def _param(name: str, param: Param) -> Iterator[Fault]:
         yield Fault(("params", name, "default"), what)
 
 
-def _step(step: StepSpec) -> Iterator[Fault]:
+def step_faults(step: StepSpec) -> Iterator[Fault]:
+    """Yield what is wrong with a step, whatever the others are; places begin at its own keys."""
     said = [word for word in ("run", "call", "manual") if getattr(step, word) is not None]
     if len(said) != 1:
         yield Fault((), f"expected exactly one of run, call and manual, got: {' and '.join(said) or 'none'}")

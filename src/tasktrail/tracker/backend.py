@@ -9,13 +9,14 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tasktrail.engine.cells import CellMove, moved
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.matrices import new_cell, standing_of, sync_differences
+from tasktrail.engine.matrices import create_matrix, new_cell, standing_of, sync_differences
 from tasktrail.engine.matrix_views import ready_page
-from tasktrail.engine.project import current_clock
+from tasktrail.engine.project import FolderProject, current_clock
 from tasktrail.formats.picture import Picture
 from tasktrail.model.errors import BadInput, Conflict, StoreError, UnmetNeed
 from tasktrail.model.matrix import Cell, Grid, Standing, TaskType
@@ -175,6 +176,12 @@ class TrackerBackend(ABC):
         grid = self.grid
         for item, key in standing.ready():
             yield ReadyTask(week, item or None, key, grid.by_name[key].agent)
+
+    def opened(self, week_letter: str) -> OpenMatrix:
+        """Return the run of a week, for what asks a store; a backend without one gives a copy that nobody else sees."""
+        ledger = FolderProject(Path()).unsaved()
+        picture = picture_of(self.load_tracker(week_letter))
+        return OpenMatrix(ledger, create_matrix(ledger, self.groups.check(week_letter), self.grid, picture))
 
     def _standing(self, week_letter: str) -> Standing:
         return standing_of(picture_of(self.load_tracker(week_letter)), self.grid)

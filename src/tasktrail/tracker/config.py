@@ -7,18 +7,29 @@ them, unless it is told its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasktrail.formats.value_nodes import node_of
+from tasktrail.formats.workflow_steps import STEP_KEYS, StepReading
+from tasktrail.formats.yaml_load import Node, Source
+from tasktrail.model.errors import BadInput
 from tasktrail.model.matrix import Grid, TaskType
 from tasktrail.model.suggestion import Suggestions
+from tasktrail.model.workflow import StepSpec
+from tasktrail.model.workflow_check import step_faults
 from tasktrail.tracker.exceptions import InvalidTaskTypeError
 
 __all__ = [
     "DEFAULT_ITEM_TASKS", "DEFAULT_WEEK_TASKS", "TASK_TYPES", "TASK_TYPE_BLOG_POST", "TASK_TYPE_CONTENT",
     "TASK_TYPE_RESEARCH", "TaskTypeConfig", "get_task_config", "grid_of", "is_valid_task_type",
 ]  # fmt: skip
+
+_SAID_OTHERWISE: Final = ("id", "name", "title", "depends_on", "when", "for_each", "critical", "deadline")
+EXECUTION_KEYS: Final = tuple(key for key in STEP_KEYS if key not in _SAID_OTHERWISE)
+"""What of a workflow file's step says how a type is executed: a type has its own word for the rest, or none."""
 
 
 class TaskTypeConfig(BaseModel):
@@ -109,21 +120,25 @@ def grid_of(
     """Return what the trackers of a grouping are made of, checked; None are those of this module.
 
     Raises:
-        BadInput: Task types need each other in a cycle, or what is no task type; the details name all faults.
+        BadInput: Task types need each other in a cycle, or what is no task type, or cannot be executed as they say;
+            the details name all faults.
     """
     types = TASK_TYPES if types is None else types
+    faults: list[str] = []
     grid = Grid(
         name,
-        tuple(_task_type(key, one) for key, one in types.items()),
+        tuple(_task_type(key, one, faults) for key, one in types.items()),
         tuple(DEFAULT_ITEM_TASKS if item_tasks is None else item_tasks),
         tuple(DEFAULT_WEEK_TASKS if week_tasks is None else week_tasks),
         skipped_meets,
     )
+    if faults:
+        raise BadInput(f"the task types of {name} cannot be executed", details=faults)
     grid.check()
     return grid
 
 
-def _task_type(name: str, config: TaskTypeConfig) -> TaskType:
+def _task_type(name: str, config: TaskTypeConfig, faults: list[str]) -> TaskType:
     return TaskType(
         name,
         tuple(config.depends_on),
@@ -132,4 +147,26 @@ def _task_type(name: str, config: TaskTypeConfig) -> TaskType:
         config.description,
         config.output_pattern,
         config.when,
+        _step(name, config.step, faults) if config.step is not None else None,
     )
+
+
+def _step(name: str, said: Mapping[str, Any], faults: list[str]) -> StepSpec | None:
+    reading = StepReading(Source("", name))
+    node = node_of(said)
+    for key in node.members or ():
+        if key not in EXECUTION_KEYS:
+            reading.unknown_key(node, key, EXECUTION_KEYS)
+    step = execution_of(reading, name, node)
+    faults += [f"{name}: {fault.what}" for fault in reading.faults]
+    return step
+
+
+def execution_of(reading: StepReading, name: str, node: Node) -> StepSpec | None:
+    """Return how a type is executed; what is wrong with it is in the reading's faults."""
+    members = node.members or {}
+    said = {key: one for key, one in members.items() if key in EXECUTION_KEYS}
+    step = reading.step(replace(node, value={"id": node_of(name), **said}), critical=False)
+    for fault in step_faults(step) if step is not None else ():
+        reading.fault(members.get(str(fault.at[0]), node) if fault.at else node, fault.what)
+    return step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from tasktrail.engine.adopting import drafts
 from tasktrail.engine.matrices import picture_of as stored_picture
 from tasktrail.engine.matrices import save_matrix, standing_of, use_grid
-from tasktrail.engine.project import FolderProject
+from tasktrail.engine.project import NO_FLAGS, FolderProject
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, codec
 from tasktrail.formats.picture import Picture
 from tasktrail.model.draft import RunDraft
@@ -42,16 +42,23 @@ class DocumentTracker(TrackerBackend):
 
     Args:
         weeks_dir: The folder with a folder per week, or the URL of a bucket's part: `s3://bucket/weeks`.
+        flags: Settings by name that were given on the command line.
     """
 
     file_name: str
     codec_name: str
 
-    def __init__(self, weeks_dir: str | Path, grid: Grid | None = None, groups: Groups | None = None) -> None:
+    def __init__(
+        self,
+        weeks_dir: str | Path,
+        grid: Grid | None = None,
+        groups: Groups | None = None,
+        flags: Mapping[str, str] = NO_FLAGS,
+    ) -> None:
         super().__init__(grid, groups)
         is_url = "://" in str(weeks_dir)
         self.weeks_dir: str | Path = str(weeks_dir).rstrip("/") if is_url else Path(weeks_dir)
-        self._project = FolderProject(Path() if isinstance(self.weeks_dir, str) else self.weeks_dir)
+        self._project = FolderProject(Path() if isinstance(self.weeks_dir, str) else self.weeks_dir, flags)
 
     # where
 
@@ -193,7 +200,7 @@ class DocumentTracker(TrackerBackend):
 
     def _create(self, week: str, path: Path | str, picture: Picture) -> None:
         grid, name = self.grid, self.groups.check(week)
-        draft = RunDraft("matrix", name, grid.name, drafts(picture), metadata=picture.metadata)
+        draft = RunDraft("matrix", name, grid.name, drafts(picture, grid), metadata=picture.metadata)
         self._project.ledger.attachments.create(draft, path, self.codec_name, picture, grid)
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
 from tasktrail.model.errors import BadInput
 from tasktrail.tracker.backend import TrackerBackend
+from tasktrail.tracker.settings import TrackerSettings, load_settings
 
 __all__ = ["ENTRY_POINTS", "UnsupportedBackend", "get_tracker"]
 
 ENTRY_POINTS: Final = "tasktrail.trackers"
-"""The group in which other packages offer backends: `name = module:function(rest, config)`."""
-DEFAULT_WEEKS_DIR: Final = "data/weeks"
+"""The group in which other packages offer backends: `name = module:function(rest, settings)`."""
 
-Make = Callable[[str, Any], TrackerBackend]
+Make = Callable[[str, TrackerSettings], TrackerBackend]
 
 
 class UnsupportedBackend(BadInput):
@@ -25,64 +26,73 @@ class UnsupportedBackend(BadInput):
     code = "unsupported_backend"
 
 
-def get_tracker(backend_type: str = "yaml", config: object = None) -> TrackerBackend:
+def get_tracker(backend_type: str | None = None, config: object = None) -> TrackerBackend:
     """Return a tracker.
 
     Args:
         backend_type: `yaml`, `json`, `memory:`, `sqlite:///…`, `postgresql://…`, or a backend that a package offers;
-            behind a colon its folder or address: `yaml:data/weeks`, `s3://bucket/weeks`.
-        config: An object of which `weeks_dir` is the folder with a folder per week, else `data/weeks`; it may have
-            `grid` and `groups`.
+            behind a colon its folder or address: `yaml:data/weeks`, `s3://bucket/weeks`. None is the setting
+            `tracker.backend`, else `yaml`.
+        config: An object of which `weeks_dir` is the folder with a folder per week; it may have `grid` and `groups`.
+            What it does not have, and where it is None, the table `[tracker]` of tasktrail.toml says.
 
     Raises:
-        ValueError: There is no such backend.
+        ValueError: There is no such backend, or what is configured cannot be.
 
     Source: document 002, Basic Usage.
     """
-    scheme, _, rest = str(backend_type).partition(":")
+    settings = _settings(config)
+    backend = settings.backend if backend_type is None else str(backend_type)
+    scheme, _, rest = backend.partition(":")
     make = _BACKENDS.get(scheme) or _installed(scheme)
     if make is None:
         known = ", ".join([*_BACKENDS, *sorted(one.name for one in entry_points(group=ENTRY_POINTS))])
-        raise UnsupportedBackend(f"Unsupported backend type: {backend_type}", hint=f"there are {known}")
-    return make(rest, config)
+        raise UnsupportedBackend(f"Unsupported backend type: {backend}", hint=f"there are {known}")
+    return make(rest, settings)
 
 
-def _yaml(rest: str, config: Any) -> TrackerBackend:
+def _settings(config: Any) -> TrackerSettings:
+    if isinstance(config, TrackerSettings):
+        return config
+    folder = getattr(config, "weeks_dir", None)
+    found = load_settings(None if folder is None else Path(folder))
+    said = {name: getattr(config, name, None) for name in ("grid", "groups")}
+    said["weeks_dir"] = None if folder is None else Path(folder)
+    return replace(found, **{name: value for name, value in said.items() if value is not None})
+
+
+def _yaml(rest: str, config: TrackerSettings) -> TrackerBackend:
     from tasktrail.tracker.documents import YAMLTrackerBackend
 
-    return YAMLTrackerBackend(_folder(rest, config), *_configured(config))
+    return YAMLTrackerBackend(_folder(rest, config), config.grid, config.groups, config.flags)
 
 
-def _json(rest: str, config: Any) -> TrackerBackend:
+def _json(rest: str, config: TrackerSettings) -> TrackerBackend:
     from tasktrail.tracker.documents import JSONTrackerBackend
 
-    return JSONTrackerBackend(_folder(rest, config), *_configured(config))
+    return JSONTrackerBackend(_folder(rest, config), config.grid, config.groups, config.flags)
 
 
 def _store(scheme: str) -> Make:
-    def make(rest: str, config: Any) -> TrackerBackend:
+    def make(rest: str, config: TrackerSettings) -> TrackerBackend:
         from tasktrail.tracker.stores import StoreTrackerBackend
 
-        return StoreTrackerBackend(f"{scheme}:{rest}", *_configured(config))
+        return StoreTrackerBackend(f"{scheme}:{rest}", config.grid, config.groups, config.flags)
 
     return make
 
 
 def _objects(scheme: str) -> Make:
-    def make(rest: str, config: Any) -> TrackerBackend:
+    def make(rest: str, config: TrackerSettings) -> TrackerBackend:
         from tasktrail.tracker.documents import YAMLTrackerBackend
 
-        return YAMLTrackerBackend(f"{scheme}:{rest}", *_configured(config))
+        return YAMLTrackerBackend(f"{scheme}:{rest}", config.grid, config.groups, config.flags)
 
     return make
 
 
-def _folder(rest: str, config: Any) -> Path:
-    return Path(rest or getattr(config, "weeks_dir", None) or DEFAULT_WEEKS_DIR)
-
-
-def _configured(config: Any) -> tuple[Any, Any]:
-    return getattr(config, "grid", None), getattr(config, "groups", None)
+def _folder(rest: str, config: TrackerSettings) -> Path:
+    return Path(rest) if rest else config.weeks_dir
 
 
 def _installed(name: str) -> Make | None:

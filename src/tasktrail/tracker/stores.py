@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
@@ -11,7 +12,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import cell_in, create_matrix, find_matrix, move_cell, save_matrix, use_grid
 from tasktrail.engine.matrices import picture_of as stored_picture
 from tasktrail.engine.matrix_views import can_start, counts, pending_items, unmet_of
-from tasktrail.engine.project import current_clock, existing, ledger_of
+from tasktrail.engine.project import NO_FLAGS, current_clock, existing, ledger_of
 from tasktrail.model.matrix import Grid
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
@@ -37,11 +38,18 @@ class StoreTrackerBackend(TrackerBackend):
 
     Args:
         url: `sqlite:///…`, `postgresql://…` or `memory:`, a new one that nobody else sees.
+        flags: Settings by name that were given on the command line.
     """
 
-    def __init__(self, url: str, grid: Grid | None = None, groups: Groups | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        grid: Grid | None = None,
+        groups: Groups | None = None,
+        flags: Mapping[str, str] = NO_FLAGS,
+    ) -> None:
         super().__init__(grid, groups)
-        self._location, self._config = find_store(flag=url), load()
+        self._location, self._config = find_store(flag=url), load(flags=flags)
         self._made: Ledger | None = None
         self._making = Lock()
 

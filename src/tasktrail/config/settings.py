@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import reprlib
-import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tasktrail.config.files import PROJECT_FILE, absolute, is_ours, key_lines, leaves, nearest, parse, read, shortened
+from tasktrail.config.tables import TABLES
 from tasktrail.model.errors import BadInput, StoreError
 
 Texts = Mapping[str, str]
 Value = str | int | float
 _Layer = dict[str, tuple[Value, str]]  # by setting name: the value and where it was said
-
-_EVERYBODYS = stat.S_ISVTX | stat.S_IWOTH  # the mode of /tmp
-_PARENTS_SEARCHED = 5
-_MAX_FILE_BYTES = 64 * 1024
-_MAX_VALUE_LINES = 100
-
-_shortened = reprlib.Repr()
-_shortened.maxstring = _shortened.maxother = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +53,8 @@ SETTINGS = (
             "full survives power loss; normal is faster and survives a crash of programs only.", ("full", "normal")),
     Setting("store.busy_timeout_s", "TASKTRAIL_BUSY_TIMEOUT_S", "--busy-timeout", "seconds", 30,
             "Seconds to wait while another process writes, before giving up as busy."),
+    Setting("tracker.backend", "TASKTRAIL_TRACKER", "--tracker", "tracker", "yaml",
+            "Where trackers lie: yaml and json are files; a store's URL; or a backend that a package offers."),
 )  # fmt: skip  # a table of one setting in two lines
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -96,6 +90,7 @@ class Config:
     log_format: str
     log_level: str
     run_max_parallel: int
+    tracker_backend: str = field(repr=False)
     store_busy_timeout_s: float
     store_synchronous: str
     store_url: str = field(repr=False)
@@ -119,12 +114,12 @@ def load(start: Path | None = None, flags: Texts | None = None, environ: Texts |
         BadInput: For values that cannot be; all that one file, or flags and environment together, have wrong.
     """
     environ = os.environ if environ is None else environ
-    folder = _absolute(start or Path())
+    folder = absolute(start or Path())
     given = _given(flags or {}, environ)
-    project, user = _file_layer(_nearest(folder, "tasktrail.toml")), _file_layer(user_file(environ))
+    project, user = _file_layer(nearest(folder, PROJECT_FILE), TABLES), _file_layer(user_file(environ))
     store = _choose_store(folder, folder, given, project, user)
     layer = {**_defaults(environ), **user, **project, **given, "store.url": (store.url, store.origin)}
-    rows = tuple((name, str(store) if name == "store.url" else layer[name][0], layer[name][1]) for name in _BY_NAME)
+    rows = tuple((name, _shown(layer[name][0]), layer[name][1]) for name in _BY_NAME)
     values = {name.replace(".", "_"): value for name, (value, _) in layer.items()}
     return Config(**values, store=store, _rows=rows)  # type: ignore[arg-type]  # each value was checked by its kind
 
@@ -199,6 +194,7 @@ def _login_name() -> str:
 _KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "actor": ("1-200 printable characters without a blank at either end", lambda v: _is_text(v) and len(str(v)) <= 200),
     "seconds": ("a number of seconds from 0 to 86400", lambda v: _is_number(v) and 0 <= float(str(v)) <= 86_400),
+    "tracker": ("yaml, json, memory:, sqlite:///PATH, postgresql://… or what a package offers", lambda v: _is_text(v)),
     "url": ("a path, sqlite:///PATH, memory: or postgresql://…", lambda v: _is_text(v)),
     "whole": ("a whole number, 1 or more", lambda v: _is_number(v) and isinstance(v, int) and v >= 1),
 }
@@ -230,20 +226,27 @@ def _checked(setting: Setting, value: object, base: Path) -> Value:
     expected, fits = _KINDS[setting.kind]
     if not fits(value) or not isinstance(value, Value):
         raise _wrong(setting, expected, value)
+    if setting.kind == "tracker":
+        return _canonical_backend(str(value), base)
     return _canonical_url(str(value), base) if setting.kind == "url" else value
 
 
+def _shown(value: Value) -> Value:
+    return _without_password(value) if isinstance(value, str) else value
+
+
 def _wrong(setting: Setting, expected: str, value: object) -> BadInput:
-    shown = _shortened.repr(_without_password(value) if isinstance(value, str) else value)
-    return BadInput(f"expected {setting.name} to be {expected}, got: {shown}")
+    shown = value if not isinstance(value, Value) else _shown(value)
+    return BadInput(f"expected {setting.name} to be {expected}, got: {shortened(shown)}")
 
 
 def _unknown(name: str) -> str:
     from difflib import get_close_matches
 
     last = name.rpartition(".")[2]
-    close = [known for known in _BY_NAME if known.rpartition(".")[2] == last] or get_close_matches(name, _BY_NAME, 1)
-    return f"unknown setting {_shortened.repr(name)}" + (f"; did you mean {close[0]}?" if close else "")
+    close = [known for known in _BY_NAME if known.rpartition(".")[2] == last]
+    close = close or get_close_matches(name, _BY_NAME, 1) or get_close_matches(name.partition(".")[0], TABLES, 1)
+    return f"unknown setting {shortened(name)}" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _refuse(what: str, problems: list[str]) -> None:
@@ -254,87 +257,25 @@ def _refuse(what: str, problems: list[str]) -> None:
         raise BadInput(f"{len(problems)} {what}", hint="tasktrail config show", details=problems)
 
 
-def _file_layer(path: Path | None) -> _Layer:
-    """What a tasktrail.toml says; nothing when there is none."""
-    if path is None or not _is_ours(path.parent, path.name):
+def _file_layer(path: Path | None, tables: Collection[str] = ()) -> _Layer:
+    """What a tasktrail.toml says; nothing when there is none. Others read the tables that it may have."""
+    if path is None or not is_ours(path.parent, path.name):
         return {}
-    text = _read(path)
-    values, lines = _parse(path, text), _key_lines(text)
+    text = read(path)
+    values, lines = parse(path, text), key_lines(text)
     layer: _Layer = {}
     problems: list[tuple[int, str]] = []
-    for keys, value in _leaves(values):
+    for keys, value in leaves(values):
         name, line = ".".join(keys), lines.get(keys, 1)
         try:
             if name in _BY_NAME:
                 layer[name] = (_checked(_BY_NAME[name], value, path.parent), f"{path} line {line}")
-            elif not (name in _SECTIONS and value == {}):
+            elif keys[0] not in tables and not (name in _SECTIONS and value == {}):
                 raise BadInput(_unknown(name))
         except BadInput as error:
             problems.append((line, f"{path}:{line}: {error.message}"))
     _refuse(f"errors in {path}", [problem for _, problem in sorted(problems)])
     return layer
-
-
-def _read(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        if len(data) <= _MAX_FILE_BYTES:
-            return data.decode("utf-8-sig")  # Windows editors put a mark in front
-    except UnicodeDecodeError as error:
-        line, column = _place(data[: error.start].decode("utf-8-sig", "replace"))
-        raise BadInput(f"{path}:{line}:{column}: expected UTF-8 text, got byte 0x{data[error.start]:02x}") from error
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}") from error
-    raise BadInput(f"expected {path} to be at most {_MAX_FILE_BYTES} bytes, got: {len(data)}")
-
-
-def _parse(path: Path, text: str) -> dict[str, object]:
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also an integer of 5,000 digits, arrays nested 1,000 deep
-        reason, _, place = str(error).partition(" (at line ")
-        line, column = map(int, place.rstrip(")").split(", column ")) if place else _place(text)
-        reason = reason.removesuffix(" (at end of document)")
-        raise BadInput(f"{path}:{line}:{column}: {reason[:1].lower()}{reason[1:]}") from error
-
-
-def _place(before: str) -> tuple[int, int]:
-    """Line and column of what follows this text, both from 1."""
-    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-
-
-def _leaves(table: dict[str, object], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Each value with its path; a table without keys is a value too, so that an unknown section is seen."""
-    for key, value in table.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, (*above, key))
-        else:
-            yield (*above, key), value
-
-
-def _key_lines(text: str) -> dict[tuple[str, ...], int]:
-    """In which line each value begins. tomllib tells no places, so it reads the (valid) text statement by statement."""
-    import tomllib
-
-    lines: dict[tuple[str, ...], int] = {}
-    section: tuple[str, ...] = ()
-    statement, first = "", 1
-    for number, line in enumerate(text.split("\n"), 1):
-        statement += line + "\n"
-        try:
-            parsed = tomllib.loads(statement)
-        except tomllib.TOMLDecodeError:
-            if number - first < _MAX_VALUE_LINES:  # each try reads the value again: a long one would take minutes
-                continue  # a value of several lines, not yet whole
-            break
-        is_header = statement.lstrip().startswith("[")
-        for keys, _ in _leaves(parsed):
-            section = keys if is_header else section
-            lines.setdefault(keys if is_header else (*section, *keys), first)
-        statement, first = "", number + 1
-    return lines
 
 
 def init_template() -> str:
@@ -353,7 +294,7 @@ def init_template() -> str:
 
 def write_init(folder: Path) -> Path:
     """Write the template as `folder`/tasktrail.toml; BadInput when there is one, or the folder cannot be written."""
-    path = folder / "tasktrail.toml"
+    path = folder / PROJECT_FILE
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(init_template())
@@ -375,7 +316,7 @@ def find_store(start: Path | None = None, flag: str | None = None, environ: Text
         start: None is the working directory.
         flag: What `--store` said; None when it was not given.
     """
-    folder = _absolute(start or Path())
+    folder = absolute(start or Path())
     return _find(folder, folder, flag, os.environ if environ is None else environ)
 
 
@@ -384,7 +325,7 @@ def find_store_for_folder(folder: Path, flag: str | None = None, environ: Texts 
 
     Finding none, it is `.tasktrail` of the working directory when the folder lies below it, else the folder's own.
     """
-    here, start = _absolute(Path()), _absolute(folder)
+    here, start = absolute(Path()), absolute(folder)
     fresh = here if start.is_relative_to(here) else start
     return _find(start, fresh, flag, os.environ if environ is None else environ)
 
@@ -414,12 +355,12 @@ def _find(start: Path, fresh: Path, flag: str | None, environ: Texts) -> StoreLo
     given = _given({} if flag is None else {"store.url": flag}, {env: environ.get(env, "")})
     if given:
         return _choose_store(start, fresh, given, {}, {})
-    project, user = _file_layer(_nearest(start, "tasktrail.toml")), _file_layer(user_file(environ))
+    project, user = _file_layer(nearest(start, PROJECT_FILE), TABLES), _file_layer(user_file(environ))
     return _choose_store(start, fresh, given, project, user)
 
 
 def _choose_store(start: Path, fresh: Path, given: _Layer, project: _Layer, user: _Layer) -> StoreLocation:
-    toml, found = _nearest(start, "tasktrail.toml"), _nearest(start, ".tasktrail/tasktrail.db")
+    toml, found = nearest(start, PROJECT_FILE), nearest(start, ".tasktrail/tasktrail.db")
     there = {"store.url": (f"sqlite:///{found.as_posix()}", f"found in {found.parent}")} if found else {}
     fresh = toml.parent if toml else fresh
     default = {"store.url": (_canonical_url(".tasktrail/tasktrail.db", fresh), "default")}
@@ -438,38 +379,20 @@ def _canonical_url(text: str, base: Path) -> str:
     path = text.removeprefix("sqlite:///")
     if not path or re.match(r"[A-Za-z][\w+.-]*://", path):
         raise _wrong(_BY_NAME["store.url"], _KINDS["url"][0], text)
-    return f"sqlite:///{_absolute(base / path).as_posix()}"
+    return f"sqlite:///{absolute(base / path).as_posix()}"
+
+
+def _canonical_backend(text: str, base: Path) -> str:
+    """A tracker's backend; where it names a folder or a SQLite file, an absolute one."""
+    word, colon, rest = text.partition(":")
+    if word in ("yaml", "json") and rest:
+        return f"{word}:{absolute(base / rest)}"
+    return _canonical_url(text, base) if word == "sqlite" and colon else text
 
 
 def _without_password(url: str) -> str:
     url = re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)
     return re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1***", url)
-
-
-def _absolute(path: Path) -> Path:
-    """Absolute and without links or `..`, so that a file has one name, and its parents are its real ones."""
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # no working directory any more, a loop of links, a NUL
-        raise BadInput(f"cannot use the path {_shortened.repr(str(path))}: {error}", hint="cd elsewhere") from error
-
-
-def _nearest(start: Path, name: str) -> Path | None:
-    folders = (start, *start.parents[:_PARENTS_SEARCHED])
-    return next((folder / name for folder in folders if _is_ours(folder, name)), None)
-
-
-def _is_ours(folder: Path, name: str) -> bool:
-    """Whether this file is there and counts; not where we may not look.
-
-    In a folder like /tmp, where everybody may put files, only our own count: a stranger's would take our records.
-    """
-    try:
-        owner = (folder / name.partition("/")[0]).lstat().st_uid  # first: most folders have none
-        is_everybodys = folder.stat().st_mode & _EVERYBODYS == _EVERYBODYS and hasattr(os, "geteuid")
-        return (folder / name).is_file() and (not is_everybodys or owner == os.geteuid())
-    except OSError:
-        return False
 
 
 def _make_folder(folder: Path) -> None:

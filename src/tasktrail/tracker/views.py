@@ -1,0 +1,182 @@
+"""What faces and tools show of a tracker, asked of the store in a few queries: the table, what is ready, progress."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from tasktrail.engine.items import before_removal, items_of
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.lookup import run_reference, shared_names
+from tasktrail.engine.matrix_views import (
+    CellView,
+    Counts,
+    ItemRow,
+    MatrixPage,
+    ReadyCell,
+    ReadyPage,
+    counts,
+    matrix_page,
+    ready_page,
+)
+from tasktrail.model.matrix import Synced
+from tasktrail.model.plan import percent_done
+from tasktrail.model.reference import format_task
+from tasktrail.model.run import Run
+from tasktrail.model.task import REMOVED
+from tasktrail.store.transaction import Transaction
+from tasktrail.tracker.asking import EtlItem
+from tasktrail.tracker.backend import TrackerBackend
+from tasktrail.tracker.exceptions import WeekNotFoundError
+from tasktrail.tracker.models import WeekTracker
+
+__all__ = ["GroupProgress", "Table", "progress_of", "ready_tasks", "sync_told", "table_of", "total_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupProgress:
+    """Where the tasks of a group stand.
+
+    Args:
+        by_type: Of each type that has tasks, in the order of the types.
+    """
+
+    group: str
+    counts: Counts
+    by_type: Mapping[str, Counts]
+
+    @property
+    def percent(self) -> float:
+        """How much is completed, 0 to 100; 100 is said of all alone."""
+        return percent_done(self.counts["completed"], self.counts.total())
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A page of a matrix.
+
+    Args:
+        reference: As people write the run.
+        counts: How many cells stand where, on all pages.
+        removed: Items that the list has no more, where they were asked for.
+        now: When this was so, microseconds UTC.
+    """
+
+    run: Run
+    reference: str
+    page: MatrixPage
+    counts: Counts
+    removed: Sequence[ItemRow]
+    now: int
+
+
+def table_of(tracker: TrackerBackend, group: str, limit: int, after: str | None, *, removed: bool = False) -> Table:
+    """Return a page of a group's matrix.
+
+    Args:
+        after: The cursor of the page before; None begins.
+        removed: Whether the last page has the removed items, as they were.
+    """
+    ledger, run = tracker.opened(group)
+
+    def work(tx: Transaction) -> Table:
+        page = matrix_page(tx, run, tracker.grid, limit, after)
+        gone = _removed(tx, run) if removed and page.cursor is None else ()
+        reference = run_reference(run, shared_names(tx, [run]))
+        return Table(run, reference, page, counts(tx, run), gone, ledger.clock.now())
+
+    return ledger.store.read(work)
+
+
+def _removed(tx: Transaction, run: Run) -> list[ItemRow]:
+    gone = {item.name: item for item in items_of(tx, run) if item.removed_at is not None}
+    tasks = [task for task in tx.tasks("steps_of_run", run_id=run.id) if task.item in gone and task.reason != REMOVED]
+    cells: dict[str, dict[str, CellView]] = {name: {} for name in gone}
+    for task in before_removal(tx, run, tasks):
+        cells[task.item][task.key] = CellView(task, None, stale=False)
+    return [ItemRow(item, cells[name]) for name, item in gone.items()]
+
+
+def progress_of(tracker: TrackerBackend, groups: Sequence[str] | None = None) -> list[GroupProgress]:
+    """Return where the tasks of groups stand; None are all that there are."""
+    return [_progress(tracker, group) for group in (tracker.weeks() if groups is None else groups)]
+
+
+def _progress(tracker: TrackerBackend, group: str) -> GroupProgress:
+    ledger, run = tracker.opened(group)
+    keys = list(tracker.grid.by_name)
+
+    def work(tx: Transaction) -> GroupProgress:
+        by_type = {key: counts(tx, run, key) for key in keys}
+        return GroupProgress(run.name, counts(tx, run), {key: one for key, one in by_type.items() if one})
+
+    return ledger.store.read(work)
+
+
+def ready_tasks(
+    tracker: TrackerBackend, limit: int, *, group: str | None = None, agent: str | None = None, after: str | None = None
+) -> ReadyPage:
+    """Return what may start now, by group, type and item.
+
+    Args:
+        group: Of this one alone; None: of all.
+        agent: Of this one alone.
+        after: The cursor of the page before; None begins.
+    """
+    opened = [tracker.opened(one) for one in ([group] if group is not None else tracker.weeks())]
+    pages = [
+        _ready(tracker, ledger, [one.run for one in of_ledger], limit, agent, after)
+        for ledger, of_ledger in groupby(opened, key=lambda one: one.ledger)
+    ]
+    cells = sorted((cell for page in pages for cell in page.cells), key=lambda cell: cell.place)
+    has_more = len(cells) > limit or any(page.cursor for page in pages)
+    return ReadyPage(
+        cells[:limit],
+        sum(page.total for page in pages),
+        _cursor(cells[:limit][-1]) if has_more and cells[:limit] else None,
+    )
+
+
+def _ready(
+    tracker: TrackerBackend, ledger: Ledger, runs: Sequence[Run], limit: int, agent: str | None, after: str | None
+) -> ReadyPage:
+    now, grid = ledger.clock.now(), tracker.grid
+    return ledger.store.read(lambda tx: ready_page(tx, runs, grid, now, limit, after, agent))
+
+
+def _cursor(cell: ReadyCell) -> str:
+    return format_task(*cell.place)
+
+
+def sync_told(tracker: TrackerBackend, group: str, items: Sequence[EtlItem]) -> Synced:
+    """Let a group have the items of a list, and return what that did."""
+    before = _items(tracker, group)
+    tracker.sync_with_etl(group, items)
+    after = _items(tracker, group)
+    both = [name for name in after if name in before]
+    return Synced(
+        added=[name for name in after if name not in before],
+        removed=[name for name in both if after[name].removed and not before[name].removed],
+        restored=[name for name in both if before[name].removed and not after[name].removed],
+        changed=[name for name in both if _says(before[name]) != _says(after[name])],
+    )
+
+
+def _items(tracker: TrackerBackend, group: str) -> Mapping[str, Any]:
+    try:
+        found: WeekTracker = tracker.load_tracker(group)
+    except WeekNotFoundError:
+        return {}
+    return found.items
+
+
+def _says(item: Any) -> tuple[object, object]:
+    return item.content_hash, item.attributes
+
+
+def total_of(progress: Sequence[GroupProgress]) -> Counts:
+    """Return how many tasks of all groups stand where."""
+    return sum((one.counts for one in progress), Counter())
