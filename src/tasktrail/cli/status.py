@@ -13,7 +13,8 @@ from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import Ink, box, counted, error_words, first_line, local, named, plain, span
 from tasktrail.dag.words import run_word, step_word
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.lookup import Overview, again_words, is_abandoned, lasted_us, outcomes, overview, run_reference
+from tasktrail.engine.lookup import Overview, is_abandoned, lasted_us, outcomes, overview, run_reference
+from tasktrail.engine.reopening import again_words
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.parts import Group, grouped
 from tasktrail.model.reference import format_task

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from tasktrail.engine.leases import Holding
 from tasktrail.engine.limits import FullLimit
-from tasktrail.engine.lookup import again_words
+from tasktrail.engine.reopening import again_words
 from tasktrail.engine.situation import Situation
 from tasktrail.engine.workers import WorkerView
 from tasktrail.model.graph import Need, cycle_text, find_cycle, in_cycles

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import reprlib
-import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tasktrail.model.errors import Ambiguous, BadInput, NotFound, TasktrailError
 from tasktrail.model.reference import RUN_ID, Reference, cell_name, format_task, parse_run, readings
-from tasktrail.model.run import OVER, STOPPING_KINDS, Kind, Run, RunStatus
+from tasktrail.model.run import OVER, Kind, Run, RunStatus
 from tasktrail.model.task import REMOVED
 
 if TYPE_CHECKING:
@@ -412,13 +411,6 @@ def stale_of(tx: Transaction, run: Run) -> frozenset[int]:
         return frozenset()
     name = "stale_with_what_stands_on_it" if run.kind == "matrix" else "stale_of_run"
     return frozenset(int(str(row[0])) for row in tx.rows(name, run_id=run.id))
-
-
-def again_words(run: Run, reference: str, task: Task) -> str:
-    """Return what to type to do a stale task again, with what stands on it."""
-    if run.kind in STOPPING_KINDS:
-        return f"tasktrail retry {reference} --from {shlex.quote(task.key)}"
-    return f"tasktrail reopen --stale {reference}"
 
 
 # history

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,3 +62,10 @@ def reopen_stale(ledger: Ledger, run: Run, *, note: str | None = None, dry_run: 
     if dry_run:
         return ledger.store.read(work)
     return ledger.commit(work, documents=() if run.document_id is None else (run.document_id,))
+
+
+def again_words(run: Run, reference: str, task: Task) -> str:
+    """Return what to type to do a stale task again, with what stands on it."""
+    if run.kind in STOPPING_KINDS:
+        return f"tasktrail retry {reference} --from {shlex.quote(task.key)}"
+    return f"tasktrail reopen --stale {reference}"
