@@ -122,6 +122,8 @@ class Adopting:
         """Tasks that came with the file stand where it says."""
         edits = []
         for picture in added:
+            if picture.status == "pending" and not picture.values:
+                continue  # as it was born
             edit = _edit(_task_of(tx, run_id, picture), picture.status, picture.values)
             if edit.status is not None:
                 edits.append(edit)
@@ -139,7 +141,7 @@ class Adopting:
         names = {item.name for item in (*found.items_added, *(new for _, new in found.items_changed))}
         names.update(change.new.item for change in found.changed)
         settle_removals(tx, self._ledger, run, names)
-        if found.moves_cells:
+        if found.moves_cells and not _leaves_needs(found):
             regrid(tx, run_id)
 
     def _list(self, tx: Transaction, run_id: int, picture: Picture, changed: Sequence[TaskPicture]) -> None:
@@ -176,6 +178,14 @@ class Adopting:
         shown = codec(document.codec).write(None, self._pictures.of(tx, run), document.path).picture
         if status != run.status or said.error != (shown.error if said.error else run.declared_error):
             self._ledger.declare_in(tx, run_id, status, said.error, self._ledger.clock.now())
+
+
+def _leaves_needs(found: Differences) -> bool:
+    """Whether the cells of a matrix need what they needed: another content hash is all that is new of its items."""
+    comes_and_goes = found.added or found.removed or found.items_added or found.items_dropped
+    return not comes_and_goes and all(
+        (was.removed, was.attributes) == (new.removed, new.attributes) for was, new in found.items_changed
+    )
 
 
 def _gone(old: TaskPicture, new: TaskPicture) -> _Notes:

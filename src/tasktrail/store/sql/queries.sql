@@ -388,34 +388,34 @@ FROM need
 WHERE task_id IN ({each_id})
 ORDER BY task_id, position
 
--- name: is_outdated
--- Of a task: it is completed although something that it needs is not, or was completed after it, or its item became
--- another one since the attempt began that completed it, or since somebody said that it is.
-task.status = 'completed'
-  AND (task.unmet > 0
-    OR EXISTS (
-      SELECT 1
-      FROM need
-      JOIN task AS needed ON needed.id = need.needed_id
-      WHERE need.task_id = task.id
-        AND needed.status = 'completed'
-        AND needed.completed_at > task.completed_at)
-    OR EXISTS (
-      SELECT 1
-      FROM item
-      LEFT JOIN attempt ON attempt.task_id = task.id AND attempt.n = task.attempts
-      WHERE item.run_id = task.run_id
-        AND item.name = task.item
-        AND item.changed_at > CASE
-          WHEN attempt.outcome = 'ok' AND attempt.ended_at >= task.completed_at THEN attempt.started_at
-          ELSE task.completed_at
-        END))
+-- name: needs_are_newer
+-- Of a completed task: something that it needs is not done, or was done after it.
+(task.unmet > 0 OR EXISTS (
+  SELECT 1
+  FROM need
+  JOIN task AS needed ON needed.id = need.needed_id
+  WHERE need.task_id = task.id
+    AND needed.status = 'completed'
+    AND needed.completed_at > task.completed_at))
+
+-- name: item_is_newer
+-- Of a completed task and its item: that became another one since the attempt began that completed the task, or since
+-- somebody said that it is.
+item.changed_at > coalesce(
+  (SELECT attempt.started_at
+  FROM attempt
+  WHERE attempt.task_id = task.id
+    AND attempt.n = task.attempts
+    AND attempt.outcome = 'ok'
+    AND attempt.ended_at >= task.completed_at),
+  task.completed_at)
 
 -- name: stale_of_run
 SELECT task.id
 FROM task
 WHERE task.run_id = :run_id
-  AND {is_outdated}
+  AND task.status = 'completed'
+  AND {needs_are_newer}
 
 -- name: and_what_stands_on_it
 -- Of what is stale: what needs it and is completed is stale, too.
@@ -429,10 +429,20 @@ WHERE task.status = 'completed'
 -- name: stale_with_what_stands_on_it
 -- Of a run; without tasks of removed items.
 WITH RECURSIVE stale (id) AS (
-  SELECT task.id
-  FROM task
-  WHERE task.run_id = :run_id
-    AND {is_outdated}
+  SELECT id
+  FROM (
+    {stale_of_run}
+    UNION
+    SELECT task.id
+    FROM item
+    CROSS JOIN task
+    WHERE item.run_id = :run_id
+      AND item.changed_at IS NOT NULL
+      AND task.key IN ({keys_of_cells})
+      AND task.run_id = item.run_id
+      AND task.item = item.name
+      AND task.status = 'completed'
+      AND {item_is_newer}) AS outdated
   {and_what_stands_on_it})
 SELECT task.id
 FROM stale
@@ -1382,8 +1392,8 @@ WHERE run_id = CAST(:run_id AS BIGINT)
 GROUP BY key, status
 
 -- name: cells_out
--- The same of what counts for nothing, whatever its type: tasks of removed items, and those that the document has no
--- more. The text is the one of the index `task_removed`, word by word.
+-- The same of what counts for nothing: tasks of removed items, and those that the document has no more, be they of items
+-- or of the group. The text is the one of the index `task_removed`, word by word.
 SELECT key, status, count(*)
 FROM (
   SELECT task.key, task.status
@@ -1391,7 +1401,7 @@ FROM (
   CROSS JOIN task
   WHERE item.run_id = CAST(:run_id AS BIGINT)
     AND item.removed_at IS NOT NULL
-    AND task.key IN ({keys_of_cells})
+    AND task.key IN ({each_name})
     AND task.run_id = item.run_id
     AND task.item = item.name
   UNION ALL
@@ -1469,6 +1479,7 @@ FROM (
     AND task.key IN ({each_name})
     AND task.run_id = item.run_id
     AND task.item = item.name
+    AND task.item <> ''
     AND task.status = 'pending'
     AND task.unmet = 0) AS outside
 GROUP BY run_id, key
@@ -1525,7 +1536,13 @@ stale (id) AS (
   FROM needed_by_them
   CROSS JOIN task
   WHERE task.id = needed_by_them.id
-    AND {is_outdated}
+    AND task.status = 'completed'
+    AND ({needs_are_newer} OR EXISTS (
+      SELECT 1
+      FROM item
+      WHERE item.run_id = task.run_id
+        AND item.name = task.item
+        AND {item_is_newer}))
   {and_what_stands_on_it})
 SELECT id
 FROM stale
