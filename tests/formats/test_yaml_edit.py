@@ -90,24 +90,26 @@ def test_the_lines_of_what_is_not_changed_stay_as_they_were_and_in_order(case: t
         return
 
     after = iter(edited)
-    for line in untouched_lines(text, [path for path, _ in changes]):
+    for line in untouched_lines(text, changes):
         assert line in after, edited
 
 
-def untouched_lines(text: str, changed: list[Path]) -> list[str]:
+def untouched_lines(text: str, changes: list[Change]) -> list[str]:
     """Return the lines in which something begins, but nothing that is changed, or in that, or around it."""
     source = Source(text, "x")
     root = load_node(source, [])
     assert root is not None
     touched: set[int] = {root.line}
     free: set[int] = set()
-    nodes: list[tuple[Node, Node, Path]] = [(root, root, ())]
+    nodes: list[tuple[Node, Node, Path, bool]] = [(root, root, (), False)]
     while nodes:
-        key, node, path = nodes.pop()
-        hit = any(path[: len(other)] == other[: len(path)] for other in changed)
+        key, node, path, hit = nodes.pop()
+        hit = hit or any(path[: len(other)] == other[: len(path)] for other, _ in changes)
         (touched if hit else free).update({key.line, node.line} if node.is_scalar else {key.line})
         inner: Any = node.members or dict(enumerate(node.items or []))
-        nodes += [(node.keys.get(name, item), item, (*path, name)) for name, item in inner.items()]
+        # Commas come and go, and the dash of a list takes the second member where the first one goes.
+        shared = hit and (node.style == "flow" or ((*path, next(iter(inner), "")), REMOVE) in changes)
+        nodes += [(node.keys.get(name, item), item, (*path, name), shared) for name, item in inner.items()]
     return [source.lines[line] for line in sorted(free - touched)]
 
 

@@ -208,7 +208,8 @@ def _is_plain(text: str, *, in_flow: bool) -> bool:
     except yaml.YAMLError:
         return False
     return (
-        not text.startswith("---")
+        text != "-"
+        and not text.startswith("---")
         and read == ([{text: [text]}] if in_flow else {text: text})
         and not re.fullmatch(r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE|<<|-?[0-9.]+([eE][-+]?\d+)?", text)
     )

@@ -18,7 +18,6 @@ __all__ = [
     "Events",
     "Unusual",
     "end_of",
-    "has_pairs",
     "is_pair",
     "parser",
     "quick_value",
@@ -61,10 +60,10 @@ class Unusual(ValueError):
 
 def whole_pairs(text: str) -> str:
     """Return the text with JSON's pairs of escapes as YAML has them, each two characters shorter."""
-    return PAIR.sub(_whole, text) if has_pairs(text) else text
+    return PAIR.sub(_whole, text) if _has_pairs(text) else text
 
 
-def has_pairs(text: str) -> bool:
+def _has_pairs(text: str) -> bool:
     """Whether pairs of escapes are read as one character: the text looks like JSON."""
     return text.lstrip()[:1] in ("{", "[") and "\\u" in text
 
