@@ -12,6 +12,10 @@ SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:ids AS JSON)) A
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_array_elements_text(CAST(:names AS JSON)) AS each (value)
 
+-- name: each_item
+-- Differs because each database takes JSON apart in its own way.
+SELECT value FROM json_array_elements_text(CAST(:items AS JSON)) AS each (value)
+
 -- name: is_of_types
 -- Differs because its planner looks into an index for each of an array; for a list that a query gives it reads all tasks.
 -- A task's type is in a JSON list.
@@ -19,7 +23,7 @@ task.key = ANY (ARRAY ({each_name}))
 
 -- name: is_of_items
 -- Differs because of what `is_of_types` says. Its item is in one.
-task.item = ANY (ARRAY (SELECT value FROM json_array_elements_text(CAST(:items AS JSON)) AS each (value)))
+task.item = ANY (ARRAY ({each_item}))
 
 -- name: is_of_runs
 -- Differs because of what `is_of_types` says. Its run is in one.
