@@ -59,8 +59,12 @@ class Trouble:
 
 def trouble_of(error: TasktrailError) -> Trouble:
     """Return an error that was raised on purpose."""
-    kinds = [str(vars(kind)["code"]) for kind in type(error).__mro__[1:] if "code" in vars(kind)]
-    return Trouble(error.code, error.message, error.hint, error.details, kinds)
+    return Trouble(error.code, error.message, error.hint, error.details, kinds_of(type(error)))
+
+
+def kinds_of(error: type[TasktrailError]) -> list[str]:
+    """Return the codes of what an error is besides, the nearest first."""
+    return [str(vars(kind)["code"]) for kind in error.__mro__[1:] if "code" in vars(kind)]
 
 
 def unexpected(error: BaseException) -> Trouble:

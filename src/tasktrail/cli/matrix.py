@@ -91,13 +91,14 @@ def show_command(
 
 
 def _pages(session: Session, group: str, limit: int, cursor: str | None, *, removed: bool) -> Iterator[Table]:
+    from tasktrail.tracker.exceptions import InvalidWeekError, WeekNotFoundError
     from tasktrail.tracker.views import table_of
 
     tracker, more = tracker_of(session), True
     while more:
         try:
             table = table_of(tracker, group, limit, cursor, removed=removed)
-        except (BadInput, NotFound) as error:
+        except (InvalidWeekError, WeekNotFoundError) as error:
             raise _or_meant(error, group) from None
         yield table
         cursor, more = table.page.cursor, table.page.cursor is not None
@@ -106,7 +107,8 @@ def _pages(session: Session, group: str, limit: int, cursor: str | None, *, remo
 def _or_meant(error: TasktrailError, group: str) -> TasktrailError:
     """Who mistypes a command has named a group."""
     close = get_close_matches(group, matrix_command.commands, 1)
-    return type(error)(error.message, hint=f"tasktrail matrix {close[0]}", details=error.details) if close else error
+    hint = f"tasktrail matrix {close[0]}" if close else f"tasktrail matrix sync FILE --group {group}"
+    return type(error)(error.message, hint=hint if close or isinstance(error, NotFound) else error.hint)
 
 
 def _matrix_record(table: Table) -> dict[str, Any]:
@@ -241,8 +243,8 @@ def sync_command(session: Session, file: str, group: str | None, yes: bool) -> N
     FILE has a name per line; or a list in JSON or YAML of names, or of mappings with name, content_hash and attributes;
     or CSV with a column name. A mapping of groups to such lists is for many. - is stdin.
     """
-    lists = _lists(file, group)
     tracker = tracker_of(session)
+    lists = {tracker.groups.check(name): items for name, items in _lists(file, group).items()}
     if not yes:
         _check_empty(tracker, lists, file)
     from tasktrail.tracker.views import sync_told
