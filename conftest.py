@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from tests.objects import ObjectServer
     from tests.postgres import Server
 
 MarksByTest = dict[str, list[str]]
@@ -59,6 +60,24 @@ def server() -> Iterator[Server]:
 
     with a_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[ObjectServer]:
+    """An object store for all tests of this process."""
+    from tests.objects import an_object_server
+
+    with an_object_server() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(object_server: ObjectServer) -> Iterator[str]:
+    """The URL of a bucket of one's own; this process and those it starts find it."""
+    from tests.objects import a_bucket
+
+    with a_bucket(object_server) as url:
+        yield url
 
 
 # ------------------------------------------------------------------------------------------------------- no silent skip

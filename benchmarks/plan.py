@@ -31,7 +31,7 @@ class Family:
 
     def missing(self) -> str | None:
         """Return why the family cannot run here, or None when it can."""
-        if find_spec(self.module) is None:
+        if find_spec(self.module.partition(".")[0]) is None:
             return f"{self.module} not installed"
         if self.command is not None and shutil.which(self.command) is None:
             return f"{self.command} not installed"
@@ -83,6 +83,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("plan", "tasktrail", ()),
         Family("planraw", "apsw", ("apsw",)),
         Family("planfile", "json", ()),
+        Family("tracker", "tasktrail", ()),
+        Family("ruamel", "ruamel.yaml", ("ruamel.yaml",)),
         Family("taskwarrior", "json", (), command="task"),
         Family("taskmaster", "json", (), command="task-master"),
         Family("backlog", "json", (), command="backlog"),
@@ -108,6 +110,7 @@ _LOAD: Final = Subject("yaml-load", 10_000, 50)
 _PLAN: Final = Subject("plan-create", 10_000, 100)
 _LARGE_PLAN: Final = Subject("plan-create-large", 100_000, 500, once=True)
 _PLAN_PEERS: Final = ("taskwarrior-cycles", "taskmaster-cycles", "backlog-cycles")
+_MATRIX: Final = Subject("tracker-create", 10_000, 50, once=True)
 _MANY_RUNS: Final = Subject("tasktrail-many-runs", 10_000, 50, once=True)
 
 SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
@@ -172,6 +175,13 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
         *(Subject(name, _PLAN.n, _PLAN.quick_n, once=True) for name in _PLAN_PEERS),
         Subject("plan-mark-file", 1_000, 50),
         *(_PLAN.before("plan-call"), _LARGE_PLAN.before("plan-call-large"), _PLAN.before("plan-next")),
+    ),
+    "trackers": (
+        Subject("tracker-update", 50, 10),
+        Subject("ruamel-update", 50, 10),
+        *(Subject(name, 50, 5) for name in ("tracker-readycold", "tracker-readymirrored")),
+        _MATRIX,
+        *(_MATRIX.before(f"tracker-{name}") for name in ("progress", "readypage", "matrix")),
     ),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }

@@ -14,6 +14,22 @@ CYCLES: Final = 1_000
 """How many tasks of a plan are gone through: next, start, complete."""
 
 
+def tracker_text(n: int) -> str:
+    """Return a week's tracker as people keep it, with n items, nothing of which has begun."""
+    items = "".join(
+        f"  Project{index}:  # the owner of {index} knows more\n    tasks:\n"
+        "      research:\n        status: pending\n        agent: researcher\n"
+        "      content:\n        status: pending\n        agent: writer\n"
+        "    removed: false\n"
+        for index in range(n)
+    )
+    return (
+        f"# What is to be written this week\nitems:\n{items}\n"
+        "week_tasks:\n  tasks:\n    blog_post:\n      status: pending\n      agent: writer\n\n"
+        'metadata:\n  created_at: "2026-02-01T09:00:00"\n  week_letter: A\n'
+    )
+
+
 def plan_tasks(n: int) -> list[dict[str, Any]]:
     """Return a plan of n tasks in five priorities, of which each but the first four needs two before it."""
     return [

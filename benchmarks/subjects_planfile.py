@@ -44,9 +44,14 @@ def _read(file: Path) -> list[dict[str, Any]]:
 
 
 def _write(file: Path, tasks: list[dict[str, Any]]) -> None:
+    replace_durably(file, json.dumps({"tasks": tasks}, indent=2))
+
+
+def replace_durably(file: Path, text: str) -> None:
+    """Put a text in the place of what a file has, so that a power loss leaves the one or the other."""
     part = file.with_suffix(".part")
     with part.open("w", encoding="utf-8") as stream:
-        json.dump({"tasks": tasks}, stream, indent=2)
+        stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(file)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from enum import Enum
 from types import ModuleType
 from typing import Any
 
+from pydantic import BaseModel
+
 import tasktrail.dag
 import tasktrail.plan
 import tasktrail.testing
+import tasktrail.tracker
 from docs.markdown import code, codes, docstring, fence, table
 from tasktrail.engine.context import StepContext
 from tasktrail.executors import Call, PlainContext
@@ -29,9 +33,15 @@ def plan() -> str:
     return module(tasktrail.plan)
 
 
+def tracker() -> str:
+    """Return the reference of `tasktrail.tracker`."""
+    return module(tasktrail.tracker)
+
+
 def testing() -> str:
     """Return the reference of `tasktrail.testing`."""
-    heavy = ("LedgerMachine", "StoreContract")  # subclassed or started as a whole; their parts are tests
+    # These are subclassed or started as a whole; their parts are tests.
+    heavy = ("LedgerMachine", "StoreContract", "TrackerContract")
     names = [name for name in tasktrail.testing.__all__ if name not in heavy]
     brief = [f"## {name}\n\n{docstring(getattr(tasktrail.testing, name).__doc__)}" for name in heavy]
     return "\n\n".join([*(_entry(name, getattr(tasktrail.testing, name)) for name in names), *brief])
@@ -63,7 +73,7 @@ def module(room: ModuleType) -> str:
 
 
 def _entry(name: str, value: Any) -> str:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list | dict):
         return f"## {name}\n\n{codes(value)}"
     parts = [f"## {name}", *(_class(name, value) if inspect.isclass(value) else _function(name, value))]
     return "\n\n".join(part for part in parts if part)
@@ -74,6 +84,12 @@ def _class(name: str, value: type[Any]) -> Iterator[str]:
         yield docstring(value.__doc__)
         yield table(["member", "value"], [[code(member.name), code(str(member.value))] for member in value])
         return
+    if issubclass(value, BaseModel):
+        fields = "".join(f"    {line}\n" for line in _fields(value))
+        yield fence("py", f"class {name}:\n{fields}".rstrip())
+        yield docstring(value.__doc__)
+        yield from (_member(member, what) for member, what in vars(value).items() if not member.startswith("_"))
+        return
     own = getattr(value.__init__, "__module__", "").startswith("tasktrail.") or is_dataclass(value)
     yield fence("py", f"class {name}{_signature(value.__init__) if own else '()'}")
     yield docstring(value.__doc__)
@@ -82,6 +98,13 @@ def _class(name: str, value: type[Any]) -> Iterator[str]:
     for member, what in vars(value).items():
         if not member.startswith("_"):
             yield _member(member, what)
+
+
+def _fields(model: type[BaseModel]) -> Iterator[str]:
+    """The fields of a pydantic model as its source has them; a default that is made anew is shown empty."""
+    for name, one in model.model_fields.items():
+        default = "" if one.is_required() else f" = {_default(one.get_default(call_default_factory=True))}"
+        yield f"{name}: {_annotation(one.annotation)}{default}"
 
 
 def _function(name: str, value: Any) -> Iterator[str]:
@@ -125,7 +148,8 @@ def _parameters(parameters: list[inspect.Parameter]) -> Iterator[str]:
 
 
 def _annotation(value: Any) -> str:
-    return value if isinstance(value, str) else inspect.formatannotation(value)
+    text = value if isinstance(value, str) else inspect.formatannotation(value)
+    return re.sub(r"tasktrail(?:\.\w+)*\.(?=\w)", "", text)
 
 
 def _default(value: object) -> str:
@@ -133,4 +157,4 @@ def _default(value: object) -> str:
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
     text = repr(value)
-    return "{}" if text == "<factory>" else text
+    return "{}" if text in ("<factory>", "mappingproxy({})") else text

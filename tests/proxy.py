@@ -15,22 +15,48 @@ Fate = Literal["pass", "lose the request", "lose the answer"]
 class Proxy:
     """Listens on a socket of its own and passes all on to a server's.
 
+    Args:
+        listening: The socket, bound.
+        target: The address of the server's, of the same family.
+
     Attributes:
         fate: What becomes of the next statement that holds `word`; once it happened it is `pass` again.
         word: Bytes that tell the statement.
         refused: How many connections it did not take.
     """
 
-    def __init__(self, folder: Path, target: Path, word: bytes = b"COMMIT") -> None:
-        self.folder, self._target = folder, target
+    def __init__(self, listening: socket.socket, target: str | tuple[str, int], word: bytes = b"COMMIT") -> None:
+        self._listening, self._target = listening, target
         self.word, self.fate = word, "pass"
         self._is_down = False
         self.refused = 0
         self._open: list[socket.socket] = []
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(str(folder / ".s.PGSQL.5432"))
         self._listening.listen()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @classmethod
+    def of_postgres(cls, folder: Path, target: Path) -> Proxy:
+        """Return one between two folders of a PostgreSQL server's socket."""
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(folder / ".s.PGSQL.5432"))
+        return cls(listening, str(target / ".s.PGSQL.5432"))
+
+    @classmethod
+    def of_port(cls, port: int, word: bytes) -> Proxy:
+        """Return one before a port of this machine."""
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        return cls(listening, ("127.0.0.1", port), word)
+
+    @property
+    def folder(self) -> Path:
+        """Where its socket lies, if that is a file."""
+        return Path(str(self._listening.getsockname())).parent
+
+    @property
+    def port(self) -> int:
+        """Where it listens, if that is a port."""
+        return int(self._listening.getsockname()[1])
 
     def cut(self) -> None:
         """End all connections, and take no new ones until `mend`."""
@@ -60,8 +86,8 @@ class Proxy:
                     self.refused += 1
                     client.close()
                     continue
-                server = socket.socket(socket.AF_UNIX)
-                server.connect(str(self._target / ".s.PGSQL.5432"))
+                server = socket.socket(self._listening.family)
+                server.connect(self._target)
                 self._open += [client, server]
                 threading.Thread(target=self._pass_on, args=(client, server), daemon=True).start()
 

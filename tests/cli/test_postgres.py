@@ -151,7 +151,7 @@ def test_the_doctor_says_what_the_server_is_and_promises(p1: str, call: Call):
     assert answer.code == 0
     assert list(checks) == ["versions", "store", "server", "schema", "durability", "connections", "clock", "workers"]
     assert re.fullmatch(r"PostgreSQL \d\d\.\d.*", checks["server"]["message"])
-    assert re.fullmatch(r"version 1, 0\.\d MB", checks["schema"]["message"])
+    assert re.fullmatch(r"version 2, 0\.\d MB", checks["schema"]["message"])
     assert re.fullmatch(r"\d+ of 197 connections are free", checks["connections"]["message"])
     assert re.fullmatch(r"the server's clock is 0\.0 s (ahead of|behind) ours", checks["clock"]["message"])
 

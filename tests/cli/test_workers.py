@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Call
+from tests.cli.matrices import begin_pooled
 
 pytestmark = [pytest.mark.platform_only("SIGKILL"), pytest.mark.crash]
 
@@ -39,6 +40,16 @@ def first():
         pathlib.Path("ready").touch()
         until("go")
     return "by " + str(os.getpid())
+
+def research(item, group):
+    return f"{item} of {group}" if item != "ch00" or first() else None
+
+def content(item, research):
+    note("written", item)
+    return research
+
+def post(content):
+    return content
 
 def poison():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -487,3 +498,29 @@ def test_parts_of_a_step_ask_for_its_labels(call: Call) -> None:
         assert able.process.wait(60) == 0
 
     assert seen(call)["status"] == "completed"
+
+
+@pytest.mark.requirement("CN-079")
+def test_workers_execute_a_matrix_and_take_over_the_cell_of_one_that_is_killed(call: Call) -> None:
+    items = [f"ch{number:02}" for number in range(12)]
+    begin_pooled(items, "research:own:research", "content:own:content", "post:own:post")
+
+    with workers(2, "--concurrency", "2") as both:
+        until(Path("ready").exists)
+        dying = next(one for one in both if str(one.process.pid) == lines("began")[0])
+        dying.kill()
+        until(lambda: len(lines("began")) == 2)
+        Path("go").touch()
+        until(lambda: is_over(call, "A"))
+        (other,) = (one for one in both if one is not dying)
+        assert other.stop() == 0
+    assert "took over ch00/research" in other.said
+
+    run = seen(call, "A")
+    assert (run["status"], run["counts"]["completed"]) == ("completed", 25)
+    lost = next(one for one in run["tasks"] if one["id"] == "A:ch00/research")
+    assert [attempt["outcome"] for attempt in lost["attempt_list"]] == ["lost", "ok"]
+    assert Counter(lines("written")) == dict.fromkeys(items, 1)
+    post = next(one for one in run["tasks"] if one["id"] == "A:post")
+    assert post["result"] == {item: f"{item} of A" for item in items}
+    assert call("doctor", "--verify").code == 0

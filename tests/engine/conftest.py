@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,18 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     yield Engine(Ledger(store, actor="tester", clock=clock), clock)
     assert verify(store) == []
     store.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """The same, in a file and on a server."""
+    with ExitStack() as stack:
+        url = str(tmp_path / "tasks.db")
+        if request.param == "postgres":
+            url = stack.enter_context(request.getfixturevalue("server").schema())
+        clock, store = FakeClock(), stack.enter_context(closing(open_store(url, synchronous="normal")))
+        yield Engine(Ledger(store, actor="tester", clock=clock), clock)
+        assert verify(store) == []
 
 
 @pytest.fixture

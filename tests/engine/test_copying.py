@@ -47,7 +47,7 @@ from tests.postgres import Server
 Dump = dict[str, list[dict[str, Any]]]
 PAIRS: Final = [("file", "file"), ("file", "schema"), ("schema", "file"), ("schema", "schema")]
 REST: Final = """
-INSERT INTO item VALUES (7, 1, 'an item', 0, '{"a":1}', 'hash', 5);
+INSERT INTO item VALUES (7, 1, 'an item', 0, '{"a":1}', 'hash', 5, 4);
 INSERT INTO job VALUES (3, 'nightly', NULL, 'q', '{}', 1, 2, 3, 4);
 INSERT INTO output VALUES (4, 1, 1, 0, 9, 12, '1fetching \N{ROCKET}');
 INSERT INTO slot VALUES ('limit', 1), ('another', 1);
@@ -321,10 +321,11 @@ def test_stores_of_an_older_schema_are_refused_and_stay_so(
 ):
     old, target = new("schema"), new("schema")
     move(shutil.copy(origin, "copy.db"), old)
-    monkeypatch.setattr(migrate, "latest", lambda database: 2)
+    newest = migrate.latest("sqlite")
+    monkeypatch.setattr(migrate, "latest", lambda database: newest + 1)
 
     for one in (f"{old}&connect_timeout=9", origin):  # else this process has it open
-        with pytest.raises(StoreError, match="has schema version 1, this Tasktrail has 2"):
+        with pytest.raises(StoreError, match=f"has schema version {newest}, this Tasktrail has {newest + 1}"):
             move(one, target)
     assert dump(target) == {}
 

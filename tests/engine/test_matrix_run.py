@@ -194,7 +194,7 @@ def test_a_cell_that_fails_stops_no_other_and_is_tried_again_by_the_next_executi
 
 
 def once(task_type: TaskType, **options: Any) -> TaskType:
-    return replace(task_type, step=StepSpec(task_type.name, call="own:none", **options))
+    return replace(task_type, step=StepSpec(task_type.name, call="time:time", **options))
 
 
 def test_a_part_of_a_matrix_tries_again_only_what_failed_of_it(engine: Engine) -> None:
@@ -394,7 +394,6 @@ def queues(engine: Engine, run: Run) -> dict[str, str | None]:
 
 
 def test_a_pooled_matrix_has_what_workers_execute_in_their_queues(engine: Engine) -> None:
-    Path("own.py").write_text("def none(): pass\n")
     run = matrix(engine, weeks(once(RESEARCH), CONTENT, once(POST, queue="gpu", labels=("big",))), {"x": {}})
     assert not is_pooled(engine.ledger.store, run)
 
@@ -413,7 +412,6 @@ def test_a_pooled_matrix_has_what_workers_execute_in_their_queues(engine: Engine
 
 
 def test_only_what_is_asked_for_is_left_to_workers(engine: Engine) -> None:
-    Path("own.py").write_text("def none(): pass\n")
     run = matrix(engine, weeks(once(RESEARCH), once(CONTENT)))
 
     pool_matrix(engine.ledger, run, Path.cwd(), Part(types=["research"], limit=1))

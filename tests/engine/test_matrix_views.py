@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,13 +15,11 @@ from hypothesis import strategies as st
 from tasktrail.engine.cells import CellMove
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import (
-    create_matrix,
     move_cell,
     new_cell,
     picture_of,
     save_matrix,
     standing_of,
-    sync_items,
 )  # fmt: skip
 from tasktrail.engine.matrix_views import (
     ReadyPage,
@@ -42,34 +41,12 @@ from tasktrail.model.run import Run
 from tasktrail.model.task import REMOVED, STATUSES, Status
 from tasktrail.store.opening import open_store
 from tasktrail.store.queries import queries
+from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Transaction
 from tasktrail.testing import FakeClock
 from tests.engine.executing import Engine
-
-WEEKS = Grid(
-    "weeks",
-    (
-        TaskType("research", agent="researcher"),
-        TaskType("content", ("research",), agent="writer"),
-        TaskType("blog_post", ("content",), is_group_level=True, agent="writer"),
-    ),
-    ("research", "content"),
-    ("blog_post",),
-)
-
-
-def week(ledger: Ledger, name: str, *items: str, grid: Grid = WEEKS) -> Run:
-    """A matrix of new items."""
-    own = tuple(new_cell(grid, cell) for cell in grid.group_cells())
-    run = create_matrix(ledger, name, grid, Picture(name, grid.name, tasks=own))
-    sync(ledger, run, *items)
-    return run
-
-
-def sync(ledger: Ledger, run: Run, *items: str | Wanted) -> None:
-    """Let a matrix have these items."""
-    wanted = [item if isinstance(item, Wanted) else Wanted(item) for item in items]
-    sync_items(ledger, run, wanted, lambda _, metadata: metadata)
+from tests.engine.matrices import WEEKS, cell_of, sync, week
+from tests.postgres import Server
 
 
 def ready(
@@ -126,7 +103,19 @@ one_step = st.builds(
 @pytest.mark.requirement("CN-066", "CN-067", "CN-070")
 def test_the_store_answers_what_the_picture_says(grid: Grid, steps: Sequence[Step]) -> None:
     """Whatever was moved, synchronised and taken out of a document before."""
-    ledger = Ledger(open_store("memory:"), actor="tester", clock=FakeClock())
+    with closing(open_store("memory:")) as store:
+        check_all(store, grid, steps)
+
+
+@given(grids(), st.lists(one_step, max_size=12))
+@settings(max_examples=15)
+def test_a_server_answers_the_same(server: Server, grid: Grid, steps: Sequence[Step]) -> None:
+    with server.schema() as url, closing(open_store(url)) as store:
+        check_all(store, grid, steps)
+
+
+def check_all(store: Store, grid: Grid, steps: Sequence[Step]) -> None:
+    ledger = Ledger(store, actor="tester", clock=FakeClock())
     run = week(ledger, "A", "a", "b", "Z", grid=grid)
     for step in steps:
         take(ledger, run, grid, step)
@@ -170,7 +159,7 @@ def check_ready(tx: Transaction, run: Run, grid: Grid, standing: Standing, pictu
     assert [(one.task.item, one.task.key) for one in page.cells] == standing.ready()
     assert page.total == len(standing.ready())
     for cell in [*standing.present, *((item, key) for item in standing.items for key in grid.item_tasks)]:
-        assert unmet_of(tx, run, grid, cell) == standing.unmet(cell)
+        assert [name for name, _ in unmet_of(tx, run, grid, cell)] == standing.unmet(cell)
         assert can_start(tx, run, grid, cell) == (not standing.unmet(cell))
     for key in grid.item_tasks:
         names = [item.name for item in picture.items if (item.name, key) in standing.ready()]
@@ -191,8 +180,8 @@ def check_table(tx: Transaction, run: Run, grid: Grid, standing: Standing, pictu
 
 
 @pytest.mark.requirement("CN-066", "CN-067", "CN-068")
-def test_progress_counts_items_that_are_there_and_the_groups_own_tasks(engine: Engine) -> None:
-    ledger = engine.ledger
+def test_progress_counts_items_that_are_there_and_the_groups_own_tasks(anywhere: Engine) -> None:
+    ledger = anywhere.ledger
     run = week(ledger, "A", "P1", "P2", "P3")
     move_cell(ledger, run, ("P1", "research"), CellMove("completed"))
     sync(ledger, run, "P1", "P2")
@@ -200,8 +189,8 @@ def test_progress_counts_items_that_are_there_and_the_groups_own_tasks(engine: E
     assert found == [{"completed": 1, "pending": 4}, {"completed": 1, "pending": 1}, {"pending": 1}]
 
 
-def test_what_is_gone_twice_counts_for_nothing_once(engine: Engine) -> None:
-    ledger = engine.ledger
+def test_what_is_gone_twice_counts_for_nothing_once(anywhere: Engine) -> None:
+    ledger = anywhere.ledger
     run = week(ledger, "A", "P1", "P2")
     loaded = picture_of(ledger, run)
     left = tuple(task for task in loaded.tasks if task.name != "P1/research")
@@ -212,21 +201,19 @@ def test_what_is_gone_twice_counts_for_nothing_once(engine: Engine) -> None:
     assert ledger.store.read(lambda tx: counts_by_type(tx, run, ["research"])) == {"research": {"skipped": 1}}
 
 
-def test_a_reopened_task_of_a_removed_item_is_not_ready(engine: Engine) -> None:
-    ledger = engine.ledger
+def test_a_reopened_task_of_a_removed_item_is_not_ready(anywhere: Engine) -> None:
+    ledger = anywhere.ledger
     run = week(ledger, "A", "P1", "P2")
     sync(ledger, run, "P2")
-    task = ledger.store.read(lambda tx: tx.task("task_by_key", run_id=run.id, key="research", item="P1", map_index=-1))
-    assert task is not None
-    ledger.ask(task.id, Ask("reopen"))
+    ledger.ask(cell_of(ledger, run, ("P1", "research")).id, Ask("reopen"))
     page = ready(ledger, run)
     assert names(page) == ["A:P2/research"]
     assert page.total == 1
 
 
 @pytest.mark.requirement("CN-070", "CN-084")
-def test_ready_cells_of_all_groups_come_page_by_page(engine: Engine) -> None:
-    ledger = engine.ledger
+def test_ready_cells_of_all_groups_come_page_by_page(anywhere: Engine) -> None:
+    ledger = anywhere.ledger
     second, first, third = week(ledger, "B", "x"), week(ledger, "A", "z", "a/b"), week(ledger, "C", "done")
     move_cell(ledger, first, ("z", "research"), CellMove("completed"))
     for key in ("research", "content"):
@@ -242,8 +229,8 @@ def test_ready_cells_of_all_groups_come_page_by_page(engine: Engine) -> None:
     assert cursor is None
 
 
-def test_a_page_goes_on_behind_a_cell_that_is_ready_no_more(engine: Engine) -> None:
-    ledger = engine.ledger
+def test_a_page_goes_on_behind_a_cell_that_is_ready_no_more(anywhere: Engine) -> None:
+    ledger = anywhere.ledger
     run = week(ledger, "A", "a", "b", "c")
     page = ready(ledger, run, limit=2)
     move_cell(ledger, run, ("b", "research"), CellMove("completed"))
@@ -251,15 +238,15 @@ def test_a_page_goes_on_behind_a_cell_that_is_ready_no_more(engine: Engine) -> N
 
 
 @pytest.mark.parametrize("cursor", ["", "A", ":research", "A:", "A:x/"])
-def test_a_cursor_that_is_none_is_refused(engine: Engine, cursor: str) -> None:
-    run = week(engine.ledger, "A", "a")
+def test_a_cursor_that_is_none_is_refused(anywhere: Engine, cursor: str) -> None:
+    run = week(anywhere.ledger, "A", "a")
     with pytest.raises(BadInput, match="cursor"):
-        ready(engine.ledger, run, after=cursor)
+        ready(anywhere.ledger, run, after=cursor)
 
 
 @pytest.mark.requirement("CN-084")
-def test_ready_cells_of_an_agent_are_those_that_say_so(engine: Engine) -> None:
-    ledger = engine.ledger
+def test_ready_cells_of_an_agent_are_those_that_say_so(anywhere: Engine) -> None:
+    ledger = anywhere.ledger
     run = week(ledger, "A", "a", "b", "c")
     move_cell(ledger, run, ("a", "research"), CellMove("completed"))
     move_cell(ledger, run, ("c", "research"), CellMove("pending", details={"agent": "writer"}))
@@ -270,34 +257,27 @@ def test_ready_cells_of_an_agent_are_those_that_say_so(engine: Engine) -> None:
     assert page.cells[0].agent == "writer"
 
 
-def test_what_waits_for_its_time_is_not_ready_before(engine: Engine) -> None:
-    ledger = engine.ledger
+def test_what_waits_for_its_time_is_not_ready_before(anywhere: Engine) -> None:
+    ledger = anywhere.ledger
     run = week(ledger, "A", "a", "b")
     move_cell(ledger, run, ("a", "research"), CellMove("in_progress"))
-    task = row_id(ledger, run, ("a", "research"))
+    task = cell_of(ledger, run, ("a", "research")).id
     ledger.ask(task, Ask("retry", failure=Failure("", "later"), not_before=ledger.clock.now() + 5_000_000))
     page = ready(ledger, run)
     assert (names(page), page.total) == (["A:b/research"], 1)
     assert ledger.store.read(lambda tx: pending_items(tx, run, "research")) == ["a", "b"]
-    engine.clock.advance(5)
+    anywhere.clock.advance(5)
     assert ready(ledger, run).total == 2
 
 
-def row_id(ledger: Ledger, run: Run, cell: Cell) -> int:
-    """The row id of a cell."""
-    task = ledger.store.read(lambda tx: tx.task("task_by_key", run_id=run.id, key=cell[1], item=cell[0], map_index=-1))
-    assert task is not None
-    return task.id
-
-
 @pytest.mark.requirement("CN-051", "CN-052", "CN-055", "CN-056")
-def test_a_task_that_is_not_there_yet_waits_for_what_its_type_needs(engine: Engine) -> None:
-    ledger = engine.ledger
+def test_a_task_that_is_not_there_yet_waits_for_what_its_type_needs(anywhere: Engine) -> None:
+    ledger = anywhere.ledger
     run = week(ledger, "A", "P1", "P2", grid=replace(WEEKS, item_tasks=("research",), group_tasks=()))
     cells: list[Cell] = [("P1", "content"), ("", "blog_post")]
 
     def unmet() -> list[list[str]]:
-        return ledger.store.read(lambda tx: [unmet_of(tx, run, WEEKS, cell) for cell in cells])
+        return ledger.store.read(lambda tx: [[name for name, _ in unmet_of(tx, run, WEEKS, cell)] for cell in cells])
 
     assert unmet() == [["P1/research"], ["P1/content", "P2/content"]]
     move_cell(ledger, run, ("P1", "research"), CellMove("completed"))
@@ -310,8 +290,8 @@ def test_a_task_that_is_not_there_yet_waits_for_what_its_type_needs(engine: Engi
 # -------------------------------------------------------------------------------------------------------- the table
 
 
-def test_the_table_comes_page_by_page_with_totals_of_all(engine: Engine) -> None:
-    ledger = engine.ledger
+def test_the_table_comes_page_by_page_with_totals_of_all(anywhere: Engine) -> None:
+    ledger = anywhere.ledger
     run = week(ledger, "A", "c", "a", "gone", "b")
     sync(ledger, run, "c", "a", "b")
     for status in ("in_progress", "failed", "in_progress"):

@@ -17,7 +17,7 @@ import pytest
 
 from tasktrail.model.errors import BadInput, Busy, Conflict, StoreError
 from tasktrail.store import documents
-from tasktrail.store.documents import Document, DocumentFile, Documents, Look
+from tasktrail.store.documents import Document, DocumentFile, Documents, Look, found_below, place_of
 from tasktrail.store.opening import open_store
 
 LONG_AGO_NS = 1_700_000_000 * 10**9
@@ -157,6 +157,35 @@ def test_what_is_no_regular_file_is_refused_and_never_waited_for(tmp_path: Path,
 def test_a_path_through_a_file_is_an_error_that_names_it(file: DocumentFile):
     with pytest.raises(StoreError, match=r"plan\.json/x cannot be read: Not a directory"):
         DocumentFile(file.path / "x").read()
+
+
+@pytest.mark.parametrize("url", ["https://host/x.json", "ftp://ann:secret@host/x.json"])
+def test_a_url_of_a_kind_that_holds_no_documents_is_refused_and_never_taken_for_a_path(url: str):
+    with pytest.raises(BadInput, match="expected a path") as caught:
+        place_of(url)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_documents_of_a_name_are_found_in_a_folder_and_in_the_folders_in_it(tmp_path: Path):
+    for name in ("b/x.json", "a/x.json", "a/y.json", "x.json", "a/deep/x.json", "c/x.json/z"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    assert found_below(tmp_path, "x.json") == ["a/x.json", "b/x.json", "x.json"]
+    assert found_below(str(tmp_path), "y.json") == ["a/y.json"]
+    assert found_below(tmp_path / "none", "x.json") == []
+    with pytest.raises(StoreError, match=r"x\.json cannot be read: Not a directory"):
+        found_below(tmp_path / "x.json", "x.json")
+
+
+def test_a_file_that_is_removed_leaves_no_lock_behind(file: DocumentFile):
+    with file.lock(1):
+        file.remove()
+        file.remove()
+
+    assert names(file.path.parent) == set()
 
 
 # ------------------------------------------------------------------------------------------------------------- locking

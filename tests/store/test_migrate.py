@@ -10,8 +10,11 @@ import apsw
 import pytest
 
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.plans import read_plan, task_in
+from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import NewerStore, StoreError
+from tasktrail.model.lifecycle import Ask
 from tasktrail.store import migrate
 from tasktrail.store.migrate import Migration, migrations
 from tasktrail.store.sqlite import SqliteStore
@@ -119,6 +122,36 @@ def test_a_store_grown_step_by_step_equals_a_fresh_one(tmp_path: Path, monkeypat
     SqliteStore(tmp_path / "grown.db").close()
 
     assert schema(tmp_path / "grown.db") == schema(tmp_path / "fresh.db")
+
+
+def test_a_store_of_the_first_version_is_the_same_store_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are those that a program of that version wrote."""
+    path = tmp_path / "old.db"
+    first = migrations("sqlite")[:1]
+    with monkeypatch.context() as then:
+        then.setattr(migrate, "migrations", lambda _: first)
+        SqliteStore(path).close()
+    connection = apsw.Connection(str(path))
+    connection.execute(Path(__file__).with_name("version_1.sql").read_text(encoding="utf-8"))
+    connection.close()
+    assert version(path) == 1
+
+    store = SqliteStore(path)
+    ledger = Ledger(store, actor="tester")
+    plan = read_plan(ledger, "shop")
+    assert plan is not None
+    assert [(task.key, task.status) for task in plan.tasks] == [
+        ("T1", "completed"), ("T2", "failed"), ("T3", "pending"),
+    ]  # fmt: skip
+    ledger.ask(store.read(lambda tx: task_in(tx, plan.run, "T2")).id, Ask("complete"))
+
+    assert store.read(lambda tx: task_in(tx, plan.run, "T3")).unmet == 0
+    assert verify(store) == []
+    store.close()
+    a_store(tmp_path / "fresh.db")
+    assert schema(path) == schema(tmp_path / "fresh.db")
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,7 @@ def test_what_moves_many_never_reads_a_whole_table(server: Server, name: str) ->
 @pytest.fixture
 def proxy(server: Server) -> Iterator[Proxy]:
     with tempfile.TemporaryDirectory(prefix="px-", dir="/tmp") as folder:
-        proxy = Proxy(Path(folder), server.folder)
+        proxy = Proxy.of_postgres(Path(folder), server.folder)
         yield proxy
         proxy.close()
 
@@ -196,7 +196,7 @@ def test_a_write_gives_up_when_the_server_stays_away(remote: PostgresStore, prox
 def test_a_commit_that_is_lost_with_its_server_is_done_exactly_once(fate: Fate) -> None:
     """The server that starts again may give the transaction's number to another one."""
     with own_server() as server, tempfile.TemporaryDirectory(prefix="px-", dir="/tmp") as folder:
-        proxy = Proxy(Path(folder), server.folder)
+        proxy = Proxy.of_postgres(Path(folder), server.folder)
         store = PostgresStore(server.url().replace(str(server.folder), folder), busy_s=60)
         ledger = fill(store)
         run = store.read(lambda tx: tx.runs("runs_by_name", name="r", kind="dag"))[0]

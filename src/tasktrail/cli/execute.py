@@ -334,7 +334,7 @@ def blocked_steps(ledger: Ledger, run: Run) -> list[Task]:
 def what_to_type(run: Run, task: Task) -> str:
     """Return what a step waits for, and the command that says it is done."""
     reference = format_task(run.name, task.key, task.item, task.map_index)
-    said = f"{task.key} waits for a person: {task.reason or ''}\n  tasktrail complete {reference}"
+    said = f"{task.name} waits for a person: {task.reason or ''}\n  tasktrail complete {reference}"
     if task.reason != MAYBE_DONE:
         return said
     return f"{said}    it was done\n  tasktrail unblock {reference}    it was not: do it\n  tasktrail skip {reference}"

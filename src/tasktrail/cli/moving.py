@@ -52,13 +52,15 @@ class _Words:
 
 
 _HELD: Final = "Also when somebody executes it; recorded."
-_OPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+_OPTIONS: Final[Mapping[str, Mapping[str, object]]] = {
     "result": {"metavar": "TEXT", "help": "What came of it, in a sentence."},
     "error": {"metavar": "TEXT", "help": "Why it failed, in a sentence, or with its traceback."},
     "error-file": {"metavar": "FILE", "help": "The same from a file; - is stdin."},
     "value": {"metavar": "JSON", "help": "What a step gives to those that need it."},
     "value-file": {"metavar": "FILE", "help": "The same from a file; - is stdin."},
     "token": {"metavar": "TOKEN", "help": "Of the claim on it, as next --claim printed it."},
+    "stale": {"is_flag": True, "help": "All of the run REF that stands on what is another one now."},
+    "dry-run": {"is_flag": True, "help": "With --stale: say what would be reopened, and change nothing."},
 }
 VERBS: Final[Mapping[Verb, _Words]] = {
     "start": _Words("Begin a task.", "note", "Also while its needs are not met; recorded."),
@@ -72,7 +74,7 @@ VERBS: Final[Mapping[Verb, _Words]] = {
     "skip": _Words("Leave a task out; what needs it can start.", "reason"),
     "block": _Words("Keep a task from starting until somebody unblocks or completes it.", "reason", _HELD, ("token",)),
     "unblock": _Words("Let a blocked task start again.", "note"),
-    "reopen": _Words("Let a finished task be done again; its history is kept.", "note"),
+    "reopen": _Words("Let a finished task be done again; its history is kept.", "note", more=("stale", "dry-run")),
 }
 _STEERED: Final[tuple[Verb, ...]] = (*VERBS, "cancel", "retry")
 """The verbs that a command has, for hints."""
@@ -93,6 +95,8 @@ class Given:
     value_file: str | None = None
     token: str | None = None
     force: bool = False
+    stale: bool = False
+    dry_run: bool = False
 
 
 def _command(verb: Verb, words: _Words) -> click.Command:
@@ -123,6 +127,13 @@ def _parameters(words: _Words) -> list[click.Parameter]:
 
 def move_one(session: Session, verb: Verb, reference: str, given: Given) -> None:
     """Ask a verb of the task that a reference names, and tell what came of it."""
+    if given.dry_run and not given.stale:
+        raise click.UsageError("--dry-run goes with --stale")
+    if given.stale:
+        from tasktrail.cli.reopening import reopen_all_stale
+
+        reopen_all_stale(session, reference, note=given.note, dry_run=given.dry_run)
+        return
     ledger = session.ledger()
     found = find_task(ledger, reference)
     if given.token is not None and verb in _ENDS:

@@ -14,6 +14,7 @@ from tasktrail.cli.text import Ink, box, counted, error_words, first_line, local
 from tasktrail.dag.words import run_word, step_word
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Overview, is_abandoned, lasted_us, outcomes, overview, run_reference
+from tasktrail.engine.reopening import again_words
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.parts import Group, grouped
 from tasktrail.model.reference import format_task
@@ -184,11 +185,13 @@ def _notes(seen: Overview, ink: Ink) -> Iterator[str]:
         yield ink("red", f"{name} failed: {error_words(task.error_type, task.error)}")
     if len(failed) > _FAILURES_NAMED:
         yield f"… and {len(failed) - _FAILURES_NAMED} more failed"
-    stale = [_name(task) for task in seen.tasks if task.id in seen.stale]
+    stale = [task for task in seen.tasks if task.id in seen.stale]
     if stale:
         more = f" and {len(stale) - 1:,} more" if len(stale) > 1 else ""
-        yield ink("yellow", f"{stale[0]}{more} is stale: what it needs was done after it, or is not done")
-        yield f"to do it again: tasktrail retry {run.name} --from {stale[0]}"
+        items = ", or its item is another one" if run.kind == "matrix" else ""
+        why = f"what it needs was done after it, or is not done{items}"
+        yield ink("yellow", f"{_name(stale[0])}{more} is stale: {why}")
+        yield f"to do it again: {again_words(run, run.name, stale[0])}"
     if failed and run.status in OVER:
         yield f"to try them again: {retry_words(run)}"
     elif run.status == "cancelled":

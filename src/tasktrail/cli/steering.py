@@ -49,6 +49,8 @@ def resume_command(
         tell(f"run {run.name} is completed; nothing is left to do")
         status.show(session, ledger, run)
         return 0
+    if run.kind == "matrix" and is_pooled(ledger.store, run):
+        return _leave_to_workers(session, run)
     lifts_alone = (run.id in owners(ledger, [run]) and not is_pooled(ledger.store, run)) or not _has_code(run)
     if run.paused and lifts_alone:
         _lift_pause(session, run)
@@ -69,6 +71,22 @@ def _check_same(session: Session, run: Run) -> None:
 
 def _has_code(run: Run) -> bool:
     return run.kind in STOPPING_KINDS and run.target is not None
+
+
+def _leave_to_workers(session: Session, run: Run) -> int:
+    """Let a pooled matrix go on: what failed is tried again; workers take it up, where there are any."""
+    from tasktrail.engine.execution import take_up_pooled
+
+    ledger = session.ledger()
+    if run.paused:
+        ledger.unpause_run(run.id)
+    after = take_up_pooled(ledger, run)
+    if session.json:
+        emit("run@1", run_record(after, owner=owners(ledger, [after]).get(after.id)))
+        return 0
+    sys.stdout.write(f"run {after.name} goes on\n")
+    tell(f"run {after.name}: workers execute it (tasktrail worker)")
+    return 0
 
 
 def _lift_pause(session: Session, run: Run) -> None:
@@ -129,8 +147,24 @@ def retry_from(
     """
     ledger = session.ledger()
     run = find_run(ledger, reference, "dag")
+    if run.kind == "matrix":
+        return _take_back(session, run, step)
     check_step(ledger, run, step, "tasktrail run dag --retry {run} --from {step}")
     return execute_again(session, run, output_dir, from_step=step, waits=waits, accepts=accepts)
+
+
+def _take_back(session: Session, run: Run, name: str) -> int:
+    """Let a cell of a matrix, or all of a type, be done again with what needs it; whoever does that takes it up."""
+    from tasktrail.engine.retrying import take_back, tasks_from
+
+    ledger = session.ledger()
+    number = len(tasks_from(ledger, run.id, name, in_order=False))
+    after = take_back(ledger, run.id, name, in_order=False)
+    if session.json:
+        emit("run@1", run_record(after, owner=owners(ledger, [after]).get(after.id)))
+    else:
+        sys.stdout.write(f"{counted(number, 'task')} from {name} on: to be done again\n")
+    return 0
 
 
 def execute_again(
@@ -151,7 +185,11 @@ def execute_again(
         NotFound: The code is not there any more.
     """
     elsewhere = f"tasktrail run dag FILE.py:RUNNER --run-id {run.name}"
-    if run.kind not in ("dag", "job"):
+    if run.kind == "matrix":
+        raise TasktrailError(
+            f"run {run.name} is a matrix: no command executes it", hint=f"tasktrail explain {run.name}"
+        )
+    if run.kind not in STOPPING_KINDS:
         raise TasktrailError(f"run {run.name} is of kind {run.kind}: people and agents do its tasks, no code does")
     if run.target is None:
         words = f"run {run.name} was begun by a Python script, which alone has its code"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
 from tasktrail.engine.grids import cells_by_type, drafts_of, regrid
-from tasktrail.engine.items import add_items, change_items, drop_items, settle_removals
+from tasktrail.engine.items import add_items, change_items, drop_items, restore_cells, settle_removals
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import write_needs
 from tasktrail.engine.pictures import Pictures
@@ -21,7 +21,7 @@ from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPict
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Change
-from tasktrail.model.matrix import Grid
+from tasktrail.model.matrix import ITEM_REMOVED, Grid
 from tasktrail.model.plan import PlanTask
 from tasktrail.model.run import OVER
 from tasktrail.model.task import REMOVED, Status, Task, Value
@@ -71,7 +71,7 @@ class Adopting:
             picture: All that it says.
             source: What says so, for the history.
         """
-        tasks = {task.name: task for task in tx.tasks("steps_of_run", run_id=run_id)}
+        tasks = self._tasks(tx, run_id, {change.name for change in found.changed})
         edits = [_changed(tasks[change.name], change) for change in found.changed if change.name in tasks]
         edits += [_removed(tasks[task.name]) for task in found.removed if task.name in tasks]
         edits += [_returned(tasks[task.name], task) for task in found.added if task.name in tasks]
@@ -96,6 +96,15 @@ class Adopting:
         self._list(tx, run_id, picture, [*found.added, *(change.new for change in found.changed)])
         self._move_items(tx, run_id, found)
 
+    def _tasks(self, tx: Transaction, run_id: int, changing: Collection[str]) -> dict[str, Task]:
+        """The run's tasks by name; those that change and are hidden with their item stand where they are shown to."""
+        tasks = {task.name: task for task in tx.tasks("steps_of_run", run_id=run_id)}
+        hidden = [tasks[name] for name in changing if name in tasks and tasks[name].reason == ITEM_REMOVED]
+        if not hidden:
+            return tasks
+        restore_cells(tx, self._ledger, tx.run(run_id), hidden, "the task of a removed item is changed")
+        return {task.name: task for task in tx.tasks("steps_of_run", run_id=run_id)}
+
     def stand(self, tx: Transaction, run_id: int, document: Document, said: Picture) -> None:
         """Let a new run stand where its document says."""
         self.take_new(tx, run_id, said)
@@ -113,6 +122,8 @@ class Adopting:
         """Tasks that came with the file stand where it says."""
         edits = []
         for picture in added:
+            if picture.status == "pending" and not picture.values:
+                continue  # as it was born
             edit = _edit(_task_of(tx, run_id, picture), picture.status, picture.values)
             if edit.status is not None:
                 edits.append(edit)
@@ -130,7 +141,7 @@ class Adopting:
         names = {item.name for item in (*found.items_added, *(new for _, new in found.items_changed))}
         names.update(change.new.item for change in found.changed)
         settle_removals(tx, self._ledger, run, names)
-        if found.moves_cells:
+        if found.moves_cells and not _leaves_needs(found):
             regrid(tx, run_id)
 
     def _list(self, tx: Transaction, run_id: int, picture: Picture, changed: Sequence[TaskPicture]) -> None:
@@ -167,6 +178,14 @@ class Adopting:
         shown = codec(document.codec).write(None, self._pictures.of(tx, run), document.path).picture
         if status != run.status or said.error != (shown.error if said.error else run.declared_error):
             self._ledger.declare_in(tx, run_id, status, said.error, self._ledger.clock.now())
+
+
+def _leaves_needs(found: Differences) -> bool:
+    """Whether the cells of a matrix need what they needed: another content hash is all that is new of its items."""
+    comes_and_goes = found.added or found.removed or found.items_added or found.items_dropped
+    return not comes_and_goes and all(
+        (was.removed, was.attributes) == (new.removed, new.attributes) for was, new in found.items_changed
+    )
 
 
 def _gone(old: TaskPicture, new: TaskPicture) -> _Notes:

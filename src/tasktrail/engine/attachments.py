@@ -1,7 +1,8 @@
 """Runs and their documents: the file is the truth of what it has words for, the store holds the rest and a mirror.
 
 Reading adopts what somebody changed in a file. Writing takes the file's lock, adopts, and replaces the file inside the
-transaction, just before COMMIT: so the store is never ahead, and after a crash in between the file is adopted.
+transaction, just before COMMIT: so the store is never ahead, and after a crash in between the file is adopted. What is
+called a file here may be an object in a cloud: its place knows how it is locked and replaced.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from tasktrail.engine.additions import check_tasks
 from tasktrail.engine.adopting import Adopting, drafts
@@ -24,14 +25,12 @@ from tasktrail.model.errors import Busy, Conflict, NotFound, StoreError
 from tasktrail.model.matrix import Grid
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Kind, Run
-from tasktrail.store.documents import Document, DocumentFile, Documents, Look
-from tasktrail.store.locks import sync_folder
+from tasktrail.store.documents import Document, Documents, place_of
+from tasktrail.store.places import DocumentPlace, Look, Overtaken
 from tasktrail.store.transaction import Transaction
 
-_TRIES: Final = 5
-
 T = TypeVar("T")
-Locked = tuple[Document, DocumentFile]
+Locked = tuple[Document, DocumentPlace]
 
 
 class Attachments:
@@ -52,19 +51,20 @@ class Attachments:
         """Run `work` in one transaction with the documents it touches locked, adopted, and then written.
 
         Raises:
-            Conflict: A program that does not ask for the lock keeps changing the file.
+            Overtaken: A program that does not ask for the lock keeps changing the file.
             Busy: Another process holds a file's lock for too long.
         """
-        ids = set(document_ids)
-        for _ in range(_TRIES):
+        ids, tries = set(document_ids), 0
+        while True:
             try:
                 with self._locked(ids) as files:
                     return self._store.write(lambda tx: self._write(tx, work, ids, files), patience_s=patience_s)
             except Documented as found:
                 ids.update(found.ids)
-            except Conflict as conflict:
-                last = conflict
-        raise last
+            except Overtaken as overtaken:
+                tries += 1
+                if not overtaken.place.try_again(tries):
+                    raise
 
     @contextmanager
     def _locked(self, ids: Collection[int]) -> Iterator[dict[int, Locked]]:
@@ -74,7 +74,7 @@ class Attachments:
         with ExitStack() as stack:
             for document in sorted(found, key=lambda one: one.path):
                 file = document.file
-                if Path(document.path).parent.is_dir():
+                if file.has_folder():
                     stack.enter_context(file.lock(self._store.busy_s))
                     files[document.id] = (self._adopt(document, file), file)
             yield files
@@ -98,19 +98,19 @@ class Attachments:
     def _detach_gone(self, tx: Transaction, ids: Collection[int]) -> set[int]:
         """Documents whose folder is gone cannot be locked, nor written; their runs go on without them."""
         found = {id_: self.documents.by_id(tx, id_) for id_ in ids}
-        gone = {id_: one for id_, one in found.items() if one is None or not Path(one.path).parent.is_dir()}
+        gone = {id_: one for id_, one in found.items() if one is None or not one.file.has_folder()}
         for one in gone.values():
             if one is not None:
                 self.documents.save(tx, one.gone(self._ledger.clock.now()))
         return set(gone)
 
-    def _replace(self, tx: Transaction, run: Run, document: Document, file: DocumentFile) -> None:
+    def _replace(self, tx: Transaction, run: Run, document: Document, file: DocumentPlace) -> None:
         if document.detached_at is not None:
             return
         reading, words = file.read(), codec(document.codec)
         text, look = (reading.text, reading.look) if reading else (None, None)
         if look is not None and look.digest != document.digest:  # not what was adopted: it would be written over
-            raise Conflict(f"{file.path} was changed by another program meanwhile", hint="run it again")
+            raise Overtaken(file)
         last, versions = self._pictures.written(document, look), self._pictures.versions(tx, run)
         said = last.said if last else words.load(text, document.path) if text is not None else None
         picture = self._pictures.since(tx, run, last, versions) if last else self._pictures.of(tx, run)
@@ -130,32 +130,35 @@ class Attachments:
 
     def sync(self, run: Run) -> Run:
         """Adopt what somebody changed in a run's document, and return the run as it then stands."""
-        if run.document_id is None:
-            return run
-        document = self._document(run.document_id)
+        return self._synced(run)[0]
+
+    def _synced(self, run: Run) -> tuple[Run, bool]:
+        """Return the run, and whether its document is there."""
+        document = self._document(run.document_id) if run.document_id is not None else None
         if document is None:
-            return run
+            return run, False
         file = document.file
         look = file.recognise(document.look) if document.detached_at is None else None
         if look is not None:
             self._remember(document, file, look)
-            return run
-        if file.signature() is None and document.detached_at is not None:
-            return run
-        if not Path(document.path).parent.is_dir():
-            self._save(document.gone(self._ledger.clock.now()))
+            return run, True
+        if document.detached_at is not None and file.signature() is None:
+            return run, False
+        if not file.has_folder():
+            document = self._save(document.gone(self._ledger.clock.now()))
         else:
             with file.lock(self._store.busy_s):
-                self._adopt(document, file)
-        return self._store.read(lambda tx: tx.run(run.id))
+                document = self._adopt(document, file)
+        is_there = document.look is not None and document.detached_at is None
+        return self._store.read(lambda tx: tx.run(run.id)), is_there
 
-    def _remember(self, document: Document, file: DocumentFile, look: Look) -> None:
+    def _remember(self, document: Document, file: DocumentPlace, look: Look) -> None:
         """Make the next look at an unchanged file cheap; where that cannot be written, it costs what this one did."""
         if _tells_more(look, document.look):
             with suppress(Busy, StoreError), file.lock(0):
                 self._adopt(document, file)
 
-    def _adopt(self, document: Document, file: DocumentFile) -> Document:
+    def _adopt(self, document: Document, file: DocumentPlace) -> Document:
         """Under the file's lock: bring the run to what the file says, where that is not what we last saw it say."""
         document = self._document(document.id) or document
         seen, was_gone = document.look, document.detached_at is not None
@@ -182,7 +185,7 @@ class Attachments:
         self._store.write(work)
         return known
 
-    def _bring_up(self, tx: Transaction, run_id: int, document: Document, file: DocumentFile) -> None:
+    def _bring_up(self, tx: Transaction, run_id: int, document: Document, file: DocumentPlace) -> None:
         """A file that came back may not know what its run did without it."""
         tx.settle()
         self._replace(tx, tx.settled(run_id), document, file)
@@ -190,7 +193,12 @@ class Attachments:
     # attaching
 
     def create(
-        self, draft: RunDraft, path: Path, codec_name: str, stands: Picture | None = None, grid: Grid | None = None
+        self,
+        draft: RunDraft,
+        path: Path | str,
+        codec_name: str,
+        stands: Picture | None = None,
+        grid: Grid | None = None,
     ) -> Run:
         """Create a run and its file in one transaction, and keep the two alike from now on.
 
@@ -206,15 +214,15 @@ class Attachments:
         """
         check_run_id(draft.name)
         check_tasks(draft.tasks)
-        file, stands = DocumentFile(path), self._pictures.clean(stands) if stands else None
+        file, stands = place_of(path), self._pictures.clean(stands) if stands else None
 
         def work(tx: Transaction) -> Run:
             if file.signature() is not None:
-                raise Conflict(f"{file.path} exists already", hint="choose another run id")
+                raise Conflict(f"{file.where} exists already", hint="choose another run id")
             document = self._attach(tx, file, codec_name)
             run = self._make(tx, document, draft, stands, grid)
             picture = replace(self._pictures.of(tx, run), name=draft.name)
-            writing = codec(codec_name).write(None, picture, str(file.path))
+            writing = codec(codec_name).write(None, picture, file.where)
             self.documents.save(tx, document.seen(file.replace(writing.text, None), writing.picture.to_json()))
             return run
 
@@ -222,7 +230,7 @@ class Attachments:
             return self._store.write(work)
 
     def open(
-        self, path: Path, codec_name: str, kind: Kind, name: str | None = None, grid: Grid | None = None
+        self, path: Path | str, codec_name: str, kind: Kind, name: str | None = None, grid: Grid | None = None
     ) -> Run | None:
         """Return the run of a file, up to date with it; a file that no run knows yet gets one. None: there is no file.
 
@@ -233,17 +241,17 @@ class Attachments:
         Raises:
             BadInput: The file cannot be read; nothing is changed then.
         """
-        file = DocumentFile(path)
-        run = self.known(file.path)
+        file = place_of(path)
+        run = self.known(file.where)
         if run is not None:
-            run = self.sync(run)
-            return run if file.signature() is not None else None
+            run, is_there = self._synced(run)
+            return run if is_there else None
         if file.signature() is None:
             return None
         with file.lock(self._store.busy_s):
             return self._import(file, codec_name, kind, name, grid)
 
-    def known(self, path: Path) -> Run | None:
+    def known(self, path: Path | str) -> Run | None:
         """Return the run of a file as the store has it, None when the file is new to it."""
 
         def work(tx: Transaction) -> Run | None:
@@ -253,45 +261,38 @@ class Attachments:
         return self._store.read(work)
 
     def parse(
-        self, path: Path, codec_name: str, kind: Kind, name: str | None = None, grid: Grid | None = None
+        self, path: Path | str, codec_name: str, kind: Kind, name: str | None = None, grid: Grid | None = None
     ) -> Run | None:
         """Return the run of a file in a store that nobody else sees: no lock is taken. None: there is no file.
 
         Raises:
             BadInput: The file cannot be read.
         """
-        file = DocumentFile(path)
+        file = place_of(path)
         return self._import(file, codec_name, kind, name, grid) if file.signature() is not None else None
 
     def drop(self, run: Run) -> None:
         """Remove a run for good, with its history and its document. The file goes first, as in any other write."""
         document = self._document(run.document_id) if run.document_id is not None else None
-        if document is None or not Path(document.path).parent.is_dir():
+        if document is None or not (file := document.file).has_folder():
             self._ledger.drop_run(run.id)
             return
-        path = Path(document.path)
 
         def work(tx: Transaction) -> None:
             drop_in(tx, run.id)
-            try:
-                path.unlink(missing_ok=True)
-                sync_folder(path.parent)
-            except OSError as error:
-                raise StoreError(f"{path} cannot be removed: {error.strerror or error}") from None
+            file.remove()
 
-        with document.file.lock(self._store.busy_s):
+        with file.lock(self._store.busy_s):
             self._store.write(work)
-            with suppress(OSError):  # while it is ours: who waits for it then notices that it is gone
-                Path(f"{path}.lock").unlink(missing_ok=True)
 
-    def _import(self, file: DocumentFile, codec_name: str, kind: Kind, name: str | None, grid: Grid | None) -> Run:
+    def _import(self, file: DocumentPlace, codec_name: str, kind: Kind, name: str | None, grid: Grid | None) -> Run:
         reading = file.read()
         if reading is None:
-            raise NotFound(f"{file.path} is gone")
-        picture = self._pictures.clean(codec(codec_name).load(reading.text, str(file.path)))
+            raise NotFound(f"{file.where} is gone")
+        picture = self._pictures.clean(codec(codec_name).load(reading.text, file.where))
 
         def work(tx: Transaction) -> Run:
-            document = self.documents.at(tx, file.path)
+            document = self.documents.at(tx, file.where)
             existing = self._run(tx, document.id) if document else None
             if existing is not None:
                 return existing
@@ -305,11 +306,11 @@ class Attachments:
 
         return self._store.write(work)
 
-    def _attach(self, tx: Transaction, file: DocumentFile, codec_name: str) -> Document:
+    def _attach(self, tx: Transaction, file: DocumentPlace, codec_name: str) -> Document:
         """Return the document of a file that is to be another run's from now on."""
-        document = self.documents.at(tx, file.path)
+        document = self.documents.at(tx, file.where)
         if document is None:
-            return self.documents.attach(tx, file.path, codec_name)
+            return self.documents.attach(tx, file.where, codec_name)
         former = self._run(tx, document.id)
         if former is not None:  # its file was removed, and this is another one
             tx.set_run(former.id, document_id=None)

@@ -44,6 +44,8 @@ def changes_of(task: Task, move: CellMove, now: int) -> list[Change]:
     for verb in route(task.status, move.status):
         failure = Failure("", move.error or "failed") if verb == "fail" else None
         change = decide(task, Ask(verb, failure=failure), now)
+        if failure and move.error is None:  # nobody said why
+            change = replace(change, values={**change.values, "error": None})
         if verb in ("complete", "fail") and not task.attempts:  # whoever did it began it
             change = replace(change, values={**change.values, "attempts": 1})
         changes.append(change)
@@ -99,10 +101,10 @@ def moved(picture: TaskPicture, move: CellMove, now: int) -> TaskPicture:
     task = _BLANK._replace(key=picture.key, item=picture.item, status=picture.status, **known)
     for change in changes_of(task, move, now):
         task = change.after
-    names = (*picture.values, "attempts", "error", "started_at", "completed_at")
-    values = {name: value for name in names if (value := getattr(task, name, None)) not in (None, 0)}
+    said = {name: getattr(task, name) for name in (*known, "attempts", "error", "started_at", "completed_at")}
+    values = {name: value for name, value in said.items() if value is not None and (value or name in known)}
     metadata = details_text({**details_of(picture), **move.details})
-    return replace(picture, status=task.status, values={**values}, metadata=metadata)
+    return replace(picture, status=task.status, values=values, metadata=metadata)
 
 
 def with_details(metadata: str | None, details: Mapping[str, object]) -> str | None:

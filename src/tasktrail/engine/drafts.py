@@ -150,7 +150,7 @@ def _define_run(tx: Transaction, ledger: Ledger, edit: RunEdit, now: int) -> Non
 def _loaded(tx: Transaction, edit: TaskEdit) -> Task:
     task = tx.task("task_by_id", id=edit.task_id)
     if task is None or task.version != edit.version:
-        name = task.key if task else edit.task_id
+        name = task.name if task else edit.task_id
         raise Conflict(f"task {name} was changed by somebody else since it was loaded", hint="load it again")
     return task
 

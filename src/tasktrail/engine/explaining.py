@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from tasktrail.engine.leases import Holding
 from tasktrail.engine.limits import FullLimit
+from tasktrail.engine.reopening import again_words
 from tasktrail.engine.situation import Situation
 from tasktrail.engine.workers import WorkerView
 from tasktrail.model.graph import Need, cycle_text, find_cycle, in_cycles
@@ -209,15 +210,15 @@ def _of_unblocking(seen: Situation) -> Iterator[Reason]:
     """Which few tasks to see to first; where all that waits does so for ready tasks, there is no such advice."""
     if seen.run.kind != "plan" or not seen.run.accepts_starts:
         return
-    needs = {task.key: [Need(edge.key, edge.optional) for edge in seen.needs.get(task.id, ())] for task in seen.tasks}
-    found = unblocking({task.key: task.status for task in seen.tasks}, needs, met_by=seen.run.met_by)
+    needs = {task.name: [Need(edge.key, edge.optional) for edge in seen.needs.get(task.id, ())] for task in seen.tasks}
+    found = unblocking({task.name: task.status for task in seen.tasks}, needs, met_by=seen.run.met_by)
     if found and found.alone:
         yield Reason("unblocking", _advice(found), tasks=_known(seen, found.alone), unblocking=found)
 
 
-def _known(seen: Situation, keys: Iterable[str]) -> list[str]:
-    by_key = {task.key: seen.refer(task) for task in seen.tasks}
-    return [by_key[key] for key in keys if key in by_key]
+def _known(seen: Situation, names: Iterable[str]) -> list[str]:
+    by_name = {task.name: seen.refer(task) for task in seen.tasks}
+    return [by_name[name] for name in names if name in by_name]
 
 
 def _advice(found: Unblocking) -> str:
@@ -248,7 +249,7 @@ def _standing(seen: Situation, task: Task) -> Reason:
     if task.status == "in_progress":
         return _running(seen, task)
     if task.id in seen.stale:
-        command = f"tasktrail retry {seen.reference} --from {shlex.quote(task.key)}"
+        command = again_words(seen.run, seen.reference, task)
         stale = f"{name} is completed, but stale: {_why_stale(seen, task)}"
         return Reason("stale", stale, command, about, task.completed_at)
     if task.status == "completed":
@@ -260,10 +261,14 @@ def _standing(seen: Situation, task: Task) -> Reason:
 
 def _why_stale(seen: Situation, task: Task) -> str:
     edges = seen.needs.get(task.id, ())
-    undone = [edge.key for edge in edges if seen.is_unmet(edge)]
-    needed = (seen.by_id[edge.needed_id] for edge in edges if edge.needed_id is not None)
-    later = [seen.name(one) for one in needed if (one.completed_at or 0) > (task.completed_at or 0)]
-    return f"{undone[0]} is not done" if undone else f"{later[0]} was done after it"
+    if undone := [edge.key for edge in edges if seen.is_unmet(edge)]:
+        return f"{undone[0]} is not done"
+    needed = [seen.by_id[edge.needed_id] for edge in edges if edge.needed_id is not None]
+    if later := [seen.name(one) for one in needed if (one.completed_at or 0) > (task.completed_at or 0)]:
+        return f"{later[0]} was done after it"
+    if stale := [seen.name(one) for one in needed if one.id in seen.stale]:
+        return f"{stale[0]} is stale"
+    return f"item {task.item} is another one since"
 
 
 def _running(seen: Situation, task: Task) -> Reason:
@@ -271,10 +276,11 @@ def _running(seen: Situation, task: Task) -> Reason:
     name, about = seen.name(task), (seen.refer(task),)
     if seen.workers is not None and task.worker_id is not None:
         return _at_a_worker(seen, task, since, seen.workers)
-    if seen.run.kind in _EXECUTED and task.worker_id is not None and seen.owner is None:
+    if task.worker_id is not None and seen.owner is None:
         words = f"{name} was in progress when its process ended; it starts again with the run"
-        return Reason("unowned", words, _resume(seen), about, since)
-    if claim := seen.claims.get(task.key):
+        command = _resume(seen) if seen.run.kind in _EXECUTED else None
+        return Reason("unowned", words, command, about, since)
+    if claim := seen.claims.get(task.name):
         return _claimed(seen, task, claim, since)
     by = seen.owner if task.worker_id is not None and task.worker_id == seen.run.worker_id else actor
     return Reason("in_progress", f"{name} is in progress, by {by}", None, about, since)
@@ -342,7 +348,7 @@ def _of_roots(seen: Situation, task: Task, *, dead: bool) -> Iterator[Reason]:
     if dead:
         yield from _some(seen, [root for root in roots if root.status in ("failed", "cancelled", "skipped")], told)
         return
-    if cycle := find_cycle(seen.waiting_needs, task.key) if seen.run.kind == "plan" else None:
+    if cycle := find_cycle(seen.waiting_needs, task.name) if seen.run.kind == "plan" else None:
         yield _cycle(seen, cycle)
     yield from _some(seen, [root for root in roots if not seen.is_due(root)], told)
     for limited in _limited(seen, roots):
@@ -394,7 +400,7 @@ def _missing(seen: Situation, task: Task, key: str) -> Reason:
 
 
 def _cycle(seen: Situation, cycle: Sequence[str]) -> Reason:
-    first = next(task for task in seen.tasks if task.key == cycle[0])
+    first = next(task for task in seen.tasks if task.name == cycle[0])
     return Reason("cycle", cycle_text(cycle), _no_longer(seen, first, cycle[1]), _known(seen, dict.fromkeys(cycle)))
 
 

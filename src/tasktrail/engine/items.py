@@ -88,14 +88,21 @@ def change_items(tx: Transaction, ledger: Ledger, run: Run, changed: Sequence[tu
 def settle_removals(tx: Transaction, ledger: Ledger, run: Run, names: Collection[str]) -> None:
     """Let open cells of removed items be nobody's work, and those of items that are there what they were before."""
     removed = {item.name for item in items_of(tx, run) if item.removed_at is not None}
-    cells = [task for task in tx.tasks("steps_of_run", run_id=run.id) if task.item in names]
+    keys = [row[0] for row in tx.rows("keys_of_cells", run_id=run.id)] if names else []
+    cells = tx.tasks("cells_of", run_id=run.id, names=json.dumps(keys), items=json.dumps(sorted(names)))
     now, mark = ledger.clock.now(), Mark(ledger.actor, note="the item was removed")
     gone = [task for task in cells if task.item in removed and task.status in _OPEN]
     tx.apply([(decide(task, Ask("skip", reason=ITEM_REMOVED), now), mark) for task in gone])
-    back = [task for task in cells if task.item not in removed and task.reason == ITEM_REMOVED]
-    pairs = zip(back, before_removal(tx, run, back), strict=True)
-    mark = Mark(ledger.actor, note="the item is there again")
-    tx.apply([(decide(task, _restoring(was), now), mark) for task, was in pairs])
+    restore_cells(tx, ledger, run, [task for task in cells if task.item not in removed], "the item is there again")
+
+
+def restore_cells(tx: Transaction, ledger: Ledger, run: Run, tasks: Sequence[Task], note: str) -> None:
+    """Let those of these tasks that are hidden with their item stand where they stood before."""
+    hidden = [task for task in tasks if task.reason == ITEM_REMOVED]
+    pairs, now = zip(hidden, before_removal(tx, run, hidden), strict=True), ledger.clock.now()
+    tx.apply([(decide(task, _restoring(was), now), Mark(ledger.actor, note=note)) for task, was in pairs])
+    if hidden:
+        tx.settle()
 
 
 def before_removal(tx: Transaction, run: Run, tasks: Sequence[Task]) -> Sequence[Task]:

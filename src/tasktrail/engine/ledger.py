@@ -407,9 +407,9 @@ def check_lease(task: Task, ask: Ask, token: str | None) -> None:
     if task.status != "in_progress" or ask.verb not in LEASED_VERBS or ask.force:
         return
     if task.lease_token is not None and token != task.claim_token:
-        raise Held(f"task {task.key} is claimed by somebody else", hint="pass the claim's token, or use --force")
+        raise Held(f"task {task.name} is claimed by somebody else", hint="pass the claim's token, or use --force")
     if task.lease_token is None and task.worker_id is not None:
-        raise Held(f"task {task.key} is being executed by worker {task.worker_id}", hint="cancel it, or use --force")
+        raise Held(f"task {task.name} is being executed by worker {task.worker_id}", hint="cancel it, or use --force")
 
 
 def event_of_late_answer(change: Change) -> str:

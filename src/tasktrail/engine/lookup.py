@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tasktrail.model.errors import Ambiguous, BadInput, NotFound, TasktrailError
-from tasktrail.model.reference import RUN_ID, Reference, format_task, parse_run, readings
+from tasktrail.model.reference import RUN_ID, Reference, cell_name, format_task, parse_run, readings
 from tasktrail.model.run import OVER, Kind, Run, RunStatus
 from tasktrail.model.task import REMOVED
 
@@ -82,7 +82,7 @@ class Overview:
         shared: Whether runs of several kinds have its name.
         owner: Who executes it now, in words.
         titles: What parts of mapped steps are called, by row id.
-        stale: Row ids of completed tasks that need what is not done, or was done after them.
+        stale: Row ids of tasks that are stale, as `stale_of` says.
     """
 
     run: Run
@@ -174,7 +174,7 @@ def check_step(ledger: Ledger, run: Run, key: str, hint: str) -> None:
     Raises:
         NotFound: The message names what was probably meant.
     """
-    keys = ledger.store.read(lambda tx: [str(row[1]) for row in tx.rows("states_of_run", run_id=run.id)])
+    keys = ledger.store.read(lambda tx: _names_in(tx, run))
     if key not in keys:
         raise _no_key(run, key, keys, hint)
 
@@ -193,8 +193,13 @@ def tasks_like(ledger: Ledger, prefix: str, limit: int = 50) -> list[str]:
     """
     name, _, key = prefix.partition(":")
     run = find_run(ledger, name)
-    rows = ledger.store.read(lambda tx: tx.rows("states_of_run", run_id=run.id))
-    return [f"{name}:{row[1]}" for row in rows if str(row[1]).startswith(key)][:limit]
+    names = ledger.store.read(lambda tx: _names_in(tx, run))
+    return [f"{name}:{one}" for one in names if one.startswith(key)][:limit]
+
+
+def _names_in(tx: Transaction, run: Run) -> list[str]:
+    """Return what tells the steps of a run, or the cells of a matrix, apart; in order."""
+    return [cell_name(str(row[4]), str(row[1])) for row in tx.rows("states_of_run", run_id=run.id)]
 
 
 def _the_run(tx: Transaction, reference: Reference, kind: Kind | None = None) -> Run:
@@ -294,14 +299,14 @@ def _close_names(tx: Transaction, name: str) -> list[str]:
 def _no_task(tx: Transaction, reading: Reference, text: str) -> TasktrailError:
     """The run may be missing, or the task in it."""
     run = _the_run(tx, Reference(reading.run, reading.kind))
-    keys = [str(row[1]) for row in tx.rows("states_of_run", run_id=run.id)]
-    return _no_key(run, text.partition(":")[2], keys, "tasktrail history {run}:{step}")
+    return _no_key(run, text.partition(":")[2], _names_in(tx, run), "tasktrail history {run}:{step}")
 
 
 def _no_key(run: Run, key: str, keys: Sequence[str], hint: str) -> NotFound:
     from difflib import get_close_matches
 
-    close = get_close_matches(key, keys) or [one for one in keys if one.startswith(key)][:3]
+    of_type = [one for one in keys if one.endswith(f"/{key}")][:3]
+    close = of_type or get_close_matches(key, keys) or [one for one in keys if one.startswith(key)][:3]
     return NotFound(
         f"run {run.name} has no task {key}" + (f"; did you mean {' or '.join(close)}?" if close else ""),
         hint=hint.format(run=run.name, step=close[0]) if close else _run_hint(run.name),
@@ -397,8 +402,15 @@ def outcomes(ledger: Ledger, seen: Overview) -> Outcomes:
 
 
 def stale_of(tx: Transaction, run: Run) -> frozenset[int]:
-    """Return the row ids of a run's completed tasks that need what is not done, or was done after them."""
-    return frozenset(int(str(row[0])) for row in tx.rows("stale_of_run", run_id=run.id)) if run.n_needs else frozenset()
+    """Return the row ids of a run's stale tasks.
+
+    They are completed, and need what is not done, or was done after them. In a matrix also those whose item is another
+    one since they were begun, and what stands on them.
+    """
+    if not run.n_needs and run.kind != "matrix":
+        return frozenset()
+    name = "stale_with_what_stands_on_it" if run.kind == "matrix" else "stale_of_run"
+    return frozenset(int(str(row[0])) for row in tx.rows(name, run_id=run.id))
 
 
 # history

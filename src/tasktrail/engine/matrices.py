@@ -28,6 +28,8 @@ LIST: Final = "list of items"
 
 Moves = Mapping[Cell, CellMove]
 Metadata = dict[str, object]
+Check = Callable[[Transaction, Run], None]
+"""Refuses what cannot be."""
 Stamp = Callable[[Synced, Metadata], Metadata]
 """Gives what a matrix says of itself once a list was applied, by what that does and what it says now."""
 
@@ -154,8 +156,11 @@ def _is_same(current: TaskPicture | None, then: TaskPicture | None) -> bool:
 # moving
 
 
-def move_cell(ledger: Ledger, run: Run, cell: Cell, move: CellMove) -> bool:
+def move_cell(ledger: Ledger, run: Run, cell: Cell, move: CellMove, check: Check | None = None) -> bool:
     """Move one cell; return whether anything of it is another.
+
+    Args:
+        check: Asked in the same transaction.
 
     Raises:
         NotFound: There is no such cell, and its type is none that it could have.
@@ -163,7 +168,10 @@ def move_cell(ledger: Ledger, run: Run, cell: Cell, move: CellMove) -> bool:
     """
 
     def work(tx: Transaction) -> bool:
-        return _move(tx, ledger, hold_matrix(tx, run.id), cell, move)
+        current = hold_matrix(tx, run.id)
+        if check is not None:
+            check(tx, current)
+        return _move(tx, ledger, current, cell, move)
 
     return ledger.commit(work, documents=_documents(run))
 

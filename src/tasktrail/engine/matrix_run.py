@@ -16,22 +16,24 @@ from tasktrail.engine.cell_values import CellValues, words_of
 from tasktrail.engine.execution import take_up_pooled
 from tasktrail.engine.gates import Gates, given
 from tasktrail.engine.grids import grid_in, put_in_queues
-from tasktrail.engine.items import items_of
+from tasktrail.engine.items import item_in, items_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import hold_matrix
 from tasktrail.engine.ownership import check_free
-from tasktrail.engine.plan import Plan
+from tasktrail.engine.plan import Judge, Plan, Verdict
 from tasktrail.engine.runner import Runner
 from tasktrail.engine.steps import Step
 from tasktrail.engine.workflow_code import Functions, code_of
 from tasktrail.model.errors import BadInput, NotFound
 from tasktrail.model.graph import Need
-from tasktrail.model.matrix import Grid, TaskType
+from tasktrail.model.lifecycle import Ask, decide
+from tasktrail.model.matrix import ITEM_REMOVED, Grid, TaskType
 from tasktrail.model.path import Template
 from tasktrail.model.run import Run
 from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec, Workflow
+from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Transaction
 
 __all__ = ["MatrixRun", "Part", "execute_matrix", "pool_matrix"]
@@ -160,7 +162,7 @@ class MatrixRun:
         return Plan(
             self.steps,
             max_parallel=self.max_parallel,
-            gate=gates,
+            gate=lambda tx: _Judge(tx, self.ledger, gates(tx)),
             values=lambda tx, task, names: given(gates.specs[task.key], gates.values(tx, task), names),
             results=lambda tx, task: self._means(tx, task).results(),
             details=self._details,
@@ -183,6 +185,23 @@ class MatrixRun:
             return {}
         path = self.ledger.store.read(lambda tx: self._means(tx, task)[_OUTPUT_FILE])
         return {_OUTPUT_FILE: path} if _is_below(self.folder, str(path)) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Judges the cells of one transaction: those of removed items are nobody's work, however they came here."""
+
+    tx: Transaction
+    ledger: Ledger
+    judge: Judge
+
+    def __call__(self, task: Task) -> Verdict:
+        item = item_in(self.tx, self.tx.run(task.run_id), task.item) if task.item else None
+        if item is None or item.removed_at is None:
+            return self.judge(task)
+        skip = decide(task, Ask("skip", reason=ITEM_REMOVED), self.ledger.clock.now())
+        self.tx.apply([(skip, Mark(self.ledger.actor))])
+        return "moved"
 
 
 async def execute_matrix(
@@ -241,7 +260,8 @@ def pool_matrix(ledger: Ledger, run: Run, folder: Path | None = None, part: Part
     folder = (folder or folder_of(ledger, run)).resolve()
     opened = MatrixRun.open(ledger, run, folder, part=part)
     check_free(ledger.store, opened.run)
-    target = ledger.attachments.documents.stored(folder)
+    home = ledger.attachments.documents.folder
+    target = (folder.relative_to(home) if home and folder.is_relative_to(home) else folder).as_posix()
 
     def work(tx: Transaction) -> None:
         current = hold_matrix(tx, run.id)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from tasktrail.engine.items import attributes_of, item_in, items_of
+from tasktrail.engine.lookup import stale_of
 from tasktrail.engine.matrices import cell_in
 from tasktrail.model.errors import BadInput
 from tasktrail.model.item import Item
@@ -19,6 +20,8 @@ from tasktrail.model.task import REMOVED, Status, Task
 from tasktrail.store.transaction import Row, Transaction
 
 Counts = Counter[Status]
+Unmet = tuple[str, Status | None]
+"""What is needed, by name, and where it stands; None is nowhere."""
 Place = tuple[str, str, str]
 """Where a page ended: group, task type and item."""
 
@@ -114,7 +117,7 @@ def counts(tx: Transaction, run: Run, key: str | None = None) -> Counts:
     """
     if key is None:
         found = Counter(tx.run(run.id).counts)
-        for one in _out(tx, run).values():
+        for one in _out(tx, run, _keys_of_cells(tx, run)).values():
             found.subtract(one)
         return +found
     found = counts_by_type(tx, run, [key])[key]
@@ -127,16 +130,20 @@ def counts_by_type(tx: Transaction, run: Run, keys: Sequence[str]) -> dict[str, 
     found: dict[str, Counts] = {key: Counter() for key in keys}
     for key, status, n in tx.rows("cell_counts", run_id=run.id, names=json.dumps(keys)):
         found[str(key)][cast(Status, status)] += int(str(n))
-    for key, outside in _out(tx, run).items():
+    for key, outside in _out(tx, run, keys).items():
         if key in found:
             found[key].subtract(outside)
     return {key: +one for key, one in found.items()}
 
 
-def _out(tx: Transaction, run: Run) -> dict[str, Counts]:
-    """What counts for nothing."""
+def _keys_of_cells(tx: Transaction, run: Run) -> list[str]:
+    return [str(row[0]) for row in tx.rows("keys_of_cells", run_id=run.id)]
+
+
+def _out(tx: Transaction, run: Run, keys: Sequence[str]) -> dict[str, Counts]:
+    """What counts for nothing: of removed items that is of these types, and all that the document has no more."""
     found: dict[str, Counts] = {}
-    for key, status, n in tx.rows("cells_out", run_id=run.id):
+    for key, status, n in tx.rows("cells_out", run_id=run.id, names=json.dumps(keys)):
         found.setdefault(str(key), Counter())[cast(Status, status)] += int(str(n))
     return found
 
@@ -247,13 +254,13 @@ def _place(cursor: str) -> Place:
 # one cell
 
 
-def unmet_of(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> list[str]:
-    """Return the names of what a cell needs and that is not done; the cell need not be there itself."""
+def unmet_of(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> list[Unmet]:
+    """Return what a cell needs and that is not done; the cell need not be there itself."""
     task = cell_in(tx, run, cell)
     if task is None:
         return _unmet_of_new(tx, run, grid, cell)
     rows = tx.rows("needs_of_task", task_id=task.id) if task.unmet else ()
-    return [str(name) for name, _, _, status, *_ in rows if status not in run.met_by]
+    return [(str(name), cast("Status | None", status)) for name, _, _, status, *_ in rows if status not in run.met_by]
 
 
 def can_start(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> bool:
@@ -262,13 +269,13 @@ def can_start(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> bool:
     return not task.unmet if task is not None else not _unmet_of_new(tx, run, grid, cell)
 
 
-def _unmet_of_new(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> list[str]:
+def _unmet_of_new(tx: Transaction, run: Run, grid: Grid, cell: Cell) -> list[Unmet]:
     items = {item.name: attributes_of(item) for item in _items_about(tx, run, cell) if item.removed_at is None}
     needed = grid.needs(items, [cell])[cell_name(*cell)]
     types = [name for one in grid.types if one.name == cell[1] for name in one.needs]
     tasks = tx.tasks("cells_of", run_id=run.id, names=json.dumps(types), items=json.dumps(["", *items]))
-    done = {task.name for task in tasks if task.status in run.met_by and task.reason != REMOVED}
-    return [name for name in needed if name not in done]
+    statuses = {task.name: task.status for task in tasks if task.reason != REMOVED}
+    return [(name, statuses.get(name)) for name in needed if statuses.get(name) not in run.met_by]
 
 
 def _items_about(tx: Transaction, run: Run, cell: Cell) -> list[Item]:
@@ -296,7 +303,7 @@ def matrix_page(tx: Transaction, run: Run, grid: Grid, limit: int, after: str | 
     of = {"names": json.dumps(types), "items": json.dumps([item.name for item in items])}
     tasks = [task for task in tx.tasks("cells_of", run_id=run.id, **of) if task.reason != REMOVED]
     own = [task for task, _ in _group_cells(tx, [run], list(grid.by_name))] if after is None else []
-    views = _views(tx, [*tasks, *own])
+    views = _views(tx, run, [*tasks, *own])
     by_item: dict[str, dict[str, CellView]] = {item.name: {} for item in items}
     for view in views[: len(tasks)]:
         by_item[view.task.item][view.task.key] = view
@@ -312,7 +319,7 @@ def matrix_page(tx: Transaction, run: Run, grid: Grid, limit: int, after: str | 
 def _types(tx: Transaction, run: Run, grid: Grid) -> list[str]:
     """The columns: also what a document has that is no type of the grid."""
     known = [one.name for one in grid.types if not one.is_group_level]
-    return list(dict.fromkeys([*known, *(str(row[0]) for row in tx.rows("keys_of_cells", run_id=run.id))]))
+    return list(dict.fromkeys([*known, *_keys_of_cells(tx, run)]))
 
 
 def _position(tx: Transaction, run: Run, after: str | None) -> int:
@@ -324,10 +331,14 @@ def _position(tx: Transaction, run: Run, after: str | None) -> int:
     return item.position
 
 
-def _views(tx: Transaction, tasks: Sequence[Task]) -> list[CellView]:
-    """Only what is completed can be stale."""
-    completed = json.dumps([task.id for task in tasks if task.status == "completed"])
-    stale = {row[0] for row in tx.rows("stale_among", ids=completed)}
+def _views(tx: Transaction, run: Run, tasks: Sequence[Task]) -> list[CellView]:
+    """Only what is completed can be stale. A group's own task stands on all, others on little."""
+    completed = [task for task in tasks if task.status == "completed"]
+    if all(task.item for task in completed):
+        rows = tx.rows("stale_among", ids=json.dumps([task.id for task in completed]))
+        stale: Collection[object] = {row[0] for row in rows}
+    else:
+        stale = stale_of(tx, run)
     details = tx.rows("details_of_tasks", ids=json.dumps([task.id for task in tasks]))
     agents = {row[0]: json.loads(str(row[2])).get("agent") for row in details if row[2] is not None}
     return [CellView(task, agents.get(task.id), task.id in stale) for task in tasks]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tasktrail.engine.items import item_in
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Found, owners, task_reference
 from tasktrail.engine.ownership import owner_of
@@ -19,6 +20,7 @@ from tasktrail.store.transaction import Transaction
 
 STARTS: Final[frozenset[Verb]] = frozenset({"start", "release"})
 """What nobody asks by hand of a step that code executes: it would be in nobody's hands, and none waits for it."""
+_TO_DO: Final[frozenset[Verb]] = frozenset({"start", "retry", "reopen"})
 TOKEN_VERBS: Final[frozenset[Verb]] = frozenset({"complete", "fail", "release", "block"})
 """What the one who has claimed a task of a plan asks of it."""
 
@@ -70,6 +72,7 @@ def move(
     def work(tx: Transaction) -> None:
         task, now = _unmoved(tx, seen), ledger.clock.now()
         payload.keep(tx, now)
+        _check_item(tx, task, ask)
         told = _checked_start(tx, task, ask) if ask.verb == "start" else ask
         tx.apply([(decide(task, told, now), Mark(ledger.actor, note=said, span_id=ledger.ids.span_id()))])
         if ask.verb in ("retry", "reopen"):
@@ -118,6 +121,14 @@ def _check_kind(run: Run, ask: Ask) -> None:
         raise WrongState(f"code executes the steps of run {run.name}", hint=f"tasktrail resume {run.name}")
 
 
+def _check_item(tx: Transaction, task: Task, ask: Ask) -> None:
+    """What belongs to an item that its list has no more is nobody's work."""
+    item = item_in(tx, tx.run(task.run_id), task.item) if task.item and ask.verb in _TO_DO else None
+    if item is not None and item.removed_at is not None:
+        words = f"item {task.item} of matrix {tx.run(task.run_id).name} was removed; {ask.verb} needs one that is there"
+        raise WrongState(words, hint="let its list have it again")
+
+
 def _checked_start(tx: Transaction, task: Task, ask: Ask) -> Ask:
     """Return the ask of a start that may be; one that passes over needs says so."""
     run = tx.run(task.run_id)
@@ -131,7 +142,7 @@ def _checked_start(tx: Transaction, task: Task, ask: Ask) -> Ask:
     if not ask.force:
         name = task_reference(run.name, task)
         raise UnmetNeed(
-            f"task {task.key} waits for {', '.join(_unmet(tx, run, task))}",
+            f"task {task.name} waits for {', '.join(_unmet(tx, run, task))}",
             hint=f"tasktrail explain {name}; or: tasktrail start {name} --force",
         )
     return replace(ask, reason=ask.reason or f"started although {task.unmet} of its needs were not met")
@@ -153,5 +164,5 @@ def _unmoved(tx: Transaction, seen: Task) -> Task:
     if task is None:
         raise NotFound("the task does not exist any more", hint="tasktrail list-runs")
     if (task.status, task.fence) != (seen.status, seen.fence):
-        raise Conflict(f"task {task.key} moved just now: it is {task.status}", hint="run it again")
+        raise Conflict(f"task {task.name} moved just now: it is {task.status}", hint="run it again")
     return task

@@ -99,13 +99,15 @@ def _recount(
         for task_id, rows in needed.items()
     }
     waiting, dead = unmet(statuses, needs, met_by=run.met_by), dead_needs(statuses, needs, met_by=run.met_by)
+    shifts, n_unreachable = [], 0
     for task in tasks:
         now = len(waiting.get(str(task.id), ())), len(dead.get(str(task.id), ()))
         if now != (task.unmet, task.dead_needs):
-            shift = {"unmet": now[0] - task.unmet, "dead_needs": now[1] - task.dead_needs}
-            tx.execute("shift_needs", {"id": task.id, **shift})
+            shifts.append({"id": task.id, "unmet": now[0] - task.unmet, "dead_needs": now[1] - task.dead_needs})
         if task.status == "pending":
-            tx.count(run.id, n_unreachable=(now[1] > 0) - (task.dead_needs > 0))
+            n_unreachable += (now[1] > 0) - (task.dead_needs > 0)
+    tx.execute_many("shift_needs", shifts)
+    tx.count(run.id, n_unreachable=n_unreachable)
 
 
 def _is_part(task: Task, row: Row) -> bool:

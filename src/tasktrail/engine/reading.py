@@ -89,7 +89,7 @@ def last_attempt(task: Task, n: int | None = None) -> int:
     """
     if n is not None and n > task.attempts:
         words = f"has {task.attempts} attempt{'s' * (task.attempts != 1)}" if task.attempts else "never started"
-        raise NotFound(f"step {task.key} {words}, so there is no attempt {n}", hint="leave --attempt out")
+        raise NotFound(f"step {task.name} {words}, so there is no attempt {n}", hint="leave --attempt out")
     return n or task.attempts
 
 

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from tasktrail.engine.expansion import SURPLUS
+from tasktrail.engine.items import items_of
 from tasktrail.engine.ledger import Ledger, check_lease
 from tasktrail.engine.lookup import check_step, task_reference
 from tasktrail.engine.ownership import check_free, still_free
 from tasktrail.model.errors import Held, NotFound, WrongState
 from tasktrail.model.graph import Need, downstream
 from tasktrail.model.lifecycle import Ask, Verb, decide
+from tasktrail.model.matrix import ITEM_REMOVED
 from tasktrail.model.run import STOPPING_KINDS, Run
-from tasktrail.model.task import FINAL, Status, Task
+from tasktrail.model.task import FINAL, REMOVED, Status, Task
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Transaction
 
+_GONE: Final = (SURPLUS, ITEM_REMOVED, REMOVED)
 _TAKES_BACK: Final[Mapping[Status, Verb]] = {
     "completed": "reopen", "skipped": "reopen", "cancelled": "reopen", "failed": "retry", "blocked": "unblock",
 }  # fmt: skip
@@ -62,7 +65,7 @@ def take_back(ledger: Ledger, run_id: int, key: str, *, in_order: bool, asked: C
                 raise Held(f"a worker executes {reference}", hint=f"wait for it, or: tasktrail cancel {reference}")
         again = {key, *asked}
         taken = [task for task in tasks if task.status in _TAKES_BACK]
-        taken = [task for task in taken if task.status != "blocked" or task.key in again]
+        taken = [task for task in taken if task.status != "blocked" or not again.isdisjoint((task.key, task.name))]
         tx.apply([(decide(task, Ask(_TAKES_BACK[task.status]), now), mark) for task in taken])
         tx.set_run(run_id, cancelled_at=None, updated_at=now)
         tx.settle()
@@ -72,13 +75,15 @@ def take_back(ledger: Ledger, run_id: int, key: str, *, in_order: bool, asked: C
 
 
 def _from_step(tx: Transaction, run: Run, key: str, in_order: bool) -> list[Task]:
-    """Return a step, its parts and what comes after it, in order. A part whose item is gone stays skipped."""
+    """Return a step, its parts and what comes after it, in order. A part or cell whose item is gone stays skipped."""
     tasks = tx.tasks("tasks_of_run", run_id=run.id)
-    own = [task for task in tasks if task.key == key]
+    own = [task for task in tasks if key in (task.key, task.name)]
     if not own:
         raise NotFound(f"run {run.name} has no task {key!r}", hint=f"tasktrail run dag --status {run.name}")
     chosen = tasks[tasks.index(own[0]) :] if in_order else _with_dependants(tx, run, tasks, own)
-    return [task for task in chosen if task.status != "skipped" or task.reason != SURPLUS]
+    removed = {item.name for item in items_of(tx, run) if item.removed_at is not None} if run.kind == "matrix" else ()
+    chosen = [task for task in chosen if task.status != "skipped" or task.reason not in _GONE]
+    return [task for task in chosen if task.item not in removed]
 
 
 def _with_dependants(tx: Transaction, run: Run, tasks: Collection[Task], starts: Collection[Task]) -> list[Task]:
@@ -131,7 +136,7 @@ def _over(ledger: Ledger, run: Run, tasks: Sequence[Task], name: str) -> list[Ta
     if not own:
         check_step(ledger, run, name, "tasktrail retry {run}:{step}")
     failed = [task for task in own if task.status == "failed"]
-    over = failed or [task for task in own if task.status in FINAL and task.reason != SURPLUS]
+    over = failed or [task for task in own if task.status in FINAL and task.reason not in _GONE]
     if not over:
         what = f"task {name} is {own[0].status}; retry needs a step that is over"
         raise WrongState(what, hint=f"tasktrail explain {run.name}:{name}")

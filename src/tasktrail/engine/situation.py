@@ -37,7 +37,7 @@ class Situation:
         owner: Who executes the run now, in words.
         began: By row id of the tasks in progress: when the attempt began, and who began it.
         now: Microseconds UTC.
-        stale: Row ids of completed tasks that need what is not done, or was done after them.
+        stale: Row ids of tasks that are stale, as `stale_of` says.
         claims: What agents hold of a plan, by key.
         limits: What its steps ask for, and who has it.
         workers: Those that live and serve queues; None where the run is not pooled.
@@ -62,10 +62,10 @@ class Situation:
 
     @cached_property
     def waiting_needs(self) -> dict[str, list[Need]]:
-        """What the pending tasks that wait need of each other, by key."""
-        waits = {task.id: task.key for task in self.tasks if task.status == "pending" and task.unmet}
-        edges = {key: self.needs.get(task_id, ()) for task_id, key in waits.items()}
-        return {key: [Need(edge.key) for edge in listed if edge.needed_id in waits] for key, listed in edges.items()}
+        """What the pending tasks that wait need of each other, by name."""
+        waits = {task.id: task.name for task in self.tasks if task.status == "pending" and task.unmet}
+        edges = {name: self.needs.get(task_id, ()) for task_id, name in waits.items()}
+        return {name: [Need(edge.key) for edge in listed if edge.needed_id in waits] for name, listed in edges.items()}
 
     def name(self, task: Task) -> str:
         """Return what a task is called within its run."""

@@ -64,7 +64,7 @@ class TaskList:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A task that needs another, or is needed: its key, and where it stands; None where it does not exist."""
+    """A task that needs another, or is needed: its name, and where it stands; None where it does not exist."""
 
     key: str
     status: Status | None
@@ -216,7 +216,7 @@ def details(ledger: Ledger, found: Found) -> TaskDetails:
             run, run_reference(run, shared_names(tx, [run])), task, said.title,
             task.summary if task.output is None else decode(task.output, tx),
             _needs(tx, task), _needed_by(tx, task), said.notes, tx.attempts("attempts_of_task", task_id=task.id),
-            next((one for one in claims if one.key == task.key), None),
+            next((one for one in claims if one.key == task.name), None),
             [event_of(row) for row in reversed(events)], said.extra, owner, task.id in stale_of(tx, run), now,
         )  # fmt: skip
 
@@ -230,7 +230,7 @@ def _needs(tx: Transaction, task: Task) -> list[Linked]:
 
 def _needed_by(tx: Transaction, task: Task) -> list[Linked]:
     found = (tx.task("task_by_id", id=row[0]) for row in tx.rows("dependants", id=task.id))
-    return [Linked(one.key, one.status) for one in found if one and one.reason != REMOVED]
+    return [Linked(one.name, one.status) for one in found if one and one.reason != REMOVED]
 
 
 def _status(word: object) -> Status:

@@ -15,7 +15,8 @@ from tasktrail.engine.plans import existing_plan, shown_tasks
 from tasktrail.model.errors import BadInput, Conflict, Held, NotFound, WrongState
 from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Ask, Change, decide
-from tasktrail.model.reference import format_task
+from tasktrail.model.matrix import ITEM_REMOVED
+from tasktrail.model.reference import cell_name, format_task
 from tasktrail.model.run import Run
 from tasktrail.model.task import DEFINITION, FIELDS, REMOVED, Task, Value
 from tasktrail.model.undoing import UNDOES, Told, found_by, standing_on, taken_back
@@ -99,7 +100,7 @@ def of_task(found: Found) -> Select:
         events = _told(tx.rows("told_of_task", run_id=task.run_id, task_id=task.id, first=0))
         last = next((event for event in reversed(events) if event.verb != "late"), None)
         if last is None:
-            raise NotFound(f"nothing was ever changed about task {task.key}", hint=f"tasktrail history {task.key}")
+            raise NotFound(f"nothing was ever changed about task {task.name}", hint=f"tasktrail history {task.name}")
         return [last]
 
     return select
@@ -240,7 +241,10 @@ class _Undoing:
 
     def _take(self, event: Told) -> None:
         if not _can_be_undone(event):
-            raise WrongState(f"{event.words} is no change of a task; undo takes moves, edits, notes and added tasks")
+            hint = "bring the list of items to what it was" if event.verb == "items" else None
+            raise WrongState(
+                f"{event.words} is no change of a task; undo takes moves, edits, notes and added tasks", hint=hint
+            )
         if event.task_id is not None:
             self._back(event.task_id).events.append(event)
             return
@@ -266,6 +270,11 @@ class _Undoing:
             raise Held(f"task {back.name} is being executed by a process now; undo needs that it is not", hint=hint)
         if "needs" in back.values and run.kind != "plan":
             raise WrongState(f"task {back.name} of run {run.name} needs what its workflow says, which undo leaves")
+        if removal := next((event for event in back.events if _is_of_item(event)), None):
+            raise WrongState(
+                f"task {back.name} went with its item, {removal.words}: it comes and goes with that",
+                hint="bring the list of items to what it was",
+            )
         later = _told(self._tx.rows("told_of_task", run_id=run.id, task_id=task.id, first=min(back.numbers)))
         others = [event for event in later if event.seq not in self._seqs]
         faults = [f"task {back.name}: {other.words} stands on {event.words}" for event, other in self._on(back, others)]
@@ -290,7 +299,7 @@ class _Undoing:
         starts: dict[str, list[Row]] = {}
         for row in rows:
             if row[0] not in self._seqs:
-                starts.setdefault(str(row[3]), []).append(row)
+                starts.setdefault(cell_name(str(row[4]), str(row[3])), []).append(row)
         return [
             f"task {back.name}: task {key} needs it and was started since, {_begun(of)}" for key, of in starts.items()
         ]
@@ -347,7 +356,7 @@ class _Undoing:
 
     def _write(self, change: Change, mark: Mark, also: Mapping[str, list[Any]]) -> None:
         if not self._tx.apply([(change, mark)]):
-            raise Conflict(f"task {change.task.key} is being changed by others all the time", hint="run it again")
+            raise Conflict(f"task {change.task.name} is being changed by others all the time", hint="run it again")
         task = change.after
         if task.status != "cancelled" and change.task.status == "cancelled":
             self._tx.set_run(task.run_id, cancelled_at=None)
@@ -373,6 +382,11 @@ class _Undoing:
                     graph.setdefault(key, []).append(Need(str(needed)))
             if faults := check_graph(list(keys.values()), graph):
                 raise Conflict("the needs that would come back cannot be any more", details=faults)
+
+
+def _is_of_item(event: Told) -> bool:
+    """Whether a task was left out because its item was removed, or came back with it."""
+    return event.is_move and ITEM_REMOVED in event.changes.get("reason", ())
 
 
 def _begun(starts: Sequence[Row]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from tasktrail.model.errors import BadInput
 
-__all__ = ["LINE_END", "MAX_CHARS", "MAX_DEPTH", "MAX_NODES", "Fault", "Node", "Source", "load", "load_node"]
+__all__ = ["LINE_END", "MAX_CHARS", "MAX_DEPTH", "MAX_NODES", "Fault", "Node", "Source", "load", "load_node", "refusal"]
 
 MAX_CHARS: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 64
@@ -141,6 +142,25 @@ def load(text: str, where: str, max_chars: int = MAX_CHARS) -> object:
     if faults or root is None:
         raise source.refusal(faults, "cannot be read")
     return root.to_json()
+
+
+def refusal(text: str, where: str, faults: Sequence[tuple[Sequence[str | int], str]], message: str) -> BadInput:
+    """Return the error for a text that loads, and whose values have faults: each path and what is wrong there."""
+    source = Source(text, where)
+    root = load_node(source, [], len(source.text))
+    return source.refusal([Fault(*_place(root, path), what) for path, what in faults], message)
+
+
+def _place(node: Node | None, path: Sequence[str | int]) -> tuple[int, int]:
+    """Where the value of a path begins, or what there is on the way to it."""
+    place = (0, 0)
+    for name in (None, *path):
+        if name is not None and node is not None:
+            node = (node.members or {}).get(name) if isinstance(name, str) else (node.items or [])[name]
+        if node is None:
+            break
+        place = (node.line, node.column)
+    return place
 
 
 def load_node(source: Source, faults: list[Fault], max_chars: int = MAX_CHARS) -> Node | None:

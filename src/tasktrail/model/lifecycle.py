@@ -186,7 +186,7 @@ def decide(task: Task, ask: Ask, now: int) -> Change:
         target = "pending"
     if ask.verb == "start" and task.unmet and not ask.force:
         raise UnmetNeed(
-            f"task {task.key} waits for {task.unmet} of its needs", hint="finish what it needs, or use force"
+            f"task {task.name} waits for {task.unmet} of its needs", hint="finish what it needs, or use force"
         )
     values = _values(task, ask, target, now)
     opens = ask.verb in ("start", "restart")
@@ -207,7 +207,7 @@ def refusal(task: Task, verb: Verb) -> WrongState:
     sources = " or ".join(RULES[verb].sources)
     possible = allowed(task.status)
     hint = f"possible now: {', '.join(possible)}"
-    return WrongState(f"task {task.key} is {task.status}; {verb} needs {sources}", hint=hint)
+    return WrongState(f"task {task.name} is {task.status}; {verb} needs {sources}", hint=hint)
 
 
 def _values(task: Task, ask: Ask, target: Status, now: int) -> dict[str, Value]:

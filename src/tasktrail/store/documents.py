@@ -7,66 +7,33 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from tasktrail.model.errors import BadInput, Busy, Conflict, StoreError
+from tasktrail.model.errors import BadInput, Busy, StoreError
 from tasktrail.store.locks import sync_folder
+from tasktrail.store.places import MAX_BYTES, DocumentPlace, Look, Overtaken, Reading, Signature, text_of
 from tasktrail.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 __all__ = [
-    "MAX_BYTES", "Document", "DocumentFile", "Documents", "Look", "Reading", "Signature", "write_new",
+    "MAX_BYTES", "Document", "DocumentFile", "DocumentPlace", "Documents", "Look", "Overtaken", "Reading", "Signature",
+    "found_below", "place_of", "write_new",
 ]  # fmt: skip
 
-MAX_BYTES: Final = 64 * 1024 * 1024
-YOUNG_US: Final = 2_000_000
-"""Within this time a second change may leave the same times behind: file systems keep them as coarsely as 2 s (FAT)."""
 _POLL_S: Final = 0.01
 _HINT: Final = "check that its folder exists and is writable"
-
-
-class Signature(NamedTuple):
-    """What tells cheaply that a file changed."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A file as it was when it was read or written.
-
-    Args:
-        digest: SHA-256 of its bytes.
-        looked_at: Microseconds since 1970, by the clock that files get their times from.
-    """
-
-    signature: Signature
-    digest: str
-    looked_at: int
-
-    @property
-    def was_young(self) -> bool:
-        """Whether the file had changed so shortly before that a later change may not show in its times."""
-        changed_ns = max(self.signature.mtime_ns, self.signature.ctime_ns)
-        return self.looked_at - changed_ns // 1000 < YOUNG_US
-
-
-class Reading(NamedTuple):
-    """What stands in a file, with all its line ends and a byte order mark where it has them."""
-
-    text: str
-    look: Look
+_TRIES: Final = 5
+_OBJECTS: Final = frozenset({"s3", "gs", "az"})
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://")
 
 
 class DocumentFile:
@@ -82,8 +49,18 @@ class DocumentFile:
         except ValueError as error:
             raise BadInput(f"expected a file's path, got: {str(path)[:80]!r} ({error})") from None
         self._lock: BaseFileLock | None = None
+        self._is_removed = False
+
+    @property
+    def where(self) -> str:
+        """Its path."""
+        return str(self.path)
 
     # looking
+
+    def has_folder(self) -> bool:
+        """Whether its folder exists."""
+        return self.path.parent.is_dir()
 
     def signature(self) -> Signature | None:
         """Return the file's present signature, None when there is no file.
@@ -131,10 +108,7 @@ class DocumentFile:
         if found is None:
             return None
         raw, look = found
-        try:
-            return Reading(raw.decode(), look)
-        except UnicodeDecodeError as error:
-            raise BadInput(f"{self.path}:{_place(raw, error.start)}: expected UTF-8 text") from None
+        return Reading(text_of(raw, self.where), look)
 
     def _read_bytes(self) -> tuple[bytes, Look] | None:
         try:
@@ -161,7 +135,7 @@ class DocumentFile:
             Busy: Somebody else held it all that time.
             StoreError: The lock file cannot be made.
         """
-        if not self.path.parent.is_dir():  # the lock would make it, and a mistyped path would leave folders behind
+        if not self.has_folder():  # the lock would make it, and a mistyped path would leave folders behind
             raise StoreError(f"{self.path} cannot be locked: its folder does not exist", hint=_HINT)
         from filelock import FileLock, Timeout  # heavy: 50 ms that a command which only reads does not pay
 
@@ -178,6 +152,9 @@ class DocumentFile:
             yield
         finally:
             self._lock = None
+            if self._is_removed:  # while it is ours: who waits for it then notices that it is gone
+                with suppress(OSError):
+                    Path(f"{self.path}.lock").unlink(missing_ok=True)
             lock.release()
 
     def replace(self, text: str, was: Look | None) -> Look:
@@ -189,7 +166,7 @@ class DocumentFile:
             was: The file as it was read under the lock; None when there was none.
 
         Raises:
-            Conflict: A program that does not ask for the lock changed the file since; it stays as that left it.
+            Overtaken: A program that does not ask for the lock changed the file since; it stays as that left it.
             StoreError: It cannot be written; it stays as it was, unless only the rename is not durable.
         """
         if self._lock is None:
@@ -208,6 +185,23 @@ class DocumentFile:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
 
+    def remove(self) -> None:
+        """Remove it durably, and its lock at the end of `lock`.
+
+        Raises:
+            StoreError: It cannot be removed.
+        """
+        try:
+            self.path.unlink(missing_ok=True)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise self._failed("cannot be removed", error) from None
+        self._is_removed = True
+
+    def try_again(self, tries: int) -> bool:
+        """Up to five times, at once: whoever saves a file by hand has done so."""
+        return tries < _TRIES
+
     def _write_part(self, part: Path, raw: bytes) -> None:
         """Write the file's successor beside it. The lock makes one name enough, so the rest of a crash is cleared."""
         part.unlink(missing_ok=True)
@@ -219,10 +213,49 @@ class DocumentFile:
     def _check_unchanged(self, was: Look | None) -> None:
         signature = self.signature()
         if signature != (was.signature if was else None):
-            raise Conflict(f"{self.path} was changed by another program meanwhile", hint="run it again")
+            raise Overtaken(self)
 
     def _failed(self, what: str, error: OSError, hint: str | None = None) -> StoreError:
         return StoreError(f"{self.path} {what}: {error.strerror or error}", hint=hint)
+
+
+def place_of(where: Path | str) -> DocumentPlace:
+    """Return the place that a path names, or a URL.
+
+    Raises:
+        BadInput: No document can lie there.
+    """
+    scheme = _SCHEME.match(where) if isinstance(where, str) else None
+    if scheme is None:
+        return DocumentFile(Path(where))
+    if scheme[1] not in _OBJECTS:
+        raise BadInput(f"expected a path, or a URL with one of {', '.join(sorted(_OBJECTS))}, got: {scheme[0]}…")
+    from tasktrail.store.objects import ObjectPlace  # who has only files pays nothing for it
+
+    return ObjectPlace(str(where))
+
+
+def found_below(where: Path | str, name: str) -> list[str]:
+    """Return where a folder, or a URL without its last part, has documents called `name`: in it, or in a folder of it.
+
+    Returns:
+        Sorted, from there, with `/` between the parts; empty when the folder does not exist.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    if isinstance(where, str) and _SCHEME.match(where):
+        from tasktrail.store.objects import list_objects
+
+        return [found for found in list_objects(where) if found.count("/") < 2 and found.rpartition("/")[2] == name]
+    folder = Path(where)
+    try:
+        paths = [folder / name, *(one / name for one in folder.iterdir())]
+        return sorted(path.relative_to(folder).as_posix() for path in paths if path.is_file())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {error.strerror or error}") from None
 
 
 def write_new(path: Path, raw: bytes, mode: int) -> None:
@@ -249,11 +282,6 @@ def _signature(found: os.stat_result) -> Signature:
     return Signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
-def _place(raw: bytes, offset: int) -> str:
-    before = raw[:offset].decode()
-    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
-
-
 # ----------------------------------------------------------------------------------------------------------- attachment
 
 
@@ -262,7 +290,7 @@ class Document:
     """One row of `document`. The order of the fields is the order of the columns in the query `document_columns`.
 
     Args:
-        path: The whole path, whatever part of it the row has.
+        path: The whole path, whatever part of it the row has; or the URL.
         written: What the codec last wrote or read, as `Picture.to_json` gives it.
         detached_at: When the file was found to be gone; None while it is there.
     """
@@ -280,9 +308,9 @@ class Document:
     detached_at: int | None = None
 
     @property
-    def file(self) -> DocumentFile:
-        """Its file."""
-        return DocumentFile(Path(self.path))
+    def file(self) -> DocumentPlace:
+        """Its file, or its object."""
+        return place_of(self.path)
 
     @property
     def look(self) -> Look | None:
@@ -315,7 +343,7 @@ class Documents:
     """The rows of a store's documents.
 
     A file below the store's project is stored by its path from there, so that a project that is moved, or copied with
-    its store, knows its own files, and no others. Any other file is stored by its whole path.
+    its store, knows its own files, and no others. Any other file is stored by its whole path, an object by its URL.
 
     Args:
         store: The store's own file; None where it is in memory or on a server, which belongs to no project alone.
@@ -324,21 +352,16 @@ class Documents:
     def __init__(self, store: Path | None) -> None:
         self._home = _project_of(store) if store else None
 
-    @property
-    def folder(self) -> Path | None:
-        """Of the project; None where the store belongs to none alone."""
-        return self._home
-
-    def attach(self, tx: Transaction, path: Path, codec: str) -> Document:
+    def attach(self, tx: Transaction, path: Path | str, codec: str) -> Document:
         """Add a document that was never looked at. The path is stored with its links followed."""
-        real = DocumentFile(path).path
-        row = tx.row("add_document", path=self.stored(real), codec=codec)
+        real = place_of(path).where
+        row = tx.row("add_document", path=self._stored(real), codec=codec)
         assert row is not None
-        return Document(int(str(row[0])), str(real), codec)
+        return Document(int(str(row[0])), real, codec)
 
-    def at(self, tx: Transaction, path: Path) -> Document | None:
-        """Return the document of a file; None when the file is not attached."""
-        return self._document(tx.row("document_by_path", path=self.stored(DocumentFile(path).path)))
+    def at(self, tx: Transaction, path: Path | str) -> Document | None:
+        """Return the document at a path; None when that is not attached."""
+        return self._document(tx.row("document_by_path", path=self._stored(place_of(path).where)))
 
     def by_id(self, tx: Transaction, document_id: int) -> Document | None:
         """Return a document; None when there is none."""
@@ -349,7 +372,7 @@ class Documents:
         real = DocumentFile(folder).path
         inside = self._home is not None and self._home != real and real.is_relative_to(self._home)
         # Above the project there are paths of both kinds, so all of them are looked at.
-        rows = tx.rows("documents_below", folder=f"{self.stored(real)}/" if inside else "")
+        rows = tx.rows("documents_below", folder=f"{self._stored(str(real))}/" if inside else "")
         found = [document for row in rows if (document := self._document(row))]
         prefix = f"{real}{os.sep}"
         return sorted((one for one in found if one.path.startswith(prefix)), key=lambda one: one.path)
@@ -359,21 +382,29 @@ class Documents:
         """Write a document's row; its path stays as it is."""
         tx.execute("put_document", dict(zip(_FIELDS, astuple(document), strict=True)))
 
+    @property
+    def folder(self) -> Path | None:
+        """Of the project; None where the store belongs to none alone."""
+        return self._home
+
     def path_in(self, other: Documents, stored: str) -> str:
         """Return how another store would store the path that this one has stored: the file stays where it is."""
-        return other.stored(self._home / stored if self._home is not None else Path(stored))
+        return other._stored(self._whole(stored))
 
-    def stored(self, path: Path) -> str:
-        """Return how a path is stored, whose links were followed."""
-        if self._home is not None and path.is_relative_to(self._home):
+    def _stored(self, whole: str) -> str:
+        path = Path(whole)
+        if self._home is not None and path.is_relative_to(self._home):  # no URL is: its path is relative
             return path.relative_to(self._home).as_posix()
-        return str(path)
+        return whole
+
+    def _whole(self, stored: str) -> str:
+        return stored if self._home is None or _SCHEME.match(stored) else str(self._home / stored)
 
     def _document(self, row: tuple[object, ...] | None) -> Document | None:
         if row is None:
             return None
         document = Document(*row)  # type: ignore[arg-type]  # the query's columns are the fields
-        return replace(document, path=str(self._home / document.path)) if self._home is not None else document
+        return replace(document, path=self._whole(document.path)) if self._home is not None else document
 
 
 def _project_of(store: Path) -> Path:

@@ -1,8 +1,8 @@
 """Tools for tests of what is built on Tasktrail: a clock to set, identifiers that count, and the contracts of stores,
-of documents and of executors.
+of documents, of executors and of trackers.
 
-`DocumentContract` and `ExecutorContract` need pytest, `StoreContract` and `LedgerMachine` hypothesis too; the others
-need nothing.
+`DocumentContract`, `ExecutorContract` and `TrackerContract` need pytest, `StoreContract` and `LedgerMachine` hypothesis
+too; the others need nothing.
 """
 
 from __future__ import annotations
@@ -17,23 +17,28 @@ if TYPE_CHECKING:
     from tasktrail.testing.fakes import FakeClock, FixedIds, using_clock
     from tasktrail.testing.ledger_machine import LedgerMachine
     from tasktrail.testing.store_contract import StoreContract
+    from tasktrail.testing.tracker_contract import TrackerContract
 
 __all__ = [
-    "DocumentContract", "ExecutorContract", "FakeClock", "FixedIds", "LedgerMachine", "StoreContract", "using_clock",
+    "DocumentContract", "ExecutorContract", "FakeClock", "FixedIds", "LedgerMachine", "StoreContract",
+    "TrackerContract", "using_clock",
 ]  # fmt: skip
 
 _ROOMS: Final = {
     "DocumentContract": "document_contract", "ExecutorContract": "executor_contract", "FakeClock": "fakes",
     "FixedIds": "fakes",
-    "LedgerMachine": "ledger_machine", "StoreContract": "store_contract", "using_clock": "fakes",
+    "LedgerMachine": "ledger_machine", "StoreContract": "store_contract", "TrackerContract": "tracker_contract",
+    "using_clock": "fakes",
 }  # fmt: skip
 _ASSERTING: Final = (
     "document_contract",
+    "draft_contract",
     "executor_contract",
     "ledger_machine",
     "needs_contract",
     "store_contract",
     "stored",
+    "tracker_contract",
 )
 
 

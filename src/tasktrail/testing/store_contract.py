@@ -40,12 +40,13 @@ _SAMPLES: Final[dict[str, object]] = {
     "host": "here", "pid": 1, "boot_id": "boot-1", "lock_name": "lock", "hash": "0", "data": "1", "path": "/tmp/week",
     "codec": "plan_json", "folder": "/tmp", "paused": 0, "resumes": 0, "dead_needs": 0, "unmet": 0, "attempts": 0,
     "tries": 0, "losses": 0, "done": 1, "total": 2, "attempt": 1, "length": 1, "lines": "1a",
+    "items": '["an item"]', "names": '["load"]', "removed": "gone",
     "number": 99, "checksum": "0", "oldest": 1, "known": 1,
 }  # fmt: skip
 """Values with which every query can run on a store that holds one run; those that are missing are null."""
 _SAMPLES_OF: Final[dict[str, dict[str, object]]] = {
     "add_run": {"id": 999, "name": "other"}, "add_task": {"id": 999, "key": "other"}, "open_attempt": {"n": 999},
-    "count_run": {"status": "created"}, "put_run": {"status": "created"},
+    "count_run": {"status": "created"}, "put_run": {"status": "created", "skipped_meets": 0},
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from tasktrail.tracker.config import (
 )
 from tasktrail.tracker.documents import JSONTrackerBackend, YAMLTrackerBackend
 from tasktrail.tracker.exceptions import (
+    Conflict,
     DependencyNotMetError,
     InvalidTaskTypeError,
     InvalidWeekError,
@@ -43,6 +44,7 @@ __all__ = [
     "DEFAULT_WEEK_TASKS",
     "TASK_TYPES",
     "TOOLS",
+    "Conflict",
     "DependencyNotMetError",
     "InvalidTaskTypeError",
     "InvalidWeekError",

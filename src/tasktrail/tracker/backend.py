@@ -7,27 +7,33 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-
-from pydantic import ValidationError
 
 from tasktrail.engine.cells import CellMove, moved
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import create_matrix, new_cell, standing_of, sync_differences
+from tasktrail.engine.matrix_views import ready_page
 from tasktrail.engine.project import FolderProject, current_clock
-from tasktrail.formats.json_object import encode
+from tasktrail.formats.picture import Picture
 from tasktrail.model.errors import BadInput, Conflict, StoreError, UnmetNeed
-from tasktrail.model.matrix import Cell, Grid, Standing, Synced, TaskType, Wanted
+from tasktrail.model.matrix import Cell, Grid, Standing, TaskType
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
 from tasktrail.model.suggestion import Suggestions
-from tasktrail.model.task import Value
+from tasktrail.model.task import Status
+from tasktrail.tracker.asking import EtlItem, check_limit, check_retries, move_of, stamp_of, wanted_of
 from tasktrail.tracker.config import grid_of, unknown_type
-from tasktrail.tracker.drafts import microseconds, moment, patched, picture_of, record_of, word_of
+from tasktrail.tracker.drafts import (
+    moment,
+    patched,
+    picture_of,
+    plain_text,
+    record_of,
+    word_of,
+)
 from tasktrail.tracker.exceptions import (
     DependencyNotMetError,
     InvalidTaskTypeError,
@@ -36,19 +42,24 @@ from tasktrail.tracker.exceptions import (
     TrackerAccessError,
     TrackerError,
     TrackerFileError,
-    UnknownFieldError,
     WeekNotFoundError,
 )
 from tasktrail.tracker.groups import Groups, Letters
-from tasktrail.tracker.models import ReadyTask, TaskProgress, TaskRecord, TaskStatus, WeekTracker
+from tasktrail.tracker.models import ItemTasks, ReadyTask, TaskProgress, TaskStatus, WeekTasks, WeekTracker
 
-__all__ = ["OpenMatrix", "TrackerBackend", "told"]
+__all__ = [
+    "OpenMatrix",
+    "TrackerBackend",
+    "progress_of",
+    "ready_in_store",
+    "told",
+]
 
 _TRIES: Final = 50
 """How often a change is decided again on what others made of the same week meanwhile."""
 
-EtlItem = str | Mapping[str, Any]
-"""An item of a list: its name, or `{"name": …, "content_hash": …}` with its attributes."""
+_ALL: Final = 1_000_000_000
+_MOST_NAMED: Final = 5
 
 
 class OpenMatrix(NamedTuple):
@@ -62,8 +73,8 @@ class TrackerBackend(ABC):
     """Where everything stands, per week, or group: items × task types.
 
     A backend of your own implements `tracker_exists`, `load_tracker`, `save_tracker` and `weeks`, and passes
-    `tasktrail.testing.TrackerContract`; the rest follows. It raises `tasktrail.Conflict` when somebody else changed
-    what it is to save: the change is then decided again.
+    `tasktrail.testing.TrackerContract`; the rest follows. It raises `Conflict` when somebody else changed what it is to
+    save, which `WeekTracker.version` tells: the change is then decided again.
 
     Args:
         grid: The task types and what needs what; None are those of `tasktrail.tracker.config`.
@@ -115,8 +126,7 @@ class TrackerBackend(ABC):
             InvalidTaskTypeError: There is no such type, or it is none of items.
             WeekNotFoundError: There is no tracker.
         """
-        if self._type(task_type).is_group_level:
-            raise InvalidTaskTypeError(f"{task_type} is a task of the {self.groups.word} itself, not of items")
+        self.check_item_type(task_type)
         standing = self._standing(week_letter)
         pending = (cell for cell, status in standing.present.items() if status == "pending" and cell[1] == task_type)
         return [cell[0] for cell in pending if not standing.unmet(cell)]
@@ -148,12 +158,8 @@ class TrackerBackend(ABC):
             WeekNotFoundError: There is no tracker.
         """
         if task_type is not None:
-            self._type(task_type)
-        counts = self._standing(week_letter).counts(task_type)
-        numbers = Counter[str]()
-        for status, number in counts.items():
-            numbers[word_of(status).value] += number
-        return TaskProgress(total=numbers.total(), **numbers)
+            self.check_type(task_type)
+        return progress_of(self._standing(week_letter).counts(task_type))
 
     def get_ready_tasks(self, limit: int | None = None) -> list[ReadyTask]:
         """Return what may start now in all weeks, by week, type and item.
@@ -161,13 +167,14 @@ class TrackerBackend(ABC):
         Args:
             limit: At most so many; None: all.
         """
-        _check_limit(limit)
-        found = [one for week in self.weeks() for one in self._ready(week)]
+        check_limit(limit)
+        found = [one for week in self.weeks() for one in self.ready_of(week, self._standing(week))]
         return found if limit is None else found[:limit]
 
-    def _ready(self, week: str) -> Iterator[ReadyTask]:
+    def ready_of(self, week: str, standing: Standing) -> Iterator[ReadyTask]:
+        """Yield what may start now in one week, by type and item."""
         grid = self.grid
-        for item, key in self._standing(week).ready():
+        for item, key in standing.ready():
             yield ReadyTask(week, item or None, key, grid.by_name[key].agent)
 
     def opened(self, week_letter: str) -> OpenMatrix:
@@ -203,10 +210,8 @@ class TrackerBackend(ABC):
             DependencyNotMetError: It cannot start; the details say what it waits for.
             Held: A worker executes it.
         """
-        cell = self._cell(item_name, task_type)
-        record = _record(status, metadata)
-        given = frozenset(metadata)
-        self._changing(week_letter, lambda tracker: self._updated(week_letter, tracker, cell, record, given))
+        cell, move = self.cell_named(item_name, task_type), move_of(status, metadata)
+        self._changing(week_letter, lambda tracker: self._updated(week_letter, tracker, cell, move))
 
     def sync_with_etl(self, week_letter: str, items: Sequence[EtlItem]) -> None:
         """Let a week have the items of a list: new ones come with their default tasks, missing ones are marked removed
@@ -215,12 +220,12 @@ class TrackerBackend(ABC):
         Args:
             items: Names, or mappings with `name`, `content_hash` and attributes; one that comes twice counts once.
         """
-        wanted = _wanted(items)
+        wanted = wanted_of(items)
         week = self.groups.check(week_letter)
 
         def change(tracker: WeekTracker) -> WeekTracker | None:
             picture = picture_of(tracker)
-            _, found = sync_differences(self.grid, picture.items, picture.metadata, wanted, _stamp(wanted))
+            _, found = sync_differences(self.grid, picture.items, picture.metadata, wanted, stamp_of(wanted))
             return patched(tracker, found) if found else None
 
         self._changing(week, change, makes=True)
@@ -250,6 +255,7 @@ class TrackerBackend(ABC):
         week, grid, now = self.groups.check(week_letter), self.grid, moment(current_clock().now())
         assert now is not None
         tracker = WeekTracker(metadata={"created_at": now.isoformat(), self.groups.key: week})
+        tracker._loaded, tracker.version = Picture("", ""), ""  # what somebody makes meanwhile is not replaced
         for _, key in grid.group_cells():
             tracker.week_tasks[key] = record_of(new_cell(grid, ("", key)))
         return tracker
@@ -257,20 +263,21 @@ class TrackerBackend(ABC):
     def with_items(self, week_letter: str, names: Sequence[str]) -> WeekTracker:
         """Return a new tracker of a week with these items, their default tasks pending."""
         tracker = self.new_tracker(week_letter)
-        wanted = _wanted(names)
-        _, found = sync_differences(self.grid, (), encode(tracker.metadata), wanted, lambda _, metadata: metadata)
+        wanted = wanted_of(names)
+        metadata = plain_text(tracker.metadata, "metadata")
+        _, found = sync_differences(self.grid, (), metadata, wanted, lambda _, metadata: metadata)
         return patched(tracker, found)
 
-    def _updated(
-        self, week: str, tracker: WeekTracker, cell: Cell, wanted: TaskRecord, given: frozenset[str]
-    ) -> WeekTracker | None:
+    def _updated(self, week: str, tracker: WeekTracker, cell: Cell, move: CellMove) -> WeekTracker | None:
         item, key = cell
         holder = self._holder(week, tracker, item)
         picture = picture_of(tracker)
-        if wanted.status is TaskStatus.IN_PROGRESS:
-            self._check_needs(standing_of(picture, self.grid), cell, week)
+        if move.status == "in_progress":
+            standing = standing_of(picture, self.grid)
+            self.check_needs(cell, week, [(name, standing.status_of(name)) for name in standing.unmet(cell)])
         was = picture.by_name().get(cell_name(*cell)) or new_cell(self.grid, cell)
-        move = _move(wanted, given)
+        attempts = was.values.get("attempts")
+        check_retries(was.name, attempts if isinstance(attempts, int) else 0, move)
         new = moved(was, move, current_clock().now())
         if new == was:
             return None
@@ -278,46 +285,73 @@ class TrackerBackend(ABC):
         tracker._moves = {**tracker._moves, cell: move}
         return tracker
 
-    def _holder(self, week: str, tracker: WeekTracker, item: str) -> Any:
+    def _holder(self, week: str, tracker: WeekTracker, item: str) -> ItemTasks | WeekTasks:
         if not item:
             return tracker.week_tasks
-        if item not in tracker.items:
-            near = Suggestions()(item, tracker.items)
-            raise ItemNotFoundError(
-                f"Item {item!r} not found in {self.groups.word} {week}{near}",
-                hint=f"sync_with_etl({week!r}, [...]) with {item!r} in the list adds it",
-            )
-        if tracker.items[item].removed:
-            raise ItemRemovedError(
-                f"item {item!r} was removed from {self.groups.word} {week}; nothing new is done to it",
-                hint=f"sync_with_etl({week!r}, [...]) with {item!r} in the list brings it back",
-            )
-        return tracker.items[item]
+        holder = tracker.items.get(item)
+        if holder is None or holder.removed:
+            raise self.no_item(week, item, tracker.items, removed=holder is not None)
+        return holder
 
-    def _check_needs(self, standing: Standing, cell: Cell, week: str) -> None:
-        if unmet := standing.unmet(cell):
-            raise self._not_met(cell, week, [(name, standing.status_of(name)) for name in unmet])
+    def no_item(self, week: str, item: str, known: Collection[str], *, removed: bool) -> ItemNotFoundError:
+        """Return the error for an item that is not there, or there no more."""
+        by_sync = f"sync_with_etl({week!r}, [...]) with {item!r} in the list"
+        if removed:
+            message = f"item {item!r} was removed from {self.groups.word} {week}; nothing new is done to it"
+            return ItemRemovedError(message, hint=f"{by_sync} brings it back")
+        near = Suggestions()(item, known)
+        return ItemNotFoundError(
+            f"Item {item!r} not found in {self.groups.word} {week}{near}", hint=f"{by_sync} adds it"
+        )
 
-    def _not_met(self, cell: Cell, week: str, unmet: Sequence[tuple[str, str | None]]) -> DependencyNotMetError:
-        details = [f"{name} is {status or 'not there'}" for name, status in unmet]
-        named = ", ".join(name for name, _ in unmet[:5]) + (f" and {len(unmet) - 5} more" if len(unmet) > 5 else "")
-        return DependencyNotMetError(
-            f"{cell_name(*cell)} of {self.groups.word} {week} cannot start: it depends on {named}",
-            details=details,
+    def check_needs(self, cell: Cell, week: str, unmet: Sequence[tuple[str, str | None]]) -> None:
+        """Refuse to start what waits for others.
+
+        Args:
+            unmet: Their names, and where they stand; None is nowhere.
+
+        Raises:
+            DependencyNotMetError: There are some.
+        """
+        if not unmet:
+            return
+        named = ", ".join(name for name, _ in unmet[:_MOST_NAMED])
+        more = f" and {len(unmet) - _MOST_NAMED:,} more" if len(unmet) > _MOST_NAMED else ""
+        raise DependencyNotMetError(
+            f"{cell_name(*cell)} of {self.groups.word} {week} cannot start: it depends on {named}{more}",
+            details=[f"{name} is {status or 'not there'}" for name, status in unmet],
             hint=f"get_progress({week!r}) shows where everything stands",
         )
 
     # what is asked for
 
-    def _type(self, name: str) -> TaskType:
+    def check_type(self, name: str) -> TaskType:
+        """Return a task type.
+
+        Raises:
+            InvalidTaskTypeError: There is none of this name.
+        """
         types = self.grid.by_name
         if name not in types:
             raise unknown_type(name, types)
         return types[name]
 
-    def _cell(self, item_name: str | None, task_type: str) -> Cell:
-        """Type first: who mistypes it is not told about the item."""
-        if self._type(task_type).is_group_level:
+    def check_item_type(self, name: str) -> None:
+        """Refuse a type that items do not have.
+
+        Raises:
+            InvalidTaskTypeError: There is none of this name, or the week has it once.
+        """
+        if self.check_type(name).is_group_level:
+            raise InvalidTaskTypeError(f"{name} is a task of the {self.groups.word} itself, not of items")
+
+    def cell_named(self, item_name: str | None, task_type: str) -> Cell:
+        """Return which cell is meant; the type is looked at first.
+
+        Raises:
+            InvalidTaskTypeError: There is no such type, or an item's task was asked for without an item.
+        """
+        if self.check_type(task_type).is_group_level:
             return "", task_type
         if item_name is None:
             raise InvalidTaskTypeError(
@@ -348,63 +382,21 @@ def told(where: str) -> Iterator[None]:
         raise TrackerFileError(error.message, hint=error.hint, details=error.details) from error
 
 
-def _record(status: TaskStatus | str, fields: Mapping[str, Any]) -> TaskRecord:
-    known = [name for name in TaskRecord.model_fields if name != "status"]
-    if unknown := [name for name in fields if name not in known]:
-        near = Suggestions()(unknown[0], known)
-        raise UnknownFieldError(
-            f"a task record has no field {unknown[0]!r}{near}", hint=f"its fields are {', '.join(known)}"
-        )
-    try:
-        return TaskRecord(status=status, **fields)  # type: ignore[arg-type]  # pydantic says so itself
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise UnknownFieldError(f"this cannot be a task record: {faults[0]}", details=faults[1:]) from None
+def ready_in_store(ledger: Ledger, runs: Mapping[str, Run], grid: Grid, limit: int | None) -> list[ReadyTask]:
+    """Return what may start now in some weeks, asked of their store: by week, type and item."""
+    weeks, now = {run.name: week for week, run in runs.items()}, ledger.clock.now()
+    most = _ALL if limit is None else limit
+    page = ledger.store.read(lambda tx: ready_page(tx, [*runs.values()], grid, now, most))
+    agents = {name: one.agent for name, one in grid.by_name.items()}
+    return [
+        ReadyTask(weeks[one.group], one.task.item or None, one.task.key, one.agent or agents[one.task.key])
+        for one in page.cells
+    ]
 
 
-def _move(record: TaskRecord, given: frozenset[str]) -> CellMove:
-    """What was given is what is wanted; the rest follows from the status."""
-    times: dict[str, Value] = {
-        name: microseconds(getattr(record, name)) for name in ("started_at", "completed_at") if name in given
-    }
-    attempts: dict[str, Value] = (
-        {"attempts": record.retry_count + 1} if "retry_count" in given and record.retry_count else {}
-    )
-    details: dict[str, object] = {name: getattr(record, name) for name in ("output_file", "agent") if name in given}
-    error = (record.error_message or "") if "error_message" in given else None
-    return CellMove(record.status.value, error, {**times, **attempts}, details)
-
-
-def _wanted(items: Sequence[EtlItem] | object) -> list[Wanted]:
-    if isinstance(items, str) or not isinstance(items, Iterable):
-        raise UnknownFieldError(f"expected a list of items, got: {items!r:.80}")
-    return [_one_wanted(item) for item in items]
-
-
-def _one_wanted(item: object) -> Wanted:
-    if isinstance(item, str):
-        return Wanted(item)
-    if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
-        raise UnknownFieldError(f"expected an item to be a name or a mapping with a name, got: {item!r:.80}")
-    attributes = {key: value for key, value in item.items() if key not in ("name", "content_hash")}
-    content_hash = item.get("content_hash")
-    return Wanted(item["name"], attributes or None, None if content_hash is None else str(content_hash))
-
-
-def _stamp(wanted: Sequence[Wanted]) -> Callable[[Synced, dict[str, object]], dict[str, object]]:
-    """When the list was applied last, and how many items it had; that alone is no reason to write."""
-    number = len({one.name for one in wanted})
-
-    def stamp(done: Synced, metadata: dict[str, object]) -> dict[str, object]:
-        if not done and metadata.get("last_synced") is not None and metadata.get("etl_item_count") == number:
-            return metadata
-        now = moment(current_clock().now())
-        assert isinstance(now, datetime)
-        return {**metadata, "last_synced": now.isoformat(), "etl_item_count": number}
-
-    return stamp
-
-
-def _check_limit(limit: int | None) -> None:
-    if limit is not None and (type(limit) is not int or limit < 0):
-        raise UnknownFieldError(f"expected limit to be a whole number of at least 0, got: {limit!r}")
+def progress_of(counts: Mapping[Status, int]) -> TaskProgress:
+    """Return how many tasks stand where, in the words of a tracker."""
+    numbers = Counter[str]()
+    for status, number in counts.items():
+        numbers[word_of(status).value] += number
+    return TaskProgress(total=numbers.total(), **numbers)

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from tasktrail.engine.adopting import drafts
 from tasktrail.engine.matrices import picture_of as stored_picture
-from tasktrail.engine.matrices import save_matrix, use_grid
+from tasktrail.engine.matrices import save_matrix, standing_of, use_grid
 from tasktrail.engine.project import NO_FLAGS, FolderProject
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, codec
 from tasktrail.formats.picture import Picture
 from tasktrail.model.draft import RunDraft
-from tasktrail.model.matrix import Grid
+from tasktrail.model.errors import Conflict
+from tasktrail.model.matrix import Grid, Standing
 from tasktrail.model.run import Run
-from tasktrail.store.documents import DocumentFile
-from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, told
-from tasktrail.tracker.drafts import draft_of, picture_of
-from tasktrail.tracker.exceptions import TrackerFileError, WeekNotFoundError
+from tasktrail.store.documents import found_below, place_of
+from tasktrail.tracker.asking import check_limit
+from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, ready_in_store, told
+from tasktrail.tracker.drafts import check_item, draft_of, picture_of
+from tasktrail.tracker.exceptions import TrackerAccessError, UnknownFieldError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
-from tasktrail.tracker.models import WeekTracker
+from tasktrail.tracker.models import ReadyTask, WeekTracker
 
 __all__ = ["LEGACY", "JSONTrackerBackend", "YAMLTrackerBackend"]
 
 LEGACY: Final = "tasks.yaml"
 """The list of names that a week had before it had a tracker; it is kept."""
+
+
+_MIRRORED_AT_ONCE: Final = 4
+"""How many weeks that are new to the store one look at all of them makes known to it; no look is to take long."""
 
 
 class DocumentTracker(TrackerBackend):
@@ -34,7 +41,7 @@ class DocumentTracker(TrackerBackend):
     Reading without a store makes none. Every write goes through `save_tracker`.
 
     Args:
-        weeks_dir: The folder with a folder per week.
+        weeks_dir: The folder with a folder per week, or the URL of a bucket's part: `s3://bucket/weeks`.
         flags: Settings by name that were given on the command line.
     """
 
@@ -49,26 +56,31 @@ class DocumentTracker(TrackerBackend):
         flags: Mapping[str, str] = NO_FLAGS,
     ) -> None:
         super().__init__(grid, groups)
-        self.weeks_dir = Path(weeks_dir)
-        self._project = FolderProject(self.weeks_dir, flags)
+        is_url = "://" in str(weeks_dir)
+        self.weeks_dir: str | Path = str(weeks_dir).rstrip("/") if is_url else Path(weeks_dir)
+        self._project = FolderProject(Path() if isinstance(self.weeks_dir, str) else self.weeks_dir, flags)
 
     # where
 
-    def path(self, week_letter: str) -> Path:
-        """Return the file of a week; it need not exist."""
-        return self.weeks_dir / self.groups.folder(week_letter) / self.file_name
+    def path(self, week_letter: str) -> Path | str:
+        """Return the file of a week, or the URL of its object; it need not exist."""
+        return self._beside(week_letter, self.file_name)
+
+    def _beside(self, week: str, name: str) -> Path | str:
+        folder = self.groups.folder(week)
+        root = self.weeks_dir
+        return root / folder / name if isinstance(root, Path) else f"{root}/{folder}/{name}"
 
     def tracker_exists(self, week_letter: str) -> bool:
         """Whether there is a tracker of a week; the older list of tasks is none."""
-        return self.path(week_letter).is_file()
+        with told(str(self.weeks_dir)):
+            return place_of(self.path(week_letter)).signature() is not None
 
     def weeks(self) -> list[str]:
         """Return the weeks that have a tracker, or a list of tasks to make one of."""
-        if not self.weeks_dir.is_dir():
-            return []
-        folders = (one for one in self.weeks_dir.iterdir() if one.is_dir())
-        having = (one.name for one in folders if (one / self.file_name).exists() or (one / LEGACY).exists())
-        return self.groups.of_folders(having)
+        with told(str(self.weeks_dir)):
+            found = [one for name in (self.file_name, LEGACY) for one in found_below(self.weeks_dir, name)]
+            return self.groups.of_folders(one.rpartition("/")[0] for one in found)
 
     # loading
 
@@ -79,7 +91,8 @@ class DocumentTracker(TrackerBackend):
             if picture is not None:
                 return draft_of(picture)
             tracker = self._from_list(week_letter)
-            self.save_tracker(week_letter, tracker)
+            with suppress(Conflict):  # another one just did the same
+                self.save_tracker(week_letter, tracker)
             return draft_of(self._picture(week_letter) or picture_of(tracker))
 
     def opened(self, week_letter: str) -> OpenMatrix:
@@ -116,19 +129,50 @@ class DocumentTracker(TrackerBackend):
 
     def _parsed(self, week: str) -> Picture | None:
         path = self.path(week)
-        reading = DocumentFile(path).read()
+        reading = place_of(path).read()
         return codec(self.codec_name).load(reading.text, str(path)) if reading is not None else None
 
     def _from_list(self, week: str) -> WeekTracker:
-        path = self.path(week)
-        reading = DocumentFile(path.with_name(LEGACY)).read()
+        path, older = self.path(week), self._beside(week, LEGACY)
+        reading = place_of(older).read()
         if reading is None:
             letter = self.groups.check(week)
             raise WeekNotFoundError(
                 f"No tracker or tasks found for {self.groups.word} {letter}: {path} does not exist",
                 hint=f"run the ETL pipeline for it, or: sync_with_etl({letter!r}, [...])",
             )
-        return self.with_items(week, _names(reading.text, str(path.with_name(LEGACY))))
+        return self.with_items(week, _names(reading.text, str(older)))
+
+    # what is ready in all weeks
+
+    def get_ready_tasks(self, limit: int | None = None) -> list[ReadyTask]:
+        """Return what may start now in all weeks, by week, type and item.
+
+        Weeks that the store does not know yet are answered from their files; each call lets it know a few more.
+        """
+        check_limit(limit)
+        with told(str(self.weeks_dir)):
+            weeks = self.weeks()
+            known = self._project.reading(lambda: self._known(weeks), dict[str, Run])
+            found = ready_in_store(self._project.ledger, known, self.grid, limit) if known else []
+            new = [week for week in weeks if week not in known]
+            for week in new:
+                found += self.ready_of(week, self._standing_of_file(week))
+            if self._project.has_store():
+                for week in new[:_MIRRORED_AT_ONCE]:
+                    self.load_tracker(week)
+        found.sort(key=lambda one: (one.week_letter, one.task_type, one.item_name or ""))
+        return found if limit is None else found[:limit]
+
+    def _known(self, weeks: Sequence[str]) -> dict[str, Run]:
+        """The runs of the weeks that the store knows, up to date with their files."""
+        attachments = self._project.ledger.attachments
+        known = (week for week in weeks if attachments.known(self.path(week)) is not None)
+        return {week: run for week in known if (run := self._run(week)) is not None}
+
+    def _standing_of_file(self, week: str) -> Standing:
+        picture = self._parsed(week)
+        return self._standing(week) if picture is None else standing_of(picture, self.grid)
 
     # saving
 
@@ -142,19 +186,21 @@ class DocumentTracker(TrackerBackend):
         """
         with told(str(self.weeks_dir)):
             now, path = picture_of(tracker), self.path(week_letter)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(path, Path):
+                _make_folder(path.parent)
             run = self._run(week_letter)
             if run is None:
                 self._create(week_letter, path, now)
-                return
-            loaded = tracker._loaded
-            if loaded is None:  # made by hand, to be put in the place of what is there
-                loaded = stored_picture(self._project.ledger, run)
-            save_matrix(self._project.ledger, run, loaded, now, tracker._moves)
+            else:
+                loaded = tracker._loaded
+                if loaded is None:  # made by hand, to be put in the place of what is there
+                    loaded = stored_picture(self._project.ledger, run)
+                save_matrix(self._project.ledger, run, loaded, now, tracker._moves)
+            tracker._loaded, tracker._moves = now, {}
 
-    def _create(self, week: str, path: Path, picture: Picture) -> None:
+    def _create(self, week: str, path: Path | str, picture: Picture) -> None:
         grid, name = self.grid, self.groups.check(week)
-        draft = RunDraft("matrix", name, grid.name, drafts(picture), metadata=picture.metadata)
+        draft = RunDraft("matrix", name, grid.name, drafts(picture, grid), metadata=picture.metadata)
         self._project.ledger.attachments.create(draft, path, self.codec_name, picture, grid)
 
 
@@ -175,13 +221,32 @@ class JSONTrackerBackend(DocumentTracker):
     codec_name = TRACKER_JSON_CODEC
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = f"ensure that you may write to {folder.parent}"
+        raise TrackerAccessError(f"{folder} cannot be made: {error.strerror or error}", hint=hint) from None
+
+
 def _names(text: str, where: str) -> list[str]:
     """Return the names of the older list of tasks."""
-    from tasktrail.formats.yaml_load import load  # PyYAML is heavy
+    from tasktrail.formats.yaml_load import load, refusal  # PyYAML is heavy
 
     found = load(text, where)
     if found is None:
         return []
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise TrackerFileError(f"{where}:1:1: expected a list of names", hint="write one name per line: - ProjectA")
+    if not isinstance(found, list):
+        raise refusal(text, where, [((), "expected a list of names")], "cannot be read")
+    faults = [((at,), fault) for at, name in enumerate(found) if (fault := _fault_of(name))]
+    if faults:
+        raise refusal(text, where, faults, "cannot be read")
     return found
+
+
+def _fault_of(name: object) -> str | None:
+    try:
+        check_item(name)  # type: ignore[arg-type]  # what is looked at
+    except UnknownFieldError as error:
+        return error.message
+    return None

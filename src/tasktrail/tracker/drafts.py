@@ -8,13 +8,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tasktrail.formats.json_object import encode
 from tasktrail.formats.picture import Differences, ItemPicture, Picture, TaskPicture, details_of, details_text
 from tasktrail.formats.tracker_codec import attempts_of
+from tasktrail.model.errors import BadInput
+from tasktrail.model.matrix import TYPE_NAME, is_type_name
+from tasktrail.model.reference import check_key
 from tasktrail.model.task import FINAL, Status, Value
+from tasktrail.tracker.exceptions import UnknownFieldError
 from tasktrail.tracker.models import ItemTasks, TaskRecord, TaskStatus, WeekTasks, WeekTracker
 
-__all__ = ["cell_of", "draft_of", "microseconds", "moment", "patched", "picture_of", "record_of", "word_of"]
+__all__ = [
+    "cell_of", "check_item", "draft_of", "microseconds", "moment", "patched", "picture_of", "plain_text", "record_of",
+    "word_of",
+]  # fmt: skip
 
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -87,7 +93,7 @@ def picture_of(tracker: WeekTracker) -> Picture:
     """Return what an object says. What it was loaded from and says still is left as it was, object by object.
 
     Raises:
-        BadInput: Metadata or attributes are no JSON values.
+        UnknownFieldError: Metadata or attributes are no JSON values, or an item or a task type cannot be called so.
     """
     loaded = tracker._loaded or Picture("", "")
     known, items_known = loaded.by_name(), loaded.item_by_name()
@@ -96,19 +102,23 @@ def picture_of(tracker: WeekTracker) -> Picture:
         items.append(_item_picture(items_known.get(name), name, item))
         tasks += [_task_picture(known, key, record, name) for key, record in item.tasks.items()]
     tasks += [_task_picture(known, key, record, "") for key, record in tracker.week_tasks.tasks.items()]
-    metadata = {name: _plain(value) for name, value in tracker.metadata.items()}
-    return replace(loaded, metadata=encode(metadata) if metadata else None, tasks=tuple(tasks), items=tuple(items))
+    metadata = plain_text(tracker.metadata, "metadata") if tracker.metadata else None
+    return replace(loaded, metadata=metadata, tasks=tuple(tasks), items=tuple(items))
 
 
 def _item_picture(known: ItemPicture | None, name: str, item: ItemTasks) -> ItemPicture:
-    attributes = {key: _plain(value) for key, value in item.attributes.items()}
-    if known is not None and attributes == (json.loads(known.attributes) if known.attributes else {}):
+    if known is None:
+        check_item(name)
+    elif item.attributes == (json.loads(known.attributes) if known.attributes else {}):
         return replace(known, removed=item.removed, content_hash=item.content_hash)
-    return ItemPicture(name, item.removed, encode(attributes) if attributes else None, item.content_hash)
+    attributes = plain_text(item.attributes, name) if item.attributes else None
+    return ItemPicture(name, item.removed, attributes, item.content_hash)
 
 
 def _task_picture(known: Mapping[str, TaskPicture], key: str, record: TaskRecord, item: str) -> TaskPicture:
     was = known.get(f"{item}/{key}" if item else key)
+    if was is None and not is_type_name(key):
+        raise UnknownFieldError(f"expected a task type to be like {TYPE_NAME}, got: {key[:80]!r}")
     if was is not None and record_of(was) == record:
         return was
     return cell_of(key, record, item, was)
@@ -133,14 +143,44 @@ def cell_of(key: str, record: TaskRecord, item: str, was: TaskPicture | None = N
         key,
         status,
         {**others, **{name: value for name, value in said.items() if value is not None}},
-        details_text({name: _plain(value) for name, value in details.items()}),
+        details_text(json.loads(plain_text(details, key))),
         item=item,
     )
 
 
-def _plain(value: Any) -> object:
-    """Times that somebody put into metadata are texts in a document."""
-    return value.isoformat() if hasattr(value, "isoformat") else value
+def check_item(name: str) -> str:
+    """Return the name of an item.
+
+    Raises:
+        UnknownFieldError: None can be called so.
+    """
+    try:
+        return check_key(name, "item")
+    except BadInput as error:
+        raise UnknownFieldError(error.message) from None
+
+
+def plain_text(values: Mapping[str, Any], of: str) -> str:
+    """Return what somebody put into metadata or attributes as JSON; times are texts in a document.
+
+    Raises:
+        UnknownFieldError: It is none.
+    """
+    try:
+        return _encode(values)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnknownFieldError(f"expected what {of} says to be values as JSON has them: {error}") from None
+
+
+def _time_as_text(value: Any) -> str:
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    raise TypeError(f"{type(value).__name__} is none")
+
+
+_encode: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_time_as_text
+).encode
 
 
 def patched(tracker: WeekTracker, found: Differences) -> WeekTracker:
@@ -157,5 +197,5 @@ def patched(tracker: WeekTracker, found: Differences) -> WeekTracker:
             metadata=metadata if isinstance(metadata, str) else None,
         )
     )
-    draft._loaded, draft._moves = tracker._loaded, tracker._moves
+    draft._loaded, draft._moves, draft.version = tracker._loaded, tracker._moves, tracker.version
     return draft

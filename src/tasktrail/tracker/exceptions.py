@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tasktrail.model.errors import BadInput, NotFound, StoreError, TasktrailError, UnmetNeed, WrongState
+from tasktrail.model.errors import BadInput, Conflict, NotFound, StoreError, TasktrailError, UnmetNeed, WrongState
 
 __all__ = [
-    "DependencyNotMetError", "InvalidTaskTypeError", "InvalidWeekError", "ItemNotFoundError", "ItemRemovedError",
-    "TrackerAccessError", "TrackerError", "TrackerFileError", "UnknownFieldError", "WeekNotFoundError",
+    "Conflict", "DependencyNotMetError", "InvalidTaskTypeError", "InvalidWeekError", "ItemNotFoundError",
+    "ItemRemovedError", "TrackerAccessError", "TrackerError", "TrackerFileError", "UnknownFieldError",
+    "WeekNotFoundError",
 ]  # fmt: skip
 
 

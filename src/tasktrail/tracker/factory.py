@@ -31,7 +31,8 @@ def get_tracker(backend_type: str | None = None, config: object = None) -> Track
 
     Args:
         backend_type: `yaml`, `json`, `memory:`, `sqlite:///…`, `postgresql://…`, or a backend that a package offers;
-            behind a colon its folder or address: `yaml:data/weeks`. None is the setting `tracker.backend`, else `yaml`.
+            behind a colon its folder or address: `yaml:data/weeks`, `s3://bucket/weeks`. None is the setting
+            `tracker.backend`, else `yaml`.
         config: An object of which `weeks_dir` is the folder with a folder per week; it may have `grid` and `groups`.
             What it does not have, and where it is None, the table `[tracker]` of tasktrail.toml says.
 
@@ -81,6 +82,15 @@ def _store(scheme: str) -> Make:
     return make
 
 
+def _objects(scheme: str) -> Make:
+    def make(rest: str, config: TrackerSettings) -> TrackerBackend:
+        from tasktrail.tracker.documents import YAMLTrackerBackend
+
+        return YAMLTrackerBackend(f"{scheme}:{rest}", config.grid, config.groups, config.flags)
+
+    return make
+
+
 def _folder(rest: str, config: TrackerSettings) -> Path:
     return Path(rest) if rest else config.weeks_dir
 
@@ -92,5 +102,6 @@ def _installed(name: str) -> Make | None:
 
 _BACKENDS: Final[dict[str, Make]] = {
     "yaml": _yaml, "json": _json, "memory": _store("memory"), "sqlite": _store("sqlite"),
-    "postgresql": _store("postgresql"), "postgres": _store("postgres"),
+    "postgresql": _store("postgresql"), "postgres": _store("postgres"), "s3": _objects("s3"), "gs": _objects("gs"),
+    "az": _objects("az"),
 }  # fmt: skip

@@ -102,6 +102,11 @@ class WeekTracker(BaseModel):
     """Where everything of a week, or another group, stands.
 
     What was loaded is remembered, so that saving it changes what you changed and nothing else.
+
+    Attributes:
+        version: What a backend of your own knows a state by: an ETag, a number. It sets this when it loads, and gets it
+            back to save. Empty: nothing was there. None: somebody made this by hand, and it takes the place of
+            whatever is there.
     """
 
     model_config = ConfigDict(validate_assignment=True)
@@ -112,6 +117,22 @@ class WeekTracker(BaseModel):
 
     _loaded: Picture | None = PrivateAttr(default=None)
     _moves: dict[Cell, CellMove] = PrivateAttr(default_factory=dict)
+    _version: Any = PrivateAttr(default=None)
+
+    @property
+    def version(self) -> Any:
+        """What it was when it was loaded."""
+        return self._version
+
+    @version.setter
+    def version(self, version: Any) -> None:
+        self._version = version
+
+    def __eq__(self, other: object) -> bool:
+        """Whether two say the same, wherever they are from."""
+        if not isinstance(other, WeekTracker):
+            return NotImplemented
+        return (self.items, self.week_tasks, self.metadata) == (other.items, other.week_tasks, other.metadata)
 
     @field_validator("week_tasks", mode="before")
     @classmethod

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import Lock
+from typing import Any
 
 from tasktrail.config import find_store, load
+from tasktrail.engine.items import item_in, items_of
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.matrices import create_matrix, find_matrix, save_matrix, use_grid
+from tasktrail.engine.matrices import cell_in, create_matrix, find_matrix, move_cell, save_matrix, use_grid
 from tasktrail.engine.matrices import picture_of as stored_picture
-from tasktrail.engine.project import NO_FLAGS, existing, ledger_of
+from tasktrail.engine.matrix_views import can_start, counts, pending_items, unmet_of
+from tasktrail.engine.project import NO_FLAGS, current_clock, existing, ledger_of
 from tasktrail.model.matrix import Grid
+from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
-from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, told
+from tasktrail.store.transaction import Transaction
+from tasktrail.tracker.asking import check_limit, check_retries, move_of
+from tasktrail.tracker.backend import (
+    OpenMatrix,
+    TrackerBackend,
+    progress_of,
+    ready_in_store,
+    told,
+)
 from tasktrail.tracker.drafts import draft_of, picture_of
 from tasktrail.tracker.exceptions import WeekNotFoundError
 from tasktrail.tracker.groups import Groups
-from tasktrail.tracker.models import WeekTracker
+from tasktrail.tracker.models import ReadyTask, TaskProgress, TaskStatus, WeekTracker
 
 __all__ = ["StoreTrackerBackend"]
 
@@ -38,16 +51,21 @@ class StoreTrackerBackend(TrackerBackend):
         super().__init__(grid, groups)
         self._location, self._config = find_store(flag=url), load(flags=flags)
         self._made: Ledger | None = None
+        self._making = Lock()
 
     @property
     def ledger(self) -> Ledger:
         """The ledger of the store, which is made when it is first asked for."""
-        if self._made is None:
-            self._made = ledger_of(self._location, self._config)
-        return self._made
+        with self._making:  # else two threads that come first have a memory each
+            if self._made is None:
+                self._made = ledger_of(self._location, self._config)
+            return self._made
 
     def _has_store(self) -> bool:
-        return self._made is not None or existing(self._location, self._config) is not None
+        with self._making:
+            if self._made is None and (store := existing(self._location, self._config)):
+                self._made = Ledger(store, actor=self._config.actor, clock=current_clock())
+            return self._made is not None
 
     def tracker_exists(self, week_letter: str) -> bool:
         """Whether there is a tracker of a week."""
@@ -81,9 +99,67 @@ class StoreTrackerBackend(TrackerBackend):
             run = self._find(week)
             if run is None:
                 create_matrix(self.ledger, week, self.grid, now)
-                return
-            loaded = tracker._loaded or stored_picture(self.ledger, run)
-            save_matrix(self.ledger, run, loaded, now, tracker._moves)
+            else:
+                loaded = tracker._loaded or stored_picture(self.ledger, run)
+                save_matrix(self.ledger, run, loaded, now, tracker._moves)
+            tracker._loaded, tracker._moves = now, {}
+
+    # what the store itself answers, however many items there are
+
+    def get_pending_items(self, week_letter: str, task_type: str) -> list[str]:
+        """Return the items whose task of a type is pending and may start, in order."""
+        self.check_item_type(task_type)
+        ledger, run = self.opened(week_letter)
+        return ledger.store.read(lambda tx: pending_items(tx, run, task_type))
+
+    def can_start_task(self, week_letter: str, item_name: str | None, task_type: str) -> bool:
+        """Return whether all that a task needs is completed; of what is unknown False."""
+        (ledger, run), grid = self.opened(week_letter), self.grid
+        task = grid.by_name.get(task_type)
+        if task is None or (item_name is None and not task.is_group_level):
+            return False
+        item = "" if task.is_group_level else item_name or ""
+
+        def work(tx: Transaction) -> bool:
+            known = item_in(tx, run, item) if item else None
+            return (not item or (known is not None and known.removed_at is None)) and can_start(
+                tx, run, grid, (item, task_type)
+            )
+
+        return ledger.store.read(work)
+
+    def get_progress(self, week_letter: str, task_type: str | None = None) -> TaskProgress:
+        """Return how many tasks stand where; removed items do not count."""
+        if task_type is not None:
+            self.check_type(task_type)
+        ledger, run = self.opened(week_letter)
+        return progress_of(ledger.store.read(lambda tx: counts(tx, run, task_type)))
+
+    def get_ready_tasks(self, limit: int | None = None) -> list[ReadyTask]:
+        """Return what may start now in all weeks, by week, type and item."""
+        check_limit(limit)
+        runs = {week: self.opened(week).run for week in self.weeks()}
+        return ready_in_store(self.ledger, runs, self.grid, limit) if runs else []
+
+    def update_task(
+        self, week_letter: str, item_name: str | None, task_type: str, status: TaskStatus | str, **metadata: Any
+    ) -> None:
+        """Let a task stand at a status, in one transaction; see `TrackerBackend.update_task`."""
+        cell, move, grid = self.cell_named(item_name, task_type), move_of(status, metadata), self.grid
+
+        def check(tx: Transaction, run: Run) -> None:
+            item = item_in(tx, run, cell[0]) if cell[0] else None
+            if cell[0] and (item is None or item.removed_at is not None):
+                names = [one.name for one in items_of(tx, run)]
+                raise self.no_item(run.name, cell[0], names, removed=item is not None)
+            task = cell_in(tx, run, cell)
+            check_retries(cell_name(*cell), task.attempts if task else 0, move)
+            if move.status == "in_progress":
+                self.check_needs(cell, run.name, unmet_of(tx, run, grid, cell))
+
+        with told(self._location.url):
+            ledger, run = self.opened(week_letter)
+            move_cell(ledger, run, cell, move, check)
 
     def _find(self, week: str) -> Run | None:
         return self.ledger.store.read(lambda tx: find_matrix(tx, week))

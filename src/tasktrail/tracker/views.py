@@ -28,7 +28,8 @@ from tasktrail.model.reference import format_task
 from tasktrail.model.run import Run
 from tasktrail.model.task import REMOVED
 from tasktrail.store.transaction import Transaction
-from tasktrail.tracker.backend import EtlItem, TrackerBackend
+from tasktrail.tracker.asking import EtlItem
+from tasktrail.tracker.backend import TrackerBackend
 from tasktrail.tracker.exceptions import WeekNotFoundError
 from tasktrail.tracker.models import WeekTracker
 

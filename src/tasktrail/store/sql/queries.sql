@@ -293,6 +293,13 @@ WHERE key IN ({each_name})
   AND item = ''
   AND map_index = -1
 
+-- name: tasks_by_ids
+-- By a JSON list of their row ids, in the order of their list.
+SELECT {task_columns}
+FROM task
+WHERE id IN ({each_id})
+ORDER BY +position, id
+
 -- name: tasks_of_run
 -- A step comes before its parts, which have its position.
 SELECT {task_columns}
@@ -327,7 +334,7 @@ ORDER BY position
 
 -- name: states_of_run
 -- What an execution needs to know of each step before it starts, and no more; parts of mapped steps have their keys.
-SELECT id, key, status, unmet
+SELECT id, key, status, unmet, item
 FROM task
 WHERE run_id = :run_id
   AND map_index < 0
@@ -381,15 +388,66 @@ FROM need
 WHERE task_id IN ({each_id})
 ORDER BY task_id, position
 
+-- name: needs_are_newer
+-- Of a completed task: something that it needs is not done, or was done after it.
+(task.unmet > 0 OR EXISTS (
+  SELECT 1
+  FROM need
+  JOIN task AS needed ON needed.id = need.needed_id
+  WHERE need.task_id = task.id
+    AND needed.status = 'completed'
+    AND needed.completed_at > task.completed_at))
+
+-- name: item_is_newer
+-- Of a completed task and its item: that became another one since the attempt began that completed the task, or since
+-- somebody said that it is.
+item.changed_at > coalesce(
+  (SELECT attempt.started_at
+  FROM attempt
+  WHERE attempt.task_id = task.id
+    AND attempt.n = task.attempts
+    AND attempt.outcome = 'ok'
+    AND attempt.ended_at >= task.completed_at),
+  task.completed_at)
+
 -- name: stale_of_run
--- What is completed although something that it needs is not, or was completed after it.
-SELECT DISTINCT task.id
+SELECT task.id
 FROM task
-JOIN need ON need.task_id = task.id
-LEFT JOIN task AS needed ON needed.id = need.needed_id
 WHERE task.run_id = :run_id
   AND task.status = 'completed'
-  AND (task.unmet > 0 OR (needed.status = 'completed' AND needed.completed_at > task.completed_at))
+  AND {needs_are_newer}
+
+-- name: and_what_stands_on_it
+-- Of what is stale: what needs it and is completed is stale, too.
+UNION
+SELECT task.id
+FROM stale
+JOIN need ON need.needed_id = stale.id
+JOIN task ON task.id = need.task_id
+WHERE task.status = 'completed'
+
+-- name: stale_with_what_stands_on_it
+-- Of a run; without tasks of removed items.
+WITH RECURSIVE stale (id) AS (
+  SELECT id
+  FROM (
+    {stale_of_run}
+    UNION
+    SELECT task.id
+    FROM item
+    CROSS JOIN task
+    WHERE item.run_id = :run_id
+      AND item.changed_at IS NOT NULL
+      AND task.key IN ({keys_of_cells})
+      AND task.run_id = item.run_id
+      AND task.item = item.name
+      AND task.status = 'completed'
+      AND {item_is_newer}) AS outdated
+  {and_what_stands_on_it})
+SELECT task.id
+FROM stale
+JOIN task ON task.id = stale.id
+WHERE {is_there}
 
 -- name: outputs_of_run
 -- By step; that of a mapped one is the list of its parts'.
@@ -1287,9 +1345,9 @@ WHERE id = :id
 -- Cells of some items, `` for the group's own, and some types; the plus keeps the index of places out.
 SELECT {task_columns}
 FROM task
-WHERE key IN ({each_name})
+WHERE {is_of_types}
   AND run_id = :run_id
-  AND item IN ({each_item})
+  AND {is_of_items}
   AND map_index = -1
 ORDER BY +position
 
@@ -1329,13 +1387,13 @@ ORDER BY position
 SELECT key, status, count(*)
 FROM task
 WHERE run_id = CAST(:run_id AS BIGINT)
-  AND key IN ({each_name})
+  AND {is_of_types}
   AND item <> ''
 GROUP BY key, status
 
 -- name: cells_out
--- The same of what counts for nothing, whatever its type: tasks of removed items, and those that the document has no
--- more. The text is the one of the index `task_removed`, word by word.
+-- The same of what counts for nothing: tasks of removed items, and those that the document has no more, be they of items
+-- or of the group. The text is the one of the index `task_removed`, word by word.
 SELECT key, status, count(*)
 FROM (
   SELECT task.key, task.status
@@ -1343,7 +1401,7 @@ FROM (
   CROSS JOIN task
   WHERE item.run_id = CAST(:run_id AS BIGINT)
     AND item.removed_at IS NOT NULL
-    AND task.key IN ({keys_of_cells})
+    AND {is_of_types}
     AND task.run_id = item.run_id
     AND task.item = item.name
   UNION ALL
@@ -1384,8 +1442,8 @@ LIMIT CAST(:limit AS BIGINT)
 -- The tasks of a JSON list of types that the groups of a JSON list have of their own, each with its agent.
 SELECT {task_columns}, {said_agent}
 FROM task
-WHERE key IN ({each_name})
-  AND run_id IN ({each_id})
+WHERE {is_of_types}
+  AND {is_of_runs}
   AND item = ''
   AND map_index = -1
 
@@ -1393,8 +1451,8 @@ WHERE key IN ({each_name})
 -- How many of each run of a JSON list and each type of another wait for no other; the index `task_cell` alone answers.
 SELECT run_id, key, count(*)
 FROM task
-WHERE run_id IN ({each_id})
-  AND key IN ({each_name})
+WHERE {is_of_runs}
+  AND {is_of_types}
   AND status = 'pending'
   AND unmet = 0
   AND item <> ''
@@ -1406,7 +1464,7 @@ SELECT run_id, key, count(*)
 FROM (
   SELECT id, run_id, key
   FROM task
-  WHERE run_id IN ({each_id})
+  WHERE {is_of_runs}
     AND status = 'pending'
     AND not_before IS NOT NULL
     AND not_before > CAST(:now AS BIGINT)
@@ -1418,9 +1476,10 @@ FROM (
   CROSS JOIN task
   WHERE item.run_id IN ({each_id})
     AND item.removed_at IS NOT NULL
-    AND task.key IN ({each_name})
+    AND {is_of_types}
     AND task.run_id = item.run_id
     AND task.item = item.name
+    AND task.item <> ''
     AND task.status = 'pending'
     AND task.unmet = 0) AS outside
 GROUP BY run_id, key
@@ -1429,8 +1488,8 @@ GROUP BY run_id, key
 -- The same of one agent, each task looked at.
 SELECT run_id, key, count(*)
 FROM task
-WHERE run_id IN ({each_id})
-  AND key IN ({each_name})
+WHERE {is_of_runs}
+  AND {is_of_types}
   AND status = 'pending'
   AND unmet = 0
   AND item <> ''
@@ -1461,51 +1520,6 @@ WHERE run_id = :run_id
   AND verb = 'skip'
 ORDER BY seq
 
--- name: is_outdated
--- Of a task: it is completed although something that it needs is not, or was completed after it, or its item became
--- another one since the attempt began that completed it, or since somebody said that it is.
-task.status = 'completed'
-  AND (task.unmet > 0
-    OR EXISTS (
-      SELECT 1
-      FROM need
-      JOIN task AS needed ON needed.id = need.needed_id
-      WHERE need.task_id = task.id
-        AND needed.status = 'completed'
-        AND needed.completed_at > task.completed_at)
-    OR EXISTS (
-      SELECT 1
-      FROM item
-      LEFT JOIN attempt ON attempt.task_id = task.id AND attempt.n = task.attempts
-      WHERE item.run_id = task.run_id
-        AND item.name = task.item
-        AND item.changed_at > CASE
-          WHEN attempt.outcome = 'ok' AND attempt.ended_at >= task.completed_at THEN attempt.started_at
-          ELSE task.completed_at
-        END))
-
--- name: and_what_stands_on_it
--- Of what is stale: what needs it and is completed is stale, too.
-UNION
-SELECT task.id
-FROM stale
-JOIN need ON need.needed_id = stale.id
-JOIN task ON task.id = need.task_id
-WHERE task.status = 'completed'
-
--- name: stale_cells_of_run
--- Of a matrix, without tasks of removed items.
-WITH RECURSIVE stale (id) AS (
-  SELECT task.id
-  FROM task
-  WHERE task.run_id = :run_id
-    AND {is_outdated}
-  {and_what_stands_on_it})
-SELECT task.id
-FROM stale
-JOIN task ON task.id = stale.id
-WHERE {is_there}
-
 -- name: stale_among
 -- Which of a JSON list of tasks are stale: what they need is looked at, and what that needs, however far.
 WITH RECURSIVE needed_by_them (id) AS (
@@ -1522,7 +1536,13 @@ stale (id) AS (
   FROM needed_by_them
   CROSS JOIN task
   WHERE task.id = needed_by_them.id
-    AND {is_outdated}
+    AND task.status = 'completed'
+    AND ({needs_are_newer} OR EXISTS (
+      SELECT 1
+      FROM item
+      WHERE item.run_id = task.run_id
+        AND item.name = task.item
+        AND {item_is_newer}))
   {and_what_stands_on_it})
 SELECT id
 FROM stale
@@ -1533,21 +1553,14 @@ WHERE id IN ({each_id})
 SELECT task.key, coalesce({said_agent}, attempt.actor), attempt.outcome, attempt.duration_us, attempt.n
 FROM task
 JOIN attempt ON attempt.task_id = task.id
-WHERE task.run_id IN ({each_id})
+WHERE {is_of_runs}
 
 -- name: direct_cells
 -- How many are completed of which no attempt tells, by type and agent.
 SELECT key, {said_agent}, count(*)
 FROM task
-WHERE run_id IN ({each_id})
+WHERE {is_of_runs}
   AND status = 'completed'
   AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.task_id = task.id AND attempt.outcome = 'ok')
 GROUP BY key, {said_agent}
 
--- name: matrices_of
--- All groups of a grouping.
-SELECT {run_columns}
-FROM run
-WHERE workflow = :workflow
-  AND kind = 'matrix'
-ORDER BY name
