@@ -281,6 +281,28 @@ def test_a_group_is_executed_by_what_its_settings_say(call: Call):
     assert call("matrix", "run", "1.0", "--type", "buil").code == 2
 
 
+@pytest.mark.requirement("CN-081")
+def test_metrics_are_by_type_or_by_agent(call: Call):
+    assert call("matrix", "metrics").out.splitlines()[1].split() == ["all", "0", "0", "0", "-", "-", "-", "-", "0"]
+    tracker = get_tracker()
+    tracker.sync_with_etl("A", ["x", "y"])
+    tracker.update_task("A", "x", "research", "in_progress")
+    tracker.update_task("A", "x", "research", "completed")
+    tracker.update_task("A", "y", "research", "in_progress")
+    tracker.update_task("A", "y", "research", "failed")
+
+    rows = {row["id"]: row for row in call("matrix", "metrics", "--json").data}
+    agents = call("matrix", "metrics", "a", "--by", "agent").out.splitlines()
+
+    assert list(rows) == ["research", "all"]
+    assert (rows["research"]["attempts"], rows["research"]["success_rate"]) == (2, 0.5)
+    assert rows["all"]["median_ms"] is not None
+    assert [line.split()[:5] for line in agents[1:]] == [
+        ["researcher", "2", "0", "1", "50"],
+        ["all", "2", "0", "1", "50"],
+    ]
+
+
 def test_a_group_is_left_to_workers(call: Call):
     Path("tasktrail.toml").write_text(RELEASES.partition("[tracker.types.tell]")[0], encoding="utf-8")
     Path("items.json").write_text('{"1.0": [{"name": "core", "code": "0"}]}', encoding="utf-8")
