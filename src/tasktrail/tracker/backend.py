@@ -20,6 +20,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import new_cell, standing_of, sync_differences
 from tasktrail.engine.project import current_clock
 from tasktrail.formats.picture import Picture, TaskPicture
+from tasktrail.formats.tracker_codec import attempts_of
 from tasktrail.model.errors import BadInput, Conflict, StoreError, UnmetNeed
 from tasktrail.model.matrix import Cell, Grid, Standing, Synced, TaskType, Wanted
 from tasktrail.model.reference import cell_name
@@ -196,7 +197,7 @@ class TrackerBackend(ABC):
         Args:
             item_name: None for a task of the week itself.
             metadata: Other fields of the record: `output_file`, `error_message`, `agent`, `started_at`, `completed_at`,
-                `retry_count`.
+                `retry_count`. None takes a text away, and leaves a time to the status.
 
         Raises:
             InvalidTaskTypeError: There is no such type, or an item's task was asked for without an item.
@@ -275,8 +276,7 @@ class TrackerBackend(ABC):
         if wanted.status is TaskStatus.IN_PROGRESS:
             self._check_needs(standing_of(picture, self.grid), cell, week)
         was = picture.by_name().get(cell_name(*cell)) or new_cell(self.grid, cell)
-        move = _move(wanted, given)
-        _check_retries(was, move)
+        move = _move(was, wanted, given)
         new = moved(was, move, current_clock().now())
         if new == was:
             return None
@@ -368,24 +368,26 @@ def _record(status: TaskStatus | str, fields: Mapping[str, Any]) -> TaskRecord:
         raise UnknownFieldError(f"this cannot be a task record: {faults[0]}", details=faults[1:]) from None
 
 
-def _move(record: TaskRecord, given: frozenset[str]) -> CellMove:
+def _move(was: TaskPicture, record: TaskRecord, given: frozenset[str]) -> CellMove:
     """What was given is what is wanted; the rest follows from the status."""
-    values: dict[str, Value] = {
-        name: microseconds(getattr(record, name)) for name in ("started_at", "completed_at") if name in given
-    }
+    times = {name: microseconds(getattr(record, name)) for name in ("started_at", "completed_at")}
+    values: dict[str, Value] = {name: at for name, at in times.items() if at is not None}
     if "retry_count" in given:
-        values["attempts"] = record.retry_count + 1
+        _check_retries(was, record.retry_count)
+        begun = "started_at" in {**was.values, **values}
+        if attempts := attempts_of(record.status.value, record.retry_count, begun=begun):
+            values["attempts"] = attempts
     if "error_message" in given and record.error_message is None:
         values["error"] = None
     details: dict[str, object] = {name: getattr(record, name) for name in ("output_file", "agent") if name in given}
     return CellMove(record.status.value, record.error_message, values, details)
 
 
-def _check_retries(was: TaskPicture, move: CellMove) -> None:
-    known, wanted = was.values.get("attempts") or 0, move.values.get("attempts")
-    if isinstance(known, int) and isinstance(wanted, int) and wanted < known:
+def _check_retries(was: TaskPicture, retry_count: int) -> None:
+    attempts = was.values.get("attempts")
+    if isinstance(attempts, int) and retry_count < attempts - 1:
         raise UnknownFieldError(
-            f"expected retry_count of {was.name} to be at least {known - 1}, got: {wanted - 1}",
+            f"expected retry_count of {was.name} to be at least {attempts - 1}, got: {retry_count}",
             hint="every start counts; none is forgotten",
         )
 
