@@ -53,6 +53,8 @@ def changes_of(task: Task, move: CellMove, now: int) -> list[Change]:
     said = {**move.values, **({"error": move.error} if move.error is not None else {})}
     if task.status not in FINAL:
         said.pop("completed_at", None)
+    if said.get("started_at") is not None and not task.attempts:  # what has a beginning began
+        said.setdefault("attempts", 1)
     values = {name: value for name, value in said.items() if value != getattr(task, name)}
     return [*changes, Change(task, task.status, now, values)] if values else changes
 
@@ -102,7 +104,7 @@ def moved(picture: TaskPicture, move: CellMove, now: int) -> TaskPicture:
     for change in changes_of(task, move, now):
         task = change.after
     said = {name: getattr(task, name) for name in (*known, "attempts", "error", "started_at", "completed_at")}
-    values = {name: value for name, value in said.items() if value is not None and (value or name in known)}
+    values = {name: value for name, value in said.items() if value is not None and (value != 0 or name in known)}
     metadata = details_text({**details_of(picture), **move.details})
     return replace(picture, status=task.status, values=values, metadata=metadata)
 

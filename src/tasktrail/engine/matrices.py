@@ -14,7 +14,15 @@ from tasktrail.engine.items import attributes_of, items_of
 from tasktrail.engine.ledger import Documented, Ledger
 from tasktrail.engine.pictures import Pictures
 from tasktrail.formats.json_object import encode
-from tasktrail.formats.picture import Differences, ItemPicture, Picture, TaskPicture, details_text, differences
+from tasktrail.formats.picture import (
+    Differences,
+    ItemPicture,
+    Picture,
+    TaskPicture,
+    details_of,
+    details_text,
+    differences,
+)
 from tasktrail.model.draft import RunDraft
 from tasktrail.model.errors import Conflict, NotFound
 from tasktrail.model.matrix import Cell, Grid, Standing, Synced, Wanted, synced
@@ -28,8 +36,6 @@ LIST: Final = "list of items"
 
 Moves = Mapping[Cell, CellMove]
 Metadata = dict[str, object]
-Check = Callable[[Transaction, Run], None]
-"""Refuses what cannot be."""
 Stamp = Callable[[Synced, Metadata], Metadata]
 """Gives what a matrix says of itself once a list was applied, by what that does and what it says now."""
 
@@ -64,7 +70,8 @@ def picture_of(ledger: Ledger, run: Run) -> Picture:
 def standing_of(picture: Picture, grid: Grid) -> Standing:
     """Return where the cells of a picture stand."""
     items = {item.name: attributes_of(item) for item in picture.items if not item.removed}
-    return Standing(grid, items, {(task.item, task.key): task.status for task in picture.tasks})
+    agents = {(task.item, task.key): str(agent) for task in picture.tasks if (agent := details_of(task).get("agent"))}
+    return Standing(grid, items, {(task.item, task.key): task.status for task in picture.tasks}, agents)
 
 
 # making and saving
@@ -164,22 +171,22 @@ def _is_same(current: TaskPicture | None, then: TaskPicture | None) -> bool:
 # moving
 
 
-def move_cell(ledger: Ledger, run: Run, cell: Cell, move: CellMove, check: Check | None = None) -> bool:
+def move_cell(ledger: Ledger, run: Run, cell: Cell, move: CellMove) -> bool:
     """Move one cell; return whether anything of it is another.
-
-    Args:
-        check: Asked in the same transaction.
 
     Raises:
         NotFound: There is no such cell, and its type is none that it could have.
         Held, UnmetNeed: It cannot be moved.
     """
+    return move_cell_as(ledger, run, cell, lambda _, __: move)
+
+
+def move_cell_as(ledger: Ledger, run: Run, cell: Cell, move: Callable[[Transaction, Run], CellMove]) -> bool:
+    """Move one cell as is decided in the same transaction; see `move_cell`."""
 
     def work(tx: Transaction) -> bool:
         current = hold_matrix(tx, run.id)
-        if check is not None:
-            check(tx, current)
-        return _move(tx, ledger, current, cell, move)
+        return _move(tx, ledger, current, cell, move(tx, current))
 
     return ledger.commit(work, documents=_documents(run))
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, json_edit, json_object
 from tasktrail.formats.changes import REMOVE, Change, Path, difference
@@ -16,9 +16,6 @@ from tasktrail.model.errors import BadInput
 from tasktrail.model.matrix import TYPE_NAME, is_type_name
 from tasktrail.model.reference import check_key
 from tasktrail.model.task import FINAL, Status, Value
-
-if TYPE_CHECKING:
-    from tasktrail.formats.yaml_load import Node
 
 __all__ = [
     "MAX_CHARS", "STATUS_WORDS", "TRACKER_JSON", "TRACKER_YAML", "TrackerCodec", "attempts_of",
@@ -313,24 +310,9 @@ class _Yaml:
         return edit(text, changes, where)
 
     def refusal(self, text: str, where: str, faults: Sequence[Fault]) -> BadInput:
-        from tasktrail.formats.yaml_load import Fault as Placed
-        from tasktrail.formats.yaml_load import Source, load_node
+        from tasktrail.formats.yaml_load import refusal
 
-        source = Source(text, where)
-        root = load_node(source, [], MAX_CHARS)
-        placed = [Placed(*_place(root, path), message) for path, message in faults]
-        return source.refusal(placed, "cannot be read as a tracker")
-
-
-def _place(node: Node | None, path: Path) -> tuple[int, int]:
-    """Where the value of a path begins, line and column from 0; of a missing one, its nearest container."""
-    place = (0, 0)
-    for key in path:
-        inner = node.members.get(str(key)) if node is not None and node.members is not None else None
-        if inner is None:
-            break
-        node, place = inner, (inner.line, inner.column)
-    return place
+        return refusal(text, where, faults, "cannot be read as a tracker")
 
 
 class _Json:

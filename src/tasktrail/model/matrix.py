@@ -277,11 +277,13 @@ class Standing:
     Args:
         items: Attributes by name, of those that are not removed.
         statuses: By cell, those of removed items too.
+        agents: By cell, who is said to do it.
     """
 
     grid: Grid
     items: Mapping[str, Mapping[str, object]]
     statuses: Mapping[Cell, Status]
+    agents: Mapping[Cell, str] = MappingProxyType({})
 
     @cached_property
     def present(self) -> dict[Cell, Status]:
@@ -302,6 +304,11 @@ class Standing:
     def status_of(self, name: str) -> Status | None:
         """Return where a cell stands, by its name; None where there is none."""
         return self._by_name.get(name)
+
+    def agent_of(self, cell: Cell) -> str | None:
+        """Return who does a cell, or its type."""
+        task_type = self.grid.by_name.get(cell[1])
+        return self.agents.get(cell) or (task_type.agent if task_type else None)
 
     def ready(self) -> list[Cell]:
         """Return the pending cells whose needs are met, by type and item."""

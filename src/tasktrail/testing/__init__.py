@@ -36,6 +36,7 @@ _ASSERTING: Final = (
     "executor_contract",
     "ledger_machine",
     "needs_contract",
+    "race_contract",
     "store_contract",
     "stored",
     "tracker_contract",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,63 +12,83 @@ from pydantic import ValidationError
 
 from tasktrail.engine.cells import CellMove
 from tasktrail.engine.project import current_clock
+from tasktrail.formats.tracker_codec import attempts_of
 from tasktrail.model.matrix import Synced, Wanted
 from tasktrail.model.suggestion import Suggestions
-from tasktrail.model.task import Value
+from tasktrail.model.task import Status, Value
 from tasktrail.tracker.drafts import check_item, microseconds, moment, plain_text
 from tasktrail.tracker.exceptions import UnknownFieldError
 from tasktrail.tracker.models import TaskRecord, TaskStatus
 
-__all__ = ["EtlItem", "check_limit", "check_retries", "move_of", "stamp_of", "wanted_of"]
+__all__ = ["Asked", "EtlItem", "asked_of", "check_limit", "stamp_of", "wanted_of"]
 
 EtlItem = str | Mapping[str, Any]
 """An item of a list: its name, or `{"name": …, "content_hash": …}` with its attributes."""
 
 
-def move_of(status: TaskStatus | str, fields: Mapping[str, Any]) -> CellMove:
-    """Return what is asked of a task: what is given is wanted so, the rest follows from the status.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a task, as fields of its record.
+
+    Args:
+        given: Names of the fields that were said; the rest follows from the status.
+    """
+
+    record: TaskRecord
+    given: frozenset[str]
+
+    @property
+    def status(self) -> Status:
+        """Where it is to stand."""
+        return self.record.status.value
+
+    def move(self, name: str, attempts: int, *, begun: bool) -> CellMove:
+        """Return the move that this is for a task.
+
+        Args:
+            attempts: How often it was started.
+            begun: Whether it is known when it began.
+
+        Raises:
+            UnknownFieldError: It is to have been started less often.
+        """
+        record = self.record
+        times = {"started_at": microseconds(record.started_at), "completed_at": microseconds(record.completed_at)}
+        values: dict[str, Value] = {name: at for name, at in times.items() if at is not None}
+        if "retry_count" in self.given:
+            _check_retries(name, attempts, record.retry_count)
+            if n := attempts_of(self.status, record.retry_count, begun=begun or "started_at" in values):
+                values["attempts"] = n
+        if "error_message" in self.given and record.error_message is None:
+            values["error"] = None
+        details: dict[str, object] = {
+            field: getattr(record, field) for field in ("output_file", "agent") if field in self.given
+        }
+        return CellMove(self.status, record.error_message, values, details)
+
+
+def asked_of(status: TaskStatus | str, fields: Mapping[str, Any]) -> Asked:
+    """Return what is asked of a task.
 
     Raises:
         UnknownFieldError: A record has no such field, no such value, or no such status.
     """
-    record = _record(status, fields)
-    values: dict[str, Value] = {
-        name: microseconds(getattr(record, name)) for name in ("started_at", "completed_at") if name in fields
-    }
-    if "retry_count" in fields:
-        values["attempts"] = record.retry_count + 1
-    if "error_message" in fields and record.error_message is None:
-        values["error"] = None
-    details: dict[str, object] = {name: getattr(record, name) for name in ("output_file", "agent") if name in fields}
-    return CellMove(record.status.value, record.error_message, values, details)
-
-
-def _record(status: TaskStatus | str, fields: Mapping[str, Any]) -> TaskRecord:
     known = [name for name in TaskRecord.model_fields if name != "status"]
     if unknown := [name for name in fields if name not in known]:
         near = Suggestions()(unknown[0], known)
         hint = f"its fields are {', '.join(known)}"
         raise UnknownFieldError(f"a task record has no field {unknown[0]!r}{near}", hint=hint)
     try:
-        return TaskRecord(status=status, **fields)  # type: ignore[arg-type]  # pydantic says so itself
+        return Asked(TaskRecord(status=status, **fields), frozenset(fields))  # type: ignore[arg-type]  # pydantic says so
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         raise UnknownFieldError(f"this cannot be a task record: {faults[0]}", details=faults[1:]) from None
 
 
-def check_retries(name: str, attempts: int, move: CellMove) -> None:
-    """Refuse to forget starts.
-
-    Args:
-        attempts: How often the task was started.
-
-    Raises:
-        UnknownFieldError: It is to have been started less often.
-    """
-    wanted = move.values.get("attempts")
-    if isinstance(wanted, int) and wanted < attempts:
+def _check_retries(name: str, attempts: int, retry_count: int) -> None:
+    if retry_count < attempts - 1:
         raise UnknownFieldError(
-            f"expected retry_count of {name} to be at least {attempts - 1}, got: {wanted - 1}",
+            f"expected retry_count of {name} to be at least {attempts - 1}, got: {retry_count}",
             hint="every start counts; none is forgotten",
         )
 

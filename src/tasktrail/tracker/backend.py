@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tasktrail.engine.cells import CellMove, moved
+from tasktrail.engine.cells import moved
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import create_matrix, new_cell, standing_of, sync_differences
 from tasktrail.engine.matrix_views import ready_page
@@ -24,7 +24,7 @@ from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
 from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.task import Status
-from tasktrail.tracker.asking import EtlItem, check_limit, check_retries, move_of, stamp_of, wanted_of
+from tasktrail.tracker.asking import Asked, EtlItem, asked_of, check_limit, stamp_of, wanted_of
 from tasktrail.tracker.config import grid_of, unknown_type
 from tasktrail.tracker.drafts import (
     moment,
@@ -173,9 +173,8 @@ class TrackerBackend(ABC):
 
     def ready_of(self, week: str, standing: Standing) -> Iterator[ReadyTask]:
         """Yield what may start now in one week, by type and item."""
-        grid = self.grid
         for item, key in standing.ready():
-            yield ReadyTask(week, item or None, key, grid.by_name[key].agent)
+            yield ReadyTask(week, item or None, key, standing.agent_of((item, key)))
 
     def opened(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what asks a store; a backend without one gives a copy that nobody else sees."""
@@ -200,7 +199,7 @@ class TrackerBackend(ABC):
         Args:
             item_name: None for a task of the week itself.
             metadata: Other fields of the record: `output_file`, `error_message`, `agent`, `started_at`, `completed_at`,
-                `retry_count`.
+                `retry_count`. None takes a text away, and leaves a time to the status.
 
         Raises:
             InvalidTaskTypeError: There is no such type, or an item's task was asked for without an item.
@@ -210,8 +209,8 @@ class TrackerBackend(ABC):
             DependencyNotMetError: It cannot start; the details say what it waits for.
             Held: A worker executes it.
         """
-        cell, move = self.cell_named(item_name, task_type), move_of(status, metadata)
-        self._changing(week_letter, lambda tracker: self._updated(week_letter, tracker, cell, move))
+        cell, asked = self.cell_named(item_name, task_type), asked_of(status, metadata)
+        self._changing(week_letter, lambda tracker: self._updated(week_letter, tracker, cell, asked))
 
     def sync_with_etl(self, week_letter: str, items: Sequence[EtlItem]) -> None:
         """Let a week have the items of a list: new ones come with their default tasks, missing ones are marked removed
@@ -268,16 +267,17 @@ class TrackerBackend(ABC):
         _, found = sync_differences(self.grid, (), metadata, wanted, lambda _, metadata: metadata)
         return patched(tracker, found)
 
-    def _updated(self, week: str, tracker: WeekTracker, cell: Cell, move: CellMove) -> WeekTracker | None:
+    def _updated(self, week: str, tracker: WeekTracker, cell: Cell, asked: Asked) -> WeekTracker | None:
         item, key = cell
         holder = self._holder(week, tracker, item)
         picture = picture_of(tracker)
-        if move.status == "in_progress":
+        if asked.status == "in_progress":
             standing = standing_of(picture, self.grid)
             self.check_needs(cell, week, [(name, standing.status_of(name)) for name in standing.unmet(cell)])
         was = picture.by_name().get(cell_name(*cell)) or new_cell(self.grid, cell)
         attempts = was.values.get("attempts")
-        check_retries(was.name, attempts if isinstance(attempts, int) else 0, move)
+        known = attempts if isinstance(attempts, int) else 0
+        move = asked.move(was.name, known, begun="started_at" in was.values)
         new = moved(was, move, current_clock().now())
         if new == was:
             return None

@@ -7,9 +7,10 @@ from threading import Lock
 from typing import Any
 
 from tasktrail.config import find_store, load
+from tasktrail.engine.cells import CellMove
 from tasktrail.engine.items import item_in, items_of
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.matrices import cell_in, create_matrix, find_matrix, move_cell, save_matrix, use_grid
+from tasktrail.engine.matrices import cell_in, create_matrix, find_matrix, move_cell_as, save_matrix, use_grid
 from tasktrail.engine.matrices import picture_of as stored_picture
 from tasktrail.engine.matrix_views import can_start, counts, pending_items, unmet_of
 from tasktrail.engine.project import NO_FLAGS, current_clock, existing, ledger_of
@@ -17,7 +18,7 @@ from tasktrail.model.matrix import Grid
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
 from tasktrail.store.transaction import Transaction
-from tasktrail.tracker.asking import check_limit, check_retries, move_of
+from tasktrail.tracker.asking import asked_of, check_limit
 from tasktrail.tracker.backend import (
     OpenMatrix,
     TrackerBackend,
@@ -145,21 +146,22 @@ class StoreTrackerBackend(TrackerBackend):
         self, week_letter: str, item_name: str | None, task_type: str, status: TaskStatus | str, **metadata: Any
     ) -> None:
         """Let a task stand at a status, in one transaction; see `TrackerBackend.update_task`."""
-        cell, move, grid = self.cell_named(item_name, task_type), move_of(status, metadata), self.grid
+        cell, asked, grid = self.cell_named(item_name, task_type), asked_of(status, metadata), self.grid
 
-        def check(tx: Transaction, run: Run) -> None:
+        def move(tx: Transaction, run: Run) -> CellMove:
             item = item_in(tx, run, cell[0]) if cell[0] else None
             if cell[0] and (item is None or item.removed_at is not None):
                 names = [one.name for one in items_of(tx, run)]
                 raise self.no_item(run.name, cell[0], names, removed=item is not None)
-            task = cell_in(tx, run, cell)
-            check_retries(cell_name(*cell), task.attempts if task else 0, move)
-            if move.status == "in_progress":
+            if asked.status == "in_progress":
                 self.check_needs(cell, run.name, unmet_of(tx, run, grid, cell))
+            task = cell_in(tx, run, cell)
+            begun = task is not None and task.started_at is not None
+            return asked.move(cell_name(*cell), task.attempts if task else 0, begun=begun)
 
         with told(self._location.url):
             ledger, run = self.opened(week_letter)
-            move_cell(ledger, run, cell, move, check)
+            move_cell_as(ledger, run, cell, move)
 
     def _find(self, week: str) -> Run | None:
         return self.ledger.store.read(lambda tx: find_matrix(tx, week))
