@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -283,7 +283,7 @@ class Standing:
     grid: Grid
     items: Mapping[str, Mapping[str, object]]
     statuses: Mapping[Cell, Status]
-    agents: Mapping[Cell, str] = MappingProxyType({})
+    agents: Mapping[Cell, str] = field(default_factory=dict)
 
     @cached_property
     def present(self) -> dict[Cell, Status]:
