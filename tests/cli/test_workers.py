@@ -176,7 +176,7 @@ def test_what_a_killed_worker_had_is_taken_over_and_recorded_as_lost(call: Call)
             Path("go").touch()
             until(lambda: is_over(call))
             assert other.stop() == 0
-            assert "took over one" in other.said
+            assert "took over r:one" in other.said
 
     one = task(call, "one")
     assert [attempt["outcome"] for attempt in one["attempt_list"]] == ["lost", "ok"]
@@ -514,7 +514,7 @@ def test_workers_execute_a_matrix_and_take_over_the_cell_of_one_that_is_killed(c
         until(lambda: is_over(call, "A"))
         (other,) = (one for one in both if one is not dying)
         assert other.stop() == 0
-    assert "took over ch00/research" in other.said
+    assert "took over A:ch00/research" in other.said
 
     run = seen(call, "A")
     assert (run["status"], run["counts"]["completed"]) == ("completed", 25)
