@@ -14,6 +14,7 @@ from tasktrail.config import SETTINGS, Setting, init_template
 from tasktrail.formats.run_json import RUN_WORDS, STEP_WORDS
 from tasktrail.model import errors, lifecycle
 from tasktrail.model.task import FINAL, OUTCOMES, STATUSES, Status
+from tasktrail.tracker.schema import tracker_schema
 
 # ------------------------------------------------------------------------------------------------------------ commands
 
@@ -109,6 +110,14 @@ _KINDS = {
     "url": "a path, `sqlite:///PATH` or `memory:`",
     "whole": "a whole number, 1 or more",
 }
+
+
+def tracker_table() -> str:
+    """Return a row for each key of the table of trackers, and of a task type in it."""
+    schema = tracker_schema()
+    keys = schema["properties"]["tracker"]["properties"]
+    types = {f"types.NAME.{key}": one for key, one in schema["$defs"]["type"]["properties"].items()}
+    return table(["key", "meaning"], [[code(key), one["description"]] for key, one in {**keys, **types}.items()])
 
 
 def settings_file() -> str:

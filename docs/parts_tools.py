@@ -8,20 +8,27 @@ from typing import Any
 from docs.markdown import code, docstring, table
 from tasktrail.plan import DEFAULT_TOOLS, TOOLS, PlanTools
 from tasktrail.tools import Effect, Schema, Tool
+from tasktrail.tracker import TrackerTools
+from tasktrail.tracker import tools as tracker_tools
 
 
 def plan() -> str:
     """Return a section for each tool of a plan: what it may do, its arguments, and what else its docstring says."""
-    return "\n\n".join(_section(Tool(getattr(PlanTools, name))) for name in TOOLS)
+    return "\n\n".join(_section(Tool(getattr(PlanTools, name)), name in DEFAULT_TOOLS) for name in TOOLS)
 
 
-def _section(one: Tool) -> str:
+def tracker() -> str:
+    """Return a section for each tool of a tracker; all are offered."""
+    return "\n\n".join(_section(Tool(getattr(TrackerTools, name)), False) for name in tracker_tools.TOOLS)
+
+
+def _section(one: Tool, is_default: bool) -> str:
     rows = [
         [code(name), _kind(told), "yes" if name in one.schema["required"] else ""]
         for name, told in one.schema["properties"].items()
     ]
     arguments = table(["argument", "value", "needed"], rows) if rows else "It takes no arguments."
-    offered = "Offered by default. " if one.name in DEFAULT_TOOLS else ""
+    offered = "Offered by default. " if is_default else ""
     parts = [f"## {one.name}", f"{offered}{_effect(one.effect)}", docstring(one.function.__doc__), arguments]
     return "\n\n".join(parts)
 

@@ -16,6 +16,7 @@ import tasktrail
 from tasktrail.cli import errors
 from tasktrail.cli.app import ALIASES, COMMANDS
 from tasktrail.model.errors import TasktrailError
+from tasktrail.tracker import ItemRemovedError, WeekNotFoundError
 from tests.cli.conftest import Call
 
 
@@ -31,8 +32,13 @@ def every_error() -> Iterator[type[TasktrailError]]:
         todo.extend(kind.__subclasses__())
 
 
-def test_every_error_has_an_exit_code():
-    assert [kind.__name__ for kind in every_error() if kind.code not in errors.EXIT_CODES] == []
+def test_every_error_has_an_exit_code_or_is_of_a_kind_that_has_one():
+    def has_one(kind: type[TasktrailError]) -> bool:
+        return any(code in errors.EXIT_CODES for code in (kind.code, *errors.kinds_of(kind)[:-1]))
+
+    assert [kind.__name__ for kind in every_error() if not has_one(kind)] == []
+    assert errors.kinds_of(WeekNotFoundError) == ["not_found", "error"]
+    assert errors.trouble_of(ItemRemovedError("x")).exit_code == errors.EXIT_CODES["not_found"]
 
 
 def test_every_exit_code_has_a_meaning():

@@ -1,4 +1,4 @@
-"""Run files and task breakdowns pass the contract of documents."""
+"""Run files, task breakdowns and trackers pass the contract of documents."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import ClassVar
 from tasktrail.formats import json_edit
 from tasktrail.formats.plan_codec import PLAN_JSON
 from tasktrail.formats.run_json import RUN_JSON, STEP_WORDS
+from tasktrail.formats.tracker_codec import TRACKER_JSON, TRACKER_YAML
 from tasktrail.model.task import Status
 from tasktrail.testing import DocumentContract
 
@@ -55,6 +56,52 @@ class TestPlanJson(DocumentContract):
     def edited(self, text: str, key: str, status: Status) -> str:
         at = next(at for at, task in enumerate(json.loads(text)["tasks"]) if task["id"] == key)
         return json_edit.edit(text, [(("tasks", at, "status"), status)], "sample")
+
+
+class TestTrackerJson(DocumentContract):
+    codec = TRACKER_JSON.name
+    kind = "matrix"
+    broken: ClassVar[Sequence[str]] = (
+        "", "{", "[]", '{"items": 1}', '{"items": {"a": {"tasks": {"b": {"status": "done"}}}}}', '{"items": {"": {}}}',
+        '{"week_tasks": {"tasks": {"a/b": {}}}}', '{"items": {}, "items": {}}', "{} x", "<<<<<<< HEAD\n{}",
+    )  # fmt: skip
+
+    def sample(self, keys: Sequence[str]) -> str:
+        tasks = ",\n".join(f'   "{key}" :\t{{"note": "ours",  "status" : "pending"}}' for key in keys)
+        return (
+            f'{{ "x-owner" : ["CC",\n  "CA"],\r\n "week_tasks": {{ "x": 1,"tasks": {{\n{tasks} }} }},\n'
+            '  "items": null, "metadata" : {"for": "us"}}\n\n'
+        )
+
+    def edited(self, text: str, key: str, status: Status) -> str:
+        return json_edit.edit(text, [(("week_tasks", "tasks", key, "status"), status)], "sample")
+
+
+class TestTrackerYaml(DocumentContract):
+    codec = TRACKER_YAML.name
+    kind = "matrix"
+    broken: ClassVar[Sequence[str]] = (
+        "items: [\n", "items:\n\tP: 1\n", "- a\n", "items: 1\n", "items: {a: {tasks: {b: {status: done}}}}\n",
+        "items: {'': {}}\n", "week_tasks: {tasks: {a/b: {}}}\n", "items: {}\nitems: {}\n", "items: {}\n--- {}\n",
+        "items: &a {}\n", "items: !!map {}\n", "<<<<<<< HEAD\nitems: {}\n",
+    )  # fmt: skip
+
+    def sample(self, keys: Sequence[str]) -> str:
+        tasks = "".join(
+            f"        {key}:  # ours\n            'status'  :   pending  # as yet\n"
+            "            note: {by: CC, at: 1:30}\n"
+            for key in keys
+        )
+        return (
+            "# a week\n\nx-owner: [CC,\n   CA]\nitems: ~\nweek_tasks:\n    x: |\n      a text\n\n    tasks:\n"
+            f"{tasks}\nmetadata:   {{ for: 'us' }}\n# the end"
+        )
+
+    def edited(self, text: str, key: str, status: Status) -> str:
+        at = text.index(f"        {key}:")
+        end = text.index("note:", at)
+        old, new = text[at:end], TRACKER_YAML.load(text, "sample").by_name()[key].status
+        return text[:at] + old.replace(f":   {new}", f":   {status}") + text[end:]
 
 
 def _status(text: str, key: str) -> Status:

@@ -90,7 +90,7 @@ async def test_runners_that_are_made_meanwhile_live_by_the_clock(files: bool) ->
 def test_what_is_public_is_there_and_nothing_else() -> None:
     assert [getattr(tasktrail.testing, name).__name__ for name in tasktrail.testing.__all__] == [
         "DocumentContract", "ExecutorContract", "FakeClock", "FixedIds", "LedgerMachine", "StoreContract",
-        "using_clock",
+        "TrackerContract", "using_clock",
     ]  # fmt: skip
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = tasktrail.testing.nothing

@@ -370,6 +370,24 @@ def test_a_week_that_was_read_before_there_was_a_store_is_saved(tmp_path: Path) 
 # at work
 
 
+def test_what_waits_for_a_person_is_pending_and_what_is_cancelled_skipped(tracker: YAMLTrackerBackend) -> None:
+    ledger, run = tracker.opened("A")
+    for task in ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id)):
+        if task.key == "content":
+            ledger.ask(task.id, Ask("block", reason="look at it first"))
+        elif task.item == "ProjectB":
+            ledger.ask(task.id, Ask("cancel"))
+    tracker.update_task("A", "ProjectA", "research", "skipped")
+
+    assert (record(tracker, "ProjectA", "content").status, record(tracker, "ProjectB", "research").status) == (
+        "pending", "skipped",
+    )  # fmt: skip
+    progress = tracker.get_progress("A")
+    assert (progress.pending, progress.skipped, progress.total) == (2, 2, 4)
+    tracker.update_task("A", "ProjectA", "content", "completed")
+    assert record(tracker, "ProjectA", "content").status == "completed"
+
+
 @pytest.fixture
 def at_work(tracker: YAMLTrackerBackend) -> YAMLTrackerBackend:
     """A worker has the content of ProjectA."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -247,6 +249,21 @@ def test_a_list_of_tasks_is_found_by_every_question() -> None:
     file_of(name="tasks.yaml").write_text("[Alpha]")
 
     assert [(*one,) for one in get_tracker().get_ready_tasks()] == [("A", "Alpha", "research", "researcher")]
+
+
+@pytest.mark.requirement("CN-026", "CN-029")
+def test_a_list_of_tasks_is_migrated_once_by_all_who_ask_at_once() -> None:
+    file_of(name="tasks.yaml").write_text("- Alpha\n")
+    gate = threading.Barrier(8)
+
+    def ask(_: int) -> list[str]:
+        tracker = YAMLTrackerBackend("data/weeks")
+        gate.wait(60)
+        return tracker.get_pending_items("A", "research")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert [*pool.map(ask, range(8))] == [["Alpha"]] * 8
+    sound(YAMLTrackerBackend("data/weeks"))
 
 
 @pytest.mark.requirement("CN-026")

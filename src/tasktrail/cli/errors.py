@@ -18,7 +18,7 @@ RUN_FAILED: Final = 5
 INTERRUPTED: Final = 130
 
 EXIT_CODES: Final[Mapping[str, int]] = MappingProxyType({
-    "error": 1, "unexpected": 1,
+    "error": 1, "notice_failed": 1, "unexpected": 1,
     "bad_input": 2, "usage": 2,
     "not_found": 3,
     "ambiguous": 4, "conflict": 4, "held": 4, "lease_lost": 4, "unmet_need": 4, "wrong_state": 4,
@@ -59,8 +59,12 @@ class Trouble:
 
 def trouble_of(error: TasktrailError) -> Trouble:
     """Return an error that was raised on purpose."""
-    kinds = [str(vars(kind)["code"]) for kind in type(error).__mro__[1:] if "code" in vars(kind)]
-    return Trouble(error.code, error.message, error.hint, error.details, kinds)
+    return Trouble(error.code, error.message, error.hint, error.details, kinds_of(type(error)))
+
+
+def kinds_of(error: type[TasktrailError]) -> list[str]:
+    """Return the codes of what an error is besides, the nearest first."""
+    return [str(vars(kind)["code"]) for kind in error.__mro__[1:] if "code" in vars(kind)]
 
 
 def unexpected(error: BaseException) -> Trouble:

@@ -13,7 +13,7 @@ from tasktrail.cli.arguments import SessionCommand
 from tasktrail.cli.documents import cell_record, emit
 from tasktrail.cli.matrix_text import bar, csv_of, lines_of, said, word_of
 from tasktrail.cli.session import Group, Session, tell
-from tasktrail.cli.text import columns, counted, plain, utc
+from tasktrail.cli.text import columns, counted, plain, span, utc
 from tasktrail.cli.trackers import GROUP, groups_like, settings_of, tracker_of
 from tasktrail.model.errors import BadInput, NotFound, TasktrailError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    from tasktrail.engine.matrix_metrics import Metrics
     from tasktrail.engine.matrix_views import CellView, ItemRow, ReadyCell
     from tasktrail.model.matrix import Synced
     from tasktrail.model.task import Status
@@ -91,13 +92,14 @@ def show_command(
 
 
 def _pages(session: Session, group: str, limit: int, cursor: str | None, *, removed: bool) -> Iterator[Table]:
+    from tasktrail.tracker.exceptions import InvalidWeekError, WeekNotFoundError
     from tasktrail.tracker.views import table_of
 
     tracker, more = tracker_of(session), True
     while more:
         try:
             table = table_of(tracker, group, limit, cursor, removed=removed)
-        except (BadInput, NotFound) as error:
+        except (InvalidWeekError, WeekNotFoundError) as error:
             raise _or_meant(error, group) from None
         yield table
         cursor, more = table.page.cursor, table.page.cursor is not None
@@ -106,7 +108,8 @@ def _pages(session: Session, group: str, limit: int, cursor: str | None, *, remo
 def _or_meant(error: TasktrailError, group: str) -> TasktrailError:
     """Who mistypes a command has named a group."""
     close = get_close_matches(group, matrix_command.commands, 1)
-    return type(error)(error.message, hint=f"tasktrail matrix {close[0]}", details=error.details) if close else error
+    hint = f"tasktrail matrix {close[0]}" if close else f"tasktrail matrix sync FILE --group {group}"
+    return type(error)(error.message, hint=hint if close or isinstance(error, NotFound) else error.hint)
 
 
 def _matrix_record(table: Table) -> dict[str, Any]:
@@ -232,6 +235,40 @@ def _progress_record(one: GroupProgress) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@matrix_command.command("metrics", cls=SessionCommand)
+@click.argument("group", type=GROUP, required=False)
+@click.option("--by", type=click.Choice(("type", "agent")), default="type", show_default=True, help="What has a row.")
+def metrics_command(session: Session, group: str | None, by: str) -> None:
+    """Show what was tried, how much of it succeeded, and how long that took: by task type, or by agent."""
+    from tasktrail.tracker.views import metrics_told
+
+    found = metrics_told(tracker_of(session), group)
+    rows = {**(found.by_type if by == "type" else found.by_agent), "all": found.all}
+    if session.json:
+        emit("matrix-metrics-list@1", [_metrics_record(name, one) for name, one in rows.items()])
+        return
+    header = (by.upper(), "ATTEMPTS", "RETRIES", "FAILED", "SUCCESS", "MEDIAN", "P90", "TOGETHER", "DIRECT")
+    cells = [_metrics_row(name, one) for name, one in rows.items()]
+    lines = columns(header, cells, limit=session.width, ink=session.ink(), style=lambda *_: None)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+def _metrics_row(name: str, one: Metrics) -> Sequence[str]:
+    rate = "-" if one.success_rate is None else f"{100 * one.success_rate:.3g} %"
+    numbers = (one.attempts, one.retries, one.failures)
+    spans = (span(one.percentile_us(50)), span(one.percentile_us(90)), span(one.total_us or None))
+    return (plain(name), *(f"{number:,}" for number in numbers), rate, *spans, f"{one.direct:,}")
+
+
+def _metrics_record(name: str, one: Metrics) -> dict[str, Any]:
+    spans = {"median_ms": one.percentile_us(50), "p90_ms": one.percentile_us(90), "mean_ms": one.mean_us}
+    return {
+        "id": name, "attempts": one.attempts, "retries": one.retries, "successes": one.successes,
+        "failures": one.failures, "success_rate": one.success_rate, "direct": one.direct,
+        **{key: None if us is None else us // 1000 for key, us in spans.items()}, "total_ms": one.total_us // 1000,
+    }  # fmt: skip
+
+
 # -------------------------------------------------------------------------------------------------------------- changes
 
 
@@ -245,8 +282,8 @@ def sync_command(session: Session, file: str, group: str | None, yes: bool) -> N
     FILE has a name per line; or a list in JSON or YAML of names, or of mappings with name, content_hash and attributes;
     or CSV with a column name. A mapping of groups to such lists is for many. - is stdin.
     """
-    lists = _lists(file, group)
     tracker = tracker_of(session)
+    lists = {tracker.groups.check(name): items for name, items in _lists(file, group).items()}
     if not yes:
         _check_empty(tracker, lists, file)
     from tasktrail.tracker.views import sync_told

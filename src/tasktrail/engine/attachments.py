@@ -132,6 +132,20 @@ class Attachments:
         """Adopt what somebody changed in a run's document, and return the run as it then stands."""
         return self._synced(run)[0]
 
+    def unchanged_below(self, folder: Path) -> dict[str, Run]:
+        """Return the runs of files below a folder that are as they were when last looked at, by path.
+
+        One read for all of them, and a look at each file's signature; of others `open` finds out more.
+        """
+
+        def work(tx: Transaction) -> list[tuple[Document, Run | None]]:
+            return [(document, self._run(tx, document.id)) for document in self.documents.below(tx, folder)]
+
+        found = ((one, run) for one, run in self._store.read(work) if run is not None and one.detached_at is None)
+        return {
+            one.path: run for one, run in found if one.look is not None and one.file.recognise(one.look) == one.look
+        }
+
     def _synced(self, run: Run) -> tuple[Run, bool]:
         """Return the run, and whether its document is there."""
         document = self._document(run.document_id) if run.document_id is not None else None

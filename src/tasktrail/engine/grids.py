@@ -44,10 +44,10 @@ def grid_in(tx: Transaction, run: Run) -> Grid | None:
     return _grid(str(row[1])) if row is not None else None
 
 
-def goes_by(tx: Transaction, run: Run, grid: Grid) -> bool:
-    """Whether a matrix is made of this very grid."""
+def kept_grid(tx: Transaction, grid: Grid) -> int | None:
+    """Return the row id of a grid that is stored, None where it is not."""
     row = tx.row("definition_by_hash", **_record(grid)[0])
-    return row is not None and row[0] == run.definition_id
+    return int(str(row[0])) if row is not None else None
 
 
 def set_grid(tx: Transaction, ledger: Ledger, run: Run, grid: Grid) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from tasktrail.engine.adopting import Adopting, drafts
 from tasktrail.engine.cells import CellMove, move_in
-from tasktrail.engine.grids import goes_by, grid_in, set_grid
+from tasktrail.engine.grids import grid_in, kept_grid, set_grid
 from tasktrail.engine.items import attributes_of, items_of
 from tasktrail.engine.ledger import Documented, Ledger
 from tasktrail.engine.pictures import Pictures
@@ -91,7 +91,7 @@ def create_matrix(ledger: Ledger, name: str, grid: Grid, picture: Picture) -> Ru
 
 def use_grid(ledger: Ledger, run: Run, grid: Grid) -> Run:
     """Let a matrix go by a grid, if it goes by another one."""
-    if ledger.store.read(lambda tx: goes_by(tx, run, grid)):
+    if run.definition_id is not None and ledger.store.read(lambda tx: kept_grid(tx, grid)) == run.definition_id:
         return run
 
     def work(tx: Transaction) -> Run:
@@ -100,6 +100,14 @@ def use_grid(ledger: Ledger, run: Run, grid: Grid) -> Run:
         return tx.settled(run.id)
 
     return ledger.commit(work, documents=_documents(run))
+
+
+def use_grid_in(ledger: Ledger, runs: Mapping[str, Run], grid: Grid) -> dict[str, Run]:
+    """Let all of these matrices go by a grid; the store is asked once."""
+    definition_id = ledger.store.read(lambda tx: kept_grid(tx, grid))
+    return {
+        name: run if run.definition_id == definition_id else use_grid(ledger, run, grid) for name, run in runs.items()
+    }
 
 
 def save_matrix(ledger: Ledger, run: Run, loaded: Picture, now: Picture, moves: Moves) -> Run:

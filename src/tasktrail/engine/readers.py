@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Event, Found, event_of
@@ -103,13 +103,16 @@ class Reader:
 class NamedReader(Reader):
     """A place in the log that is kept in the store: what is not said to be done is given again, to whoever comes next.
 
+    Args:
+        begins: Behind which number a name begins that is new.
+
     Raises:
         Held: Another process that lives reads under this name.
     """
 
-    def __init__(self, ledger: Ledger, name: str) -> None:
+    def __init__(self, ledger: Ledger, name: str, *, begins: int = 0) -> None:
         super().__init__(ledger)
-        self._name = name
+        self._name, self._begins = name, begins
         self._worker = worker_of(ledger).id
         self._done = 0
         self._take()
@@ -140,8 +143,16 @@ class NamedReader(Reader):
         if row is not None and row[0] not in (None, self._worker) and is_alive(store, row):
             raise self._held(row)
         params = {"name": self._name, "worker_id": self._worker, "was": row and row[0]}
-        if self._ledger.commit(lambda tx: tx.row("take_reader", **params)) is None:
+        if not self._ledger.commit(lambda tx: self._taken(tx, params, is_new=row is None)):
             raise self._held(store.read(lambda tx: tx.row("reader_holder", name=self._name)))
+
+    def _taken(self, tx: Transaction, params: dict[str, Any], *, is_new: bool) -> bool:
+        if tx.row("take_reader", **params) is None:
+            return False
+        if is_new and self._begins:
+            place = {"name": self._name, "worker_id": self._worker}
+            tx.execute("move_reader", {**place, "seq": self._begins, "was": 0})
+        return True
 
     def _place(self) -> int:
         row = self._ledger.store.read(lambda tx: tx.row("reader_place", name=self._name))

@@ -208,6 +208,7 @@ class DraftContract:
         assert back.items["Beta"] == before
         assert [*back.items] == ["Alpha", "Beta", "Gamma"]
         assert (away.metadata["etl_item_count"], back.metadata["etl_item_count"]) == (2, 3)
+        assert away.metadata["last_synced"] == "2026-01-01T00:01:00"
         assert back.metadata["last_synced"] == "2026-01-01T00:02:00"
         assert back.metadata["created_at"] == "2026-01-01T00:00:00"
 

@@ -25,6 +25,7 @@ from tasktrail.tracker import (
     TrackerError,
     UnknownFieldError,
     WeekNotFoundError,
+    WeekTracker,
     grid_of,
 )
 
@@ -439,6 +440,28 @@ class TrackerContract(DraftContract):
             assert [*pool.map(begin, range(8))] == [None] * 8
         assert self.make(place).get_progress("D", "research").completed == 8
         self.check(shared)
+
+    @pytest.mark.requirement("CN-029")
+    def test_a_week_that_somebody_else_made_meanwhile_is_not_replaced(
+        self, place: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The list is applied to that one, and what was done in it stays."""
+        mine, other = self.make(place), self.make(place)
+        new_tracker = mine.new_tracker
+
+        def overtaken(week_letter: str) -> WeekTracker:
+            made = new_tracker(week_letter)
+            other.sync_with_etl("D", ["Alpha"])
+            other.update_task("D", "Alpha", "research", "completed")
+            return made
+
+        monkeypatch.setattr(mine, "new_tracker", overtaken)
+        mine.sync_with_etl("D", ["Alpha", "Beta"])
+
+        items = self.make(place).load_tracker("D").items
+        assert [(name, item["research"].status.value) for name, item in items.items()] == [
+            ("Alpha", "completed"), ("Beta", "pending"),
+        ]  # fmt: skip
 
     # errors
 

@@ -35,12 +35,15 @@ from tasktrail.tracker.models import (
     WeekTasks,
     WeekTracker,
 )
+from tasktrail.tracker.settings import TrackerSettings, load_settings
 from tasktrail.tracker.stores import StoreTrackerBackend
+from tasktrail.tracker.tools import TOOLS, TrackerTools
 
 __all__ = [
     "DEFAULT_ITEM_TASKS",
     "DEFAULT_WEEK_TASKS",
     "TASK_TYPES",
+    "TOOLS",
     "Conflict",
     "DependencyNotMetError",
     "InvalidTaskTypeError",
@@ -61,6 +64,8 @@ __all__ = [
     "TrackerBackend",
     "TrackerError",
     "TrackerFileError",
+    "TrackerSettings",
+    "TrackerTools",
     "UnknownFieldError",
     "WeekNotFoundError",
     "WeekTasks",
@@ -70,4 +75,5 @@ __all__ = [
     "get_tracker",
     "grid_of",
     "is_valid_task_type",
+    "load_settings",
 ]

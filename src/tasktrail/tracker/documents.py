@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 
 from tasktrail.engine.adopting import drafts
 from tasktrail.engine.matrices import picture_of as stored_picture
-from tasktrail.engine.matrices import save_matrix, standing_of, use_grid
+from tasktrail.engine.matrices import save_matrix, standing_of, use_grid, use_grid_in
 from tasktrail.engine.project import NO_FLAGS, FolderProject
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, codec
 from tasktrail.formats.picture import Picture
@@ -166,9 +167,20 @@ class DocumentTracker(TrackerBackend):
 
     def _known(self, weeks: Sequence[str]) -> dict[str, Run]:
         """The runs of the weeks that the store knows, up to date with their files."""
-        attachments = self._project.ledger.attachments
-        known = (week for week in weeks if attachments.known(self.path(week)) is not None)
-        return {week: run for week in known if (run := self._run(week)) is not None}
+        ledger, root = self._project.ledger, self.weeks_dir
+        unchanged = ledger.attachments.unchanged_below(root) if isinstance(root, Path) else {}
+        found: dict[str, Run] = {}
+        for week in weeks:
+            run = unchanged.get(self._real_path(week))
+            if run is None and ledger.attachments.known(self.path(week)) is not None:
+                run = self._run(week)
+            if run is not None:
+                found[week] = run
+        return use_grid_in(ledger, found, self.grid)
+
+    def _real_path(self, week: str) -> str:
+        path = self.path(week)
+        return path if isinstance(path, str) else f"{os.path.realpath(self.weeks_dir)}/{path.parent.name}/{path.name}"
 
     def _standing_of_file(self, week: str) -> Standing:
         picture = self._parsed(week)

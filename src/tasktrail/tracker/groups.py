@@ -48,6 +48,11 @@ class Letters:
     word: str = "week"
     key: str = "week_letter"
 
+    @property
+    def names(self) -> str:
+        """All letters."""
+        return _LETTERS
+
     def check(self, group: str) -> str:
         """Return the letter."""
         letter = str(group).upper()

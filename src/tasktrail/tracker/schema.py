@@ -62,7 +62,7 @@ def _type(step: Mapping[str, Any]) -> Schema:
         "output_pattern": _text("Where its result goes; may hold {sanitized_name}, {item}, {letter}, {year}."),
         "description": _text("What is done."),
         "is_week_level": _flag("Whether the group has it once, not each item."),
-        "when": _text("A condition over item.<attribute>; an item for which it is false has no such task."),
+        "when": _text("A condition over item.ATTRIBUTE; an item for which it is false has no such task."),
     }  # fmt: skip
     return {
         "type": "object",

@@ -11,6 +11,7 @@ from typing import Any
 from tasktrail.engine.items import before_removal, items_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import run_reference, shared_names
+from tasktrail.engine.matrix_metrics import MatrixMetrics, Metrics, metrics_of
 from tasktrail.engine.matrix_views import (
     CellView,
     Counts,
@@ -33,7 +34,7 @@ from tasktrail.tracker.backend import TrackerBackend
 from tasktrail.tracker.exceptions import WeekNotFoundError
 from tasktrail.tracker.models import WeekTracker
 
-__all__ = ["GroupProgress", "Table", "progress_of", "ready_tasks", "sync_told", "table_of", "total_of"]
+__all__ = ["GroupProgress", "Table", "metrics_told", "progress_of", "ready_tasks", "sync_told", "table_of", "total_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,15 @@ def _ready(
 
 def _cursor(cell: ReadyCell) -> str:
     return format_task(*cell.place)
+
+
+def metrics_told(tracker: TrackerBackend, group: str | None = None) -> MatrixMetrics:
+    """Return what was tried in a group, or in all, and what came of it; where there is no store, nothing is known."""
+    opened = [tracker.opened(one) for one in ([group] if group is not None else tracker.weeks())]
+    if not opened or any(one.ledger is not opened[0].ledger for one in opened):
+        return MatrixMetrics(Metrics(), {}, {})
+    runs = [one.run for one in opened]
+    return opened[0].ledger.store.read(lambda tx: metrics_of(tx, runs))
 
 
 def sync_told(tracker: TrackerBackend, group: str, items: Sequence[EtlItem]) -> Synced:

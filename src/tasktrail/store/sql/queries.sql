@@ -1345,9 +1345,9 @@ WHERE id = :id
 -- Cells of some items, `` for the group's own, and some types; the plus keeps the index of places out.
 SELECT {task_columns}
 FROM task
-WHERE key IN ({each_name})
+WHERE {is_of_types}
   AND run_id = :run_id
-  AND item IN ({each_item})
+  AND {is_of_items}
   AND map_index = -1
 ORDER BY +position
 
@@ -1387,7 +1387,7 @@ ORDER BY position
 SELECT key, status, count(*)
 FROM task
 WHERE run_id = CAST(:run_id AS BIGINT)
-  AND key IN ({each_name})
+  AND {is_of_types}
   AND item <> ''
 GROUP BY key, status
 
@@ -1401,7 +1401,7 @@ FROM (
   CROSS JOIN task
   WHERE item.run_id = CAST(:run_id AS BIGINT)
     AND item.removed_at IS NOT NULL
-    AND task.key IN ({each_name})
+    AND {is_of_types}
     AND task.run_id = item.run_id
     AND task.item = item.name
   UNION ALL
@@ -1442,8 +1442,8 @@ LIMIT CAST(:limit AS BIGINT)
 -- The tasks of a JSON list of types that the groups of a JSON list have of their own, each with its agent.
 SELECT {task_columns}, {said_agent}
 FROM task
-WHERE key IN ({each_name})
-  AND run_id IN ({each_id})
+WHERE {is_of_types}
+  AND {is_of_runs}
   AND item = ''
   AND map_index = -1
 
@@ -1451,8 +1451,8 @@ WHERE key IN ({each_name})
 -- How many of each run of a JSON list and each type of another wait for no other; the index `task_cell` alone answers.
 SELECT run_id, key, count(*)
 FROM task
-WHERE run_id IN ({each_id})
-  AND key IN ({each_name})
+WHERE {is_of_runs}
+  AND {is_of_types}
   AND status = 'pending'
   AND unmet = 0
   AND item <> ''
@@ -1464,7 +1464,7 @@ SELECT run_id, key, count(*)
 FROM (
   SELECT id, run_id, key
   FROM task
-  WHERE run_id IN ({each_id})
+  WHERE {is_of_runs}
     AND status = 'pending'
     AND not_before IS NOT NULL
     AND not_before > CAST(:now AS BIGINT)
@@ -1476,7 +1476,7 @@ FROM (
   CROSS JOIN task
   WHERE item.run_id IN ({each_id})
     AND item.removed_at IS NOT NULL
-    AND task.key IN ({each_name})
+    AND {is_of_types}
     AND task.run_id = item.run_id
     AND task.item = item.name
     AND task.item <> ''
@@ -1488,8 +1488,8 @@ GROUP BY run_id, key
 -- The same of one agent, each task looked at.
 SELECT run_id, key, count(*)
 FROM task
-WHERE run_id IN ({each_id})
-  AND key IN ({each_name})
+WHERE {is_of_runs}
+  AND {is_of_types}
   AND status = 'pending'
   AND unmet = 0
   AND item <> ''
@@ -1553,13 +1553,13 @@ WHERE id IN ({each_id})
 SELECT task.key, coalesce({said_agent}, attempt.actor), attempt.outcome, attempt.duration_us, attempt.n
 FROM task
 JOIN attempt ON attempt.task_id = task.id
-WHERE task.run_id IN ({each_id})
+WHERE {is_of_runs}
 
 -- name: direct_cells
 -- How many are completed of which no attempt tells, by type and agent.
 SELECT key, {said_agent}, count(*)
 FROM task
-WHERE run_id IN ({each_id})
+WHERE {is_of_runs}
   AND status = 'completed'
   AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.task_id = task.id AND attempt.outcome = 'ok')
 GROUP BY key, {said_agent}

@@ -25,6 +25,18 @@ SELECT value FROM json_each(:names)
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:items)
 
+-- name: is_of_types
+-- Differs because each database takes JSON apart in its own way. A task's type is in a JSON list.
+task.key IN ({each_name})
+
+-- name: is_of_items
+-- Differs because each database takes JSON apart in its own way. Its item is in one.
+task.item IN ({each_item})
+
+-- name: is_of_runs
+-- Differs because each database takes JSON apart in its own way. Its run is in one.
+task.run_id IN ({each_id})
+
 -- name: each_status
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:statuses)
