@@ -66,6 +66,19 @@ def profile_page(profile: Profile) -> str:
     return "\n\n".join("\n".join(part).rstrip() for part in parts if part) + "\n"
 
 
+def short_page(facts: Facts) -> str:
+    """Write about one distribution from its own facts alone."""
+    needs = ", ".join(escape(need["name"]) for need in facts["needs"]) or "nothing but Python"
+    parts = [
+        [f"# {escape(facts['name'])} {escape(facts['version'])}"],
+        [f"> {escape(facts['summary'])}"] if facts["summary"] else [],
+        _fact_table(facts),
+        [f"It needs {needs}."],
+        _commands_section(facts),
+    ]
+    return "\n\n".join("\n".join(part).rstrip() for part in parts if part) + "\n"
+
+
 def _fact_table(facts: Facts) -> list[str]:
     files = "not recorded" if facts["files"] is None else counted(facts["files"], "file")
     rows = [

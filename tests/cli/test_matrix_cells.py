@@ -35,6 +35,16 @@ def test_a_cell_is_moved_by_its_name(sync: Sync, call: Call) -> None:
     assert "Needed by:  ch01/content (pending)" in call("show", "A:ch01/research").out
 
 
+def test_the_history_of_a_matrix_names_the_items_that_came_and_went(sync: Sync, call: Call) -> None:
+    sync("ch01", "ch02", "ch03")
+    sync("ch01", "ch03")
+
+    lines = [line.split("items", 1)[1].strip() for line in call("history", "A").out.splitlines() if "items" in line]
+    assert lines == ["ch01, ch02; “items added”", "ch03; “items added”", "ch02; “items changed”"]
+    [changed] = [one["changes"] for one in call("history", "A", "--json").data if one["note"] == "items changed"]
+    assert changed == {"items": [{"ch02": {}}, {"ch02": {"removed": True}}]}
+
+
 def test_what_is_refused_names_the_cell(sync: Sync, call: Call) -> None:
     assert "task ch01/content waits for ch01/research (pending)" in call("start", "A:ch01/content").err
     assert "task ch01/research is pending; reopen needs" in call("reopen", "A:ch01/research").err

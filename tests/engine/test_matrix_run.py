@@ -90,6 +90,18 @@ def test_every_type_is_executed_for_every_item_and_then_for_the_group(engine: En
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("arguments", [{}, {"item": "{item}"}])
+def test_functions_get_the_item_as_a_plain_text(engine: Engine, arguments: dict[str, Any]) -> None:
+    """Not as one that paths can ask more of, which YAML refuses to write."""
+    kinds: list[type] = []
+    step = StepSpec("a", call="own:a", arguments=arguments)
+    run = matrix(engine, weeks(TaskType("a", step=step)), {"x": {"url": "u"}})
+
+    execute(engine, run, {"a": lambda item: kinds.append(type(item))})
+
+    assert kinds == [str]
+
+
 def test_cells_run_at_the_same_time_and_no_more_than_asked_for(engine: Engine) -> None:
     run, running, most = matrix(engine, weeks(TaskType("a")), {item: {} for item in "abcdef"}), [0], [0]
 

@@ -1,5 +1,5 @@
-"""What tests of the examples share: the command line as a process of its own."""
+"""What tests of the examples share: the command line, in this process and as one of its own."""
 
-from tests.cli.conftest import spawn
+from tests.cli.conftest import call, spawn
 
-__all__ = ["spawn"]
+__all__ = ["call", "spawn"]

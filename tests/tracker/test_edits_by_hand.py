@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from tasktrail.engine.lookup import find_task, history
 from tasktrail.model.errors import Held
 from tasktrail.model.lifecycle import Ask
 from tasktrail.store.documents import DocumentFile
@@ -46,6 +48,16 @@ def moved(tracker: YAMLTrackerBackend) -> None:
 
 def record(tracker: YAMLTrackerBackend, item: str, task_type: str) -> TaskRecord:
     return tracker.load_tracker("A").items[item][task_type]
+
+
+def test_the_history_says_when_the_file_was_changed(tracker: YAMLTrackerBackend) -> None:
+    edit("status: in_progress", "status: completed")
+    os.utime(file_of(), (1_770_000_000, 1_770_000_000))
+    tracker.load_tracker("A")
+    ledger = tracker.opened("A").ledger
+
+    last = history(ledger, find_task(ledger, "A:ProjectB/research")).events[-1]
+    assert last.note == "adopted from a document changed at 2026-02-02 02:40:00 UTC"
 
 
 def test_an_item_that_is_deleted_is_gone_and_may_come_back(tracker: YAMLTrackerBackend) -> None:

@@ -216,6 +216,8 @@ def change_words(event: Event) -> str:
 def _field(name: str, old: object, new: object) -> str:
     if name == "not_before":
         return f"next try at {local(new)[11:]}" if isinstance(new, int) else ""
+    if name == "items":
+        return _value(", ".join(dict.fromkeys(item for both in (old, new) if isinstance(both, dict) for item in both)))
     if old == new or (name in ("error", "reason") and new is None):
         return ""
     if old is None or name in ("error", "reason"):

@@ -200,13 +200,17 @@ def progress_command(session: Session) -> None:
         emit("matrix-progress-list@1", [_progress_record(one) for one in found])
         return
     if not found:
-        tell(f"no {tracker.groups.word}s here; to begin one: tasktrail matrix sync FILE --group NAME")
+        _tell_none(tracker)
         return
     rows = [_progress_row(one) for one in found]
     header = (tracker.groups.word.upper(), "PROGRESS", "DONE", "PENDING", "IN PROGRESS", "FAILED", "SKIPPED")
     lines = columns(header, rows, limit=session.width, ink=session.ink(), style=_progress_style)
     sys.stdout.writelines(f"{line}\n" for line in lines)
     sys.stdout.write(f"{said(total_of(found))}\n")
+
+
+def _tell_none(tracker: TrackerBackend) -> None:
+    tell(f"no {tracker.groups.word}s here; to begin one: tasktrail matrix sync FILE --group NAME")
 
 
 def _progress_row(one: GroupProgress) -> Sequence[str]:
@@ -364,21 +368,38 @@ def set_command(session: Session, cell: str, status: str, **said_of_it: str | No
 
 
 @matrix_command.command("run", cls=SessionCommand)
-@click.argument("group", type=GROUP)
+@click.argument("groups", type=GROUP, nargs=-1, metavar="GROUP...")
+@click.option("--all", "everything", is_flag=True, help="All groups that there are.")
 @click.option("--pooled", is_flag=True, help="Leave it to workers: tasktrail worker.")
 @click.option("--type", "types", metavar="TYPE", multiple=True, help="These task types alone; may be given again.")
 @click.option("--item", "items", metavar="ITEM", multiple=True, help="Of items these alone; may be given again.")
 @click.option("--limit", type=_LIMIT, help="Of the items the first so many that have something to do.")
 def run_command(
-    session: Session, group: str, pooled: bool, types: tuple[str, ...], items: tuple[str, ...], limit: int | None
+    session: Session,
+    groups: tuple[str, ...],
+    everything: bool,
+    pooled: bool,
+    types: tuple[str, ...],
+    items: tuple[str, ...],
+    limit: int | None,
 ) -> int:
-    """Execute what is ready of a group, and what becomes so: the types whose settings say how.
+    """Execute what is ready of groups, and what becomes so: the types whose settings say how.
 
     What failed before is tried again. Types that nobody said how to execute are left to agents and people.
     """
-    from tasktrail.cli.matrix_run import pool, run_here
+    if everything == bool(groups):
+        raise click.UsageError("give GROUP, or --all" if not everything else "give one of GROUP and --all, not both")
+    from tasktrail.cli.matrix_run import emit_runs, pool, run_here
     from tasktrail.engine.matrix_run import Part
 
     settings, tracker = settings_of(session), tracker_of(session)
+    chosen = tracker.weeks() if everything else groups
+    if not chosen:
+        _tell_none(tracker)
+        emit("run-list@1", []) if session.json else None
+        return 0
     part = Part(types or None, items or None, limit)
-    return (pool if pooled else run_here)(session, tracker, group, part, settings.folder)
+    runs, code = (pool if pooled else run_here)(session, tracker, chosen, part, settings.folder)
+    if session.json:
+        emit_runs(runs, many=everything or len(groups) > 1)
+    return code

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from tasktrail.engine.drafts import RunEdit, TaskEdit, save_in
@@ -58,8 +59,8 @@ class Adopting:
             picture: All that the document says now.
         """
         assert document.look is not None, "a document that was just read"
-        source = f"document changed at {document.look.signature.mtime_ns // 1_000_000_000} s"
-        self.take(tx, run_id, found, picture, source)
+        changed_at = datetime.fromtimestamp(document.look.signature.mtime_ns // 1_000_000_000, UTC)
+        self.take(tx, run_id, found, picture, f"document changed at {changed_at:%Y-%m-%d %H:%M:%S} UTC")
         if found.run.keys() & {"status", "error"}:
             self._declare(tx, run_id, document, picture)
         _keep_times(tx, run_id, {name: found.run[name] for name in _RUN_TIMES if name in found.run})

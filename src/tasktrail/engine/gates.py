@@ -19,7 +19,7 @@ from tasktrail.engine.values import Encoded, decode, storable
 from tasktrail.model.condition import Condition
 from tasktrail.model.errors import BadInput
 from tasktrail.model.lifecycle import Ask, Failure, decide
-from tasktrail.model.path import Template, ValuePath, kind_of
+from tasktrail.model.path import Template, ValuePath, kind_of, unnamed
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec, Workflow
 from tasktrail.store.records import Mark
@@ -110,7 +110,8 @@ def filled(value: object, values: Values) -> object:
 def given(spec: StepSpec, values: Values, names: Collection[str]) -> dict[str, object]:
     """Return what a step gets under some names: what its `with` says, else what the name means."""
     own = spec.arguments
-    return {name: filled(own[name], values) if name in own else values.named(name) for name in names}
+    found = {name: filled(own[name], values) if name in own else values.named(name) for name in names}
+    return found if spec.call is None else {name: unnamed(value) for name, value in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,8 +125,10 @@ def _restoring(was: Task) -> Ask:
     return Ask("adopt", target=was.status, values={name: getattr(was, name) for name in names})
 
 
-def _record(tx: Transaction, ledger: Ledger, run: Run, what: str, told: Mapping[str, object]) -> None:
-    changes = json.dumps({"items": told}, ensure_ascii=False)
+def _record(tx: Transaction, ledger: Ledger, run: Run, what: str, told: Mapping[str, Sequence[object]]) -> None:
+    """Record what items were and are, as of a column: by name, those that were not there left out."""
+    both = [{name: words[place] for name, words in told.items() if words[place] is not None} for place in (0, 1)]
+    changes = json.dumps({"items": [one or None for one in both]}, ensure_ascii=False)
     tx.record_run(run.id, "items", ledger.clock.now(), ledger.actor, note=what, changes=changes)
     tx.set_run(run.id, updated_at=ledger.clock.now())
 

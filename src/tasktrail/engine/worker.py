@@ -157,9 +157,12 @@ class PoolWorker:
         lost, n_living = take_over(self._ledger, self._left)
         self._left.clear()
         for task in lost:
-            _log.warning("took over %s: its worker died", task_reference("", task)[1:])
+            _log.warning("took over %s: its worker died", self._named(task))
         rest_s = LOOK_EVERY_S * (n_living / _LOOK_ALWAYS - 1)
         self._looks_at = self._loop.time() + max(0.0, rest_s) * random.uniform(0.5, 1.5)
+
+    def _named(self, task: Task) -> str:
+        return task_reference(self._ledger.store.read(lambda tx: tx.run(task.run_id)).name, task)
 
     def _has_changed(self) -> bool:
         """Whether the store did, what is passed over, or what has come due."""

@@ -103,7 +103,7 @@ class ValuePath:
             if found is None:
                 raise BadInput(f"there is no {shown(str(self))}: {self._missing(value, place)}")
             value = found[0]
-        return value
+        return unnamed(value)
 
     def _missing(self, value: object, place: int) -> str:
         """What is there instead of a part: names, a list's length, or the kind of a value that has no parts."""
@@ -177,6 +177,11 @@ class Template:
         if len(self.pieces) == 1 and isinstance(only := self.pieces[0], Mention):
             return only.path.value_in(values)
         return "".join(piece if isinstance(piece, str) else _inserted(piece, values) for piece in self.pieces)
+
+
+def unnamed(value: object) -> object:
+    """Return what code gets of a value: a name is a plain text there, which anything can write and send."""
+    return str(value) if isinstance(value, Named) else value
 
 
 def kind_of(value: object) -> str:
