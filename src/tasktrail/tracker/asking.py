@@ -18,12 +18,10 @@ from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.task import Status, Value
 from tasktrail.tracker.drafts import check_item, microseconds, moment, plain_text
 from tasktrail.tracker.exceptions import UnknownFieldError
-from tasktrail.tracker.models import TaskRecord, TaskStatus
+from tasktrail.tracker.models import TaskRecord
+from tasktrail.tracker.words import EtlItem, TaskStatus
 
-__all__ = ["Asked", "EtlItem", "asked_of", "check_limit", "stamp_of", "wanted_of"]
-
-EtlItem = str | Mapping[str, Any]
-"""An item of a list: its name, or `{"name": …, "content_hash": …}` with its attributes."""
+__all__ = ["Asked", "asked_of", "stamp_of", "wanted_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +136,3 @@ def stamp_of(wanted: Sequence[Wanted]) -> Callable[[Synced, dict[str, object]], 
         return {**metadata, "last_synced": now.isoformat(), "etl_item_count": number}
 
     return stamp
-
-
-def check_limit(limit: int | None) -> None:
-    """Refuse what is no number of results."""
-    if limit is not None and (type(limit) is not int or limit < 0):
-        raise UnknownFieldError(f"expected limit to be a whole number of at least 0, got: {limit!r}")

@@ -7,33 +7,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tasktrail.engine.cells import moved
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.matrices import create_matrix, new_cell, standing_of, sync_differences
+from tasktrail.engine.matrices import create_matrix, standing_of
 from tasktrail.engine.matrix_views import ready_page
-from tasktrail.engine.project import FolderProject, current_clock
-from tasktrail.formats.picture import Picture
-from tasktrail.model.errors import BadInput, Conflict, StoreError, UnmetNeed
+from tasktrail.engine.project import FolderProject
+from tasktrail.model.errors import BadInput, StoreError, UnmetNeed
 from tasktrail.model.matrix import Cell, Grid, Standing, TaskType
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
 from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.task import Status
-from tasktrail.tracker.asking import Asked, EtlItem, asked_of, check_limit, stamp_of, wanted_of
 from tasktrail.tracker.config import grid_of, unknown_type
-from tasktrail.tracker.drafts import (
-    moment,
-    patched,
-    picture_of,
-    plain_text,
-    record_of,
-    word_of,
-)
 from tasktrail.tracker.exceptions import (
     DependencyNotMetError,
     InvalidTaskTypeError,
@@ -42,21 +31,22 @@ from tasktrail.tracker.exceptions import (
     TrackerAccessError,
     TrackerError,
     TrackerFileError,
-    WeekNotFoundError,
+    UnknownFieldError,
 )
 from tasktrail.tracker.groups import Groups, Letters
-from tasktrail.tracker.models import ItemTasks, ReadyTask, TaskProgress, TaskStatus, WeekTasks, WeekTracker
+from tasktrail.tracker.words import EtlItem, ReadyTask, TaskStatus, word_of
+
+if TYPE_CHECKING:  # pydantic is heavy, and commands that only look need none of its models
+    from tasktrail.tracker.models import TaskProgress, WeekTracker
 
 __all__ = [
     "OpenMatrix",
     "TrackerBackend",
+    "check_limit",
     "progress_of",
     "ready_in_store",
     "told",
 ]
-
-_TRIES: Final = 50
-"""How often a change is decided again on what others made of the same week meanwhile."""
 
 _ALL: Final = 1_000_000_000
 _MOST_NAMED: Final = 5
@@ -178,11 +168,15 @@ class TrackerBackend(ABC):
 
     def opened(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what asks a store; a backend without one gives a copy that nobody else sees."""
+        from tasktrail.tracker.drafts import picture_of
+
         ledger = FolderProject(Path()).unsaved()
         picture = picture_of(self.load_tracker(week_letter))
         return OpenMatrix(ledger, create_matrix(ledger, self.groups.check(week_letter), self.grid, picture))
 
     def _standing(self, week_letter: str) -> Standing:
+        from tasktrail.tracker.drafts import picture_of
+
         return standing_of(picture_of(self.load_tracker(week_letter)), self.grid)
 
     # changing
@@ -209,8 +203,9 @@ class TrackerBackend(ABC):
             DependencyNotMetError: It cannot start; the details say what it waits for.
             Held: A worker executes it.
         """
-        cell, asked = self.cell_named(item_name, task_type), asked_of(status, metadata)
-        self._changing(week_letter, lambda tracker: self._updated(week_letter, tracker, cell, asked))
+        from tasktrail.tracker.changing import update
+
+        update(self, week_letter, self.cell_named(item_name, task_type), status, metadata)
 
     def sync_with_etl(self, week_letter: str, items: Sequence[EtlItem]) -> None:
         """Let a week have the items of a list: new ones come with their default tasks, missing ones are marked removed
@@ -219,79 +214,15 @@ class TrackerBackend(ABC):
         Args:
             items: Names, or mappings with `name`, `content_hash` and attributes; one that comes twice counts once.
         """
-        wanted = wanted_of(items)
-        week = self.groups.check(week_letter)
+        from tasktrail.tracker.changing import synchronise
 
-        def change(tracker: WeekTracker) -> WeekTracker | None:
-            picture = picture_of(tracker)
-            _, found = sync_differences(self.grid, picture.items, picture.metadata, wanted, stamp_of(wanted))
-            return patched(tracker, found) if found else None
-
-        self._changing(week, change, makes=True)
-
-    def _changing(
-        self, week_letter: str, change: Callable[[WeekTracker], WeekTracker | None], *, makes: bool = False
-    ) -> None:
-        """Load, change and save; again where somebody else changed the same meanwhile."""
-        for _ in range(_TRIES):
-            try:
-                tracker = self._loaded_or_new(week_letter) if makes else self.load_tracker(week_letter)
-                if (changed := change(tracker)) is not None:
-                    self.save_tracker(week_letter, changed)
-                return
-            except Conflict as conflict:
-                last = conflict
-        raise last
-
-    def _loaded_or_new(self, week_letter: str) -> WeekTracker:
-        try:
-            return self.load_tracker(week_letter)
-        except WeekNotFoundError:
-            return self.new_tracker(week_letter)
+        synchronise(self, week_letter, items)
 
     def new_tracker(self, week_letter: str) -> WeekTracker:
         """Return a tracker of a week that has none yet: the week's own tasks, and no items."""
-        week, grid, now = self.groups.check(week_letter), self.grid, moment(current_clock().now())
-        assert now is not None
-        tracker = WeekTracker(metadata={"created_at": now.isoformat(), self.groups.key: week})
-        tracker._loaded, tracker.version = Picture("", ""), ""  # what somebody makes meanwhile is not replaced
-        for _, key in grid.group_cells():
-            tracker.week_tasks[key] = record_of(new_cell(grid, ("", key)))
-        return tracker
+        from tasktrail.tracker.changing import new_tracker
 
-    def with_items(self, week_letter: str, names: Sequence[str]) -> WeekTracker:
-        """Return a new tracker of a week with these items, their default tasks pending."""
-        tracker = self.new_tracker(week_letter)
-        wanted = wanted_of(names)
-        metadata = plain_text(tracker.metadata, "metadata")
-        _, found = sync_differences(self.grid, (), metadata, wanted, lambda _, metadata: metadata)
-        return patched(tracker, found)
-
-    def _updated(self, week: str, tracker: WeekTracker, cell: Cell, asked: Asked) -> WeekTracker | None:
-        item, key = cell
-        holder = self._holder(week, tracker, item)
-        picture = picture_of(tracker)
-        if asked.status == "in_progress":
-            standing = standing_of(picture, self.grid)
-            self.check_needs(cell, week, [(name, standing.status_of(name)) for name in standing.unmet(cell)])
-        was = picture.by_name().get(cell_name(*cell)) or new_cell(self.grid, cell)
-        attempts = was.values.get("attempts")
-        known = attempts if isinstance(attempts, int) else 0
-        move = asked.move(was.name, known, begun="started_at" in was.values)
-        new = moved(was, move, current_clock().now())
-        if new == was:
-            return None
-        holder.tasks[key] = record_of(new)
-        tracker._moves = {**tracker._moves, cell: move}
-        return tracker
-
-    def _holder(self, week: str, tracker: WeekTracker, item: str) -> ItemTasks | WeekTasks:
-        if not item:
-            return tracker.week_tasks
-        holder = tracker.items.get(item)
-        if holder is None or holder.removed:
-            raise self.no_item(week, item, tracker.items, removed=holder is not None)
-        return holder
+        return new_tracker(self, week_letter)
 
     def no_item(self, week: str, item: str, known: Collection[str], *, removed: bool) -> ItemNotFoundError:
         """Return the error for an item that is not there, or there no more."""
@@ -396,7 +327,15 @@ def ready_in_store(ledger: Ledger, runs: Mapping[str, Run], grid: Grid, limit: i
 
 def progress_of(counts: Mapping[Status, int]) -> TaskProgress:
     """Return how many tasks stand where, in the words of a tracker."""
+    from tasktrail.tracker.models import TaskProgress
+
     numbers = Counter[str]()
     for status, number in counts.items():
         numbers[word_of(status).value] += number
     return TaskProgress(total=numbers.total(), **numbers)
+
+
+def check_limit(limit: int | None) -> None:
+    """Refuse what is no number of results."""
+    if limit is not None and (type(limit) is not int or limit < 0):
+        raise UnknownFieldError(f"expected limit to be a whole number of at least 0, got: {limit!r}")

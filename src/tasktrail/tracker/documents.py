@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tasktrail.engine.adopting import drafts
 from tasktrail.engine.matrices import picture_of as stored_picture
@@ -19,12 +19,13 @@ from tasktrail.model.errors import Conflict
 from tasktrail.model.matrix import Grid, Standing
 from tasktrail.model.run import Run
 from tasktrail.store.documents import found_below, place_of
-from tasktrail.tracker.asking import check_limit
-from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, ready_in_store, told
-from tasktrail.tracker.drafts import check_item, draft_of, picture_of
+from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, check_limit, ready_in_store, told
 from tasktrail.tracker.exceptions import TrackerAccessError, UnknownFieldError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
-from tasktrail.tracker.models import ReadyTask, WeekTracker
+from tasktrail.tracker.words import ReadyTask
+
+if TYPE_CHECKING:
+    from tasktrail.tracker.models import WeekTracker
 
 __all__ = ["LEGACY", "JSONTrackerBackend", "YAMLTrackerBackend"]
 
@@ -87,6 +88,8 @@ class DocumentTracker(TrackerBackend):
 
     def load_tracker(self, week_letter: str) -> WeekTracker:
         """Return the tracker of a week, up to date with its file; of a list of tasks one is made and saved."""
+        from tasktrail.tracker.drafts import draft_of, picture_of
+
         with told(str(self.weeks_dir)):
             picture = self._picture(week_letter)
             if picture is not None:
@@ -142,7 +145,9 @@ class DocumentTracker(TrackerBackend):
                 f"No tracker or tasks found for {self.groups.word} {letter}: {path} does not exist",
                 hint=f"run the ETL pipeline for it, or: sync_with_etl({letter!r}, [...])",
             )
-        return self.with_items(week, _names(reading.text, str(older)))
+        from tasktrail.tracker.changing import with_items
+
+        return with_items(self, week, _names(reading.text, str(older)))
 
     # what is ready in all weeks
 
@@ -196,6 +201,8 @@ class DocumentTracker(TrackerBackend):
             TrackerAccessError: The file cannot be written.
             UnknownFieldError: What it says is no JSON.
         """
+        from tasktrail.tracker.drafts import picture_of
+
         with told(str(self.weeks_dir)):
             now, path = picture_of(tracker), self.path(week_letter)
             if isinstance(path, Path):
@@ -257,6 +264,8 @@ def _names(text: str, where: str) -> list[str]:
 
 
 def _fault_of(name: object) -> str | None:
+    from tasktrail.tracker.drafts import check_item
+
     try:
         check_item(name)  # type: ignore[arg-type]  # what is looked at
     except UnknownFieldError as error:

@@ -15,27 +15,17 @@ from tasktrail.model.matrix import TYPE_NAME, is_type_name
 from tasktrail.model.reference import check_key
 from tasktrail.model.task import FINAL, Status, Value
 from tasktrail.tracker.exceptions import UnknownFieldError
-from tasktrail.tracker.models import ItemTasks, TaskRecord, TaskStatus, WeekTasks, WeekTracker
+from tasktrail.tracker.models import ItemTasks, TaskRecord, WeekTasks, WeekTracker
+from tasktrail.tracker.words import word_of
 
 __all__ = [
     "cell_of", "check_item", "draft_of", "microseconds", "moment", "patched", "picture_of", "plain_text", "record_of",
-    "word_of",
 ]  # fmt: skip
 
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_WORDS: Final[Mapping[Status, TaskStatus]] = {
-    "pending": TaskStatus.PENDING, "in_progress": TaskStatus.IN_PROGRESS, "completed": TaskStatus.COMPLETED,
-    "failed": TaskStatus.FAILED, "skipped": TaskStatus.SKIPPED, "blocked": TaskStatus.PENDING,
-    "cancelled": TaskStatus.SKIPPED,
-}  # fmt: skip
 _COLUMNS: Final = ("attempts", "error", "started_at", "completed_at")
 _DETAILS: Final = ("output_file", "agent")
-
-
-def word_of(status: Status) -> TaskStatus:
-    """Return a tracker's word for where a task stands."""
-    return _WORDS[status]
 
 
 # times: without a zone they are UTC
@@ -77,7 +67,7 @@ def record_of(task: TaskPicture) -> TaskRecord:
     """Return what is known of a task."""
     attempts, values = task.values.get("attempts"), task.values
     return TaskRecord(
-        status=_WORDS[task.status],
+        status=word_of(task.status),
         started_at=moment(values.get("started_at")),
         completed_at=moment(values.get("completed_at")),
         error_message=values.get("error"),  # type: ignore[arg-type]  # the column is text
@@ -130,7 +120,7 @@ def cell_of(key: str, record: TaskRecord, item: str, was: TaskPicture | None = N
     Args:
         was: What was said of it before: a status for which the record has no word of its own stays.
     """
-    status: Status = was.status if was is not None and _WORDS[was.status] is record.status else record.status.value
+    status: Status = was.status if was is not None and word_of(was.status) is record.status else record.status.value
     said: dict[str, Value] = {
         "attempts": attempts_of(status, record.retry_count, begun=record.started_at is not None),
         "error": record.error_message,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasktrail.config import find_store, load
 from tasktrail.engine.cells import CellMove
@@ -18,18 +18,20 @@ from tasktrail.model.matrix import Grid
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
 from tasktrail.store.transaction import Transaction
-from tasktrail.tracker.asking import asked_of, check_limit
 from tasktrail.tracker.backend import (
     OpenMatrix,
     TrackerBackend,
+    check_limit,
     progress_of,
     ready_in_store,
     told,
 )
-from tasktrail.tracker.drafts import draft_of, picture_of
 from tasktrail.tracker.exceptions import WeekNotFoundError
 from tasktrail.tracker.groups import Groups
-from tasktrail.tracker.models import ReadyTask, TaskProgress, TaskStatus, WeekTracker
+from tasktrail.tracker.words import ReadyTask, TaskStatus
+
+if TYPE_CHECKING:
+    from tasktrail.tracker.models import TaskProgress, WeekTracker
 
 __all__ = ["StoreTrackerBackend"]
 
@@ -90,11 +92,15 @@ class StoreTrackerBackend(TrackerBackend):
 
     def load_tracker(self, week_letter: str) -> WeekTracker:
         """Return the tracker of a week."""
+        from tasktrail.tracker.drafts import draft_of
+
         with told(self._location.url):
             return draft_of(stored_picture(self.ledger, self._run(week_letter)))
 
     def save_tracker(self, week_letter: str, tracker: WeekTracker) -> None:
         """Bring the tracker of a week from what was loaded to what it is now; a new one is made."""
+        from tasktrail.tracker.drafts import picture_of
+
         week, now = self.groups.check(week_letter), picture_of(tracker)
         with told(self._location.url):
             run = self._find(week)
@@ -146,6 +152,8 @@ class StoreTrackerBackend(TrackerBackend):
         self, week_letter: str, item_name: str | None, task_type: str, status: TaskStatus | str, **metadata: Any
     ) -> None:
         """Let a task stand at a status, in one transaction; see `TrackerBackend.update_task`."""
+        from tasktrail.tracker.asking import asked_of
+
         cell, asked, grid = self.cell_named(item_name, task_type), asked_of(status, metadata), self.grid
 
         def move(tx: Transaction, run: Run) -> CellMove:

@@ -29,10 +29,9 @@ from tasktrail.model.reference import format_task
 from tasktrail.model.run import Run
 from tasktrail.model.task import REMOVED
 from tasktrail.store.transaction import Transaction
-from tasktrail.tracker.asking import EtlItem
 from tasktrail.tracker.backend import TrackerBackend
 from tasktrail.tracker.exceptions import WeekNotFoundError
-from tasktrail.tracker.models import WeekTracker
+from tasktrail.tracker.words import EtlItem
 
 __all__ = ["GroupProgress", "Table", "metrics_told", "progress_of", "ready_tasks", "sync_told", "table_of", "total_of"]
 
@@ -177,7 +176,7 @@ def sync_told(tracker: TrackerBackend, group: str, items: Sequence[EtlItem]) -> 
 
 def _items(tracker: TrackerBackend, group: str) -> Mapping[str, Any]:
     try:
-        found: WeekTracker = tracker.load_tracker(group)
+        found = tracker.load_tracker(group)
     except WeekNotFoundError:
         return {}
     return found.items
