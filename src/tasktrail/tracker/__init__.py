@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         is_valid_task_type,
     )
     from tasktrail.tracker.documents import JSONTrackerBackend, YAMLTrackerBackend
+    from tasktrail.tracker.events import TaskEvent, tell_events
     from tasktrail.tracker.exceptions import (
         Conflict,
         DependencyNotMetError,
@@ -58,6 +59,7 @@ __all__ = [
     "Named",
     "ReadyTask",
     "StoreTrackerBackend",
+    "TaskEvent",
     "TaskProgress",
     "TaskRecord",
     "TaskStatus",
@@ -78,6 +80,7 @@ __all__ = [
     "grid_of",
     "is_valid_task_type",
     "load_settings",
+    "tell_events",
 ]
 
 _HOMES = {
@@ -107,6 +110,7 @@ _HOMES = {
             "UnknownFieldError",
             "WeekNotFoundError",
         ],
+        "events": ["TaskEvent", "tell_events"],
         "factory": ["get_tracker"],
         "groups": ["Letters", "Named"],
         "models": ["ItemTasks", "TaskProgress", "TaskRecord", "WeekTasks", "WeekTracker"],

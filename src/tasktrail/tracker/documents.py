@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tasktrail.engine.adopting import drafts
+from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import picture_of as stored_picture
 from tasktrail.engine.matrices import save_matrix, standing_of, use_grid, use_grid_in
 from tasktrail.engine.project import NO_FLAGS, FolderProject
@@ -61,6 +62,11 @@ class DocumentTracker(TrackerBackend):
         is_url = "://" in str(weeks_dir)
         self.weeks_dir: str | Path = str(weeks_dir).rstrip("/") if is_url else Path(weeks_dir)
         self._project = FolderProject(Path() if isinstance(self.weeks_dir, str) else self.weeks_dir, flags)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the project's store, which is made when it is first asked for."""
+        return self._project.ledger
 
     # where
 
