@@ -14,12 +14,12 @@ from typing import Any, Final, NamedTuple
 
 from tasktrail.engine.cells import moved
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.matrices import create_matrix, new_cell, standing_of, sync_differences
+from tasktrail.engine.matrices import create_matrix, new_cell, standing_of, with_list
 from tasktrail.engine.matrix_views import ready_page
 from tasktrail.engine.project import FolderProject, current_clock
 from tasktrail.formats.picture import Picture
 from tasktrail.model.errors import BadInput, Conflict, StoreError, UnmetNeed
-from tasktrail.model.matrix import Cell, Grid, Standing, TaskType
+from tasktrail.model.matrix import Cell, Grid, Standing, Synced, TaskType
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
 from tasktrail.model.suggestion import Suggestions
@@ -28,10 +28,9 @@ from tasktrail.tracker.asking import Asked, EtlItem, asked_of, check_limit, stam
 from tasktrail.tracker.config import grid_of, unknown_type
 from tasktrail.tracker.drafts import (
     moment,
-    patched,
     picture_of,
-    plain_text,
     record_of,
+    redrawn,
     word_of,
 )
 from tasktrail.tracker.exceptions import (
@@ -219,15 +218,20 @@ class TrackerBackend(ABC):
         Args:
             items: Names, or mappings with `name`, `content_hash` and attributes; one that comes twice counts once.
         """
-        wanted = wanted_of(items)
-        week = self.groups.check(week_letter)
+        self.sync(week_letter, items)
+
+    def sync(self, week_letter: str, items: Sequence[EtlItem]) -> Synced:
+        """Do as `sync_with_etl`, and return what that did."""
+        wanted, done = wanted_of(items), Synced()
 
         def change(tracker: WeekTracker) -> WeekTracker | None:
+            nonlocal done
             picture = picture_of(tracker)
-            _, found = sync_differences(self.grid, picture.items, picture.metadata, wanted, stamp_of(wanted))
-            return patched(tracker, found) if found else None
+            done, now = with_list(self.grid, picture, wanted, stamp_of(wanted))
+            return redrawn(tracker, now) if now != picture else None
 
-        self._changing(week, change, makes=True)
+        self._changing(self.groups.check(week_letter), change, makes=True)
+        return done
 
     def _changing(
         self, week_letter: str, change: Callable[[WeekTracker], WeekTracker | None], *, makes: bool = False
@@ -262,10 +266,8 @@ class TrackerBackend(ABC):
     def with_items(self, week_letter: str, names: Sequence[str]) -> WeekTracker:
         """Return a new tracker of a week with these items, their default tasks pending."""
         tracker = self.new_tracker(week_letter)
-        wanted = wanted_of(names)
-        metadata = plain_text(tracker.metadata, "metadata")
-        _, found = sync_differences(self.grid, (), metadata, wanted, lambda _, metadata: metadata)
-        return patched(tracker, found)
+        _, now = with_list(self.grid, picture_of(tracker), wanted_of(names), lambda _, metadata: metadata)
+        return redrawn(tracker, now)
 
     def _updated(self, week: str, tracker: WeekTracker, cell: Cell, asked: Asked) -> WeekTracker | None:
         item, key = cell

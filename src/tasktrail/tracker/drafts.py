@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tasktrail.formats.picture import Differences, ItemPicture, Picture, TaskPicture, details_of, details_text
+from tasktrail.formats.picture import ItemPicture, Picture, TaskPicture, details_of, details_text
 from tasktrail.formats.tracker_codec import attempts_of
 from tasktrail.model.errors import BadInput
 from tasktrail.model.matrix import TYPE_NAME, is_type_name
@@ -18,8 +18,8 @@ from tasktrail.tracker.exceptions import UnknownFieldError
 from tasktrail.tracker.models import ItemTasks, TaskRecord, TaskStatus, WeekTasks, WeekTracker
 
 __all__ = [
-    "cell_of", "check_item", "draft_of", "microseconds", "moment", "patched", "picture_of", "plain_text", "record_of",
-    "word_of",
+    "cell_of", "check_item", "draft_of", "microseconds", "moment", "picture_of", "plain_text", "record_of",
+    "redrawn", "word_of",
 ]  # fmt: skip
 
 _EPOCH: Final = datetime(1970, 1, 1)
@@ -183,19 +183,8 @@ _encode: Final = json.JSONEncoder(
 ).encode
 
 
-def patched(tracker: WeekTracker, found: Differences) -> WeekTracker:
-    """Return an object that says what another one does, and what differs besides."""
-    picture = picture_of(tracker)
-    items = {item.name: item for item in (*picture.items, *found.items_added)}
-    items.update({new.name: new for _, new in found.items_changed})
-    metadata = found.run.get("metadata", picture.metadata)
-    draft = draft_of(
-        replace(
-            picture,
-            items=tuple(items.values()),
-            tasks=(*picture.tasks, *found.added),
-            metadata=metadata if isinstance(metadata, str) else None,
-        )
-    )
+def redrawn(tracker: WeekTracker, picture: Picture) -> WeekTracker:
+    """Return an object that says what a picture does, and is saved in the place of what another one was loaded from."""
+    draft = draft_of(picture)
     draft._loaded, draft._moves, draft.version = tracker._loaded, tracker._moves, tracker.version
     return draft
