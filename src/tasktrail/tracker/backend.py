@@ -18,6 +18,7 @@ from tasktrail.engine.matrices import create_matrix, new_cell, standing_of, with
 from tasktrail.engine.matrix_views import ready_page
 from tasktrail.engine.project import FolderProject, current_clock
 from tasktrail.formats.picture import Picture
+from tasktrail.formats.tracker_codec import moment_text
 from tasktrail.model.errors import BadInput, Conflict, StoreError, UnmetNeed
 from tasktrail.model.matrix import Cell, Grid, Standing, Synced, TaskType
 from tasktrail.model.reference import cell_name
@@ -27,7 +28,6 @@ from tasktrail.model.task import Status
 from tasktrail.tracker.asking import Asked, EtlItem, asked_of, check_limit, stamp_of, wanted_of
 from tasktrail.tracker.config import grid_of, unknown_type
 from tasktrail.tracker.drafts import (
-    moment,
     picture_of,
     record_of,
     redrawn,
@@ -255,9 +255,8 @@ class TrackerBackend(ABC):
 
     def new_tracker(self, week_letter: str) -> WeekTracker:
         """Return a tracker of a week that has none yet: the week's own tasks, and no items."""
-        week, grid, now = self.groups.check(week_letter), self.grid, moment(current_clock().now())
-        assert now is not None
-        tracker = WeekTracker(metadata={"created_at": now.isoformat(), self.groups.key: week})
+        week, grid, now = self.groups.check(week_letter), self.grid, moment_text(current_clock().now())
+        tracker = WeekTracker(metadata={"created_at": now, self.groups.key: week})
         tracker._loaded, tracker.version = Picture("", ""), ""  # what somebody makes meanwhile is not replaced
         for _, key in grid.group_cells():
             tracker.week_tasks[key] = record_of(new_cell(grid, ("", key)))

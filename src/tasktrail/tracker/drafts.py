@@ -8,40 +8,34 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tasktrail.formats.picture import ItemPicture, Picture, TaskPicture, details_of, details_text
-from tasktrail.formats.tracker_codec import attempts_of
+from tasktrail.formats.picture import ItemPicture, Picture, TaskPicture, details_of
+from tasktrail.formats.tracker_codec import DETAILS, WORDS, retries_of, task_said
 from tasktrail.model.errors import BadInput
 from tasktrail.model.matrix import TYPE_NAME, is_type_name
 from tasktrail.model.reference import check_key
-from tasktrail.model.task import FINAL, Status, Value
+from tasktrail.model.task import Status, Value
 from tasktrail.tracker.exceptions import UnknownFieldError
 from tasktrail.tracker.models import ItemTasks, TaskRecord, TaskStatus, WeekTasks, WeekTracker
 
 __all__ = [
-    "cell_of", "check_item", "draft_of", "microseconds", "moment", "picture_of", "plain_text", "record_of",
+    "check_item", "draft_of", "microseconds", "picture_of", "plain_text", "record_of",
     "redrawn", "word_of",
 ]  # fmt: skip
 
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_WORDS: Final[Mapping[Status, TaskStatus]] = {
-    "pending": TaskStatus.PENDING, "in_progress": TaskStatus.IN_PROGRESS, "completed": TaskStatus.COMPLETED,
-    "failed": TaskStatus.FAILED, "skipped": TaskStatus.SKIPPED, "blocked": TaskStatus.PENDING,
-    "cancelled": TaskStatus.SKIPPED,
-}  # fmt: skip
 _COLUMNS: Final = ("attempts", "error", "started_at", "completed_at")
-_DETAILS: Final = ("output_file", "agent")
 
 
 def word_of(status: Status) -> TaskStatus:
     """Return a tracker's word for where a task stands."""
-    return _WORDS[status]
+    return TaskStatus(WORDS[status])
 
 
 # times: without a zone they are UTC
 
 
-def moment(at: Value) -> datetime | None:
+def _moment(at: Value) -> datetime | None:
     """Return microseconds UTC as people of a tracker have times."""
     return _EPOCH + at * _MICROSECOND if isinstance(at, int) else None
 
@@ -75,13 +69,13 @@ def _item_of(item: ItemPicture) -> ItemTasks:
 
 def record_of(task: TaskPicture) -> TaskRecord:
     """Return what is known of a task."""
-    attempts, values = task.values.get("attempts"), task.values
+    values = task.values
     return TaskRecord(
-        status=_WORDS[task.status],
-        started_at=moment(values.get("started_at")),
-        completed_at=moment(values.get("completed_at")),
+        status=word_of(task.status),
+        started_at=_moment(values.get("started_at")),
+        completed_at=_moment(values.get("completed_at")),
         error_message=values.get("error"),  # type: ignore[arg-type]  # the column is text
-        retry_count=max(attempts - 1, 0) if isinstance(attempts, int) else 0,
+        retry_count=retries_of(values.get("attempts")),
         **details_of(task),  # type: ignore[arg-type]  # the codec checked them
     )
 
@@ -121,31 +115,31 @@ def _task_picture(known: Mapping[str, TaskPicture], key: str, record: TaskRecord
         raise UnknownFieldError(f"expected a task type to be like {TYPE_NAME}, got: {key[:80]!r}")
     if was is not None and record_of(was) == record:
         return was
-    return cell_of(key, record, item, was)
+    return _cell_of(key, record, item, was)
 
 
-def cell_of(key: str, record: TaskRecord, item: str, was: TaskPicture | None = None) -> TaskPicture:
+def _cell_of(key: str, record: TaskRecord, item: str, was: TaskPicture | None = None) -> TaskPicture:
     """Return what a record says of a task.
 
     Args:
         was: What was said of it before: a status for which the record has no word of its own stays.
     """
-    status: Status = was.status if was is not None and _WORDS[was.status] is record.status else record.status.value
-    said: dict[str, Value] = {
-        "attempts": attempts_of(status, record.retry_count, begun=record.started_at is not None),
-        "error": record.error_message,
-        "started_at": microseconds(record.started_at),
-        "completed_at": microseconds(record.completed_at) if status in FINAL else None,
-    }
-    others = {} if was is None else {name: value for name, value in was.values.items() if name not in _COLUMNS}
-    details = {**(record.model_extra or {}), **{name: getattr(record, name) for name in _DETAILS}}
-    return TaskPicture(
+    status: Status = record.status.value
+    if was is not None and WORDS[was.status] == status:
+        status = was.status
+    details = {**(record.model_extra or {}), **{name: getattr(record, name) for name in DETAILS}}
+    said = task_said(
         key,
+        item,
         status,
-        {**others, **{name: value for name, value in said.items() if value is not None}},
-        details_text(json.loads(plain_text(details, key))),
-        item=item,
+        retries=record.retry_count,
+        error=record.error_message,
+        started_at=microseconds(record.started_at),
+        completed_at=microseconds(record.completed_at),
+        details=json.loads(plain_text(details, key)),
     )
+    others = {} if was is None else {name: value for name, value in was.values.items() if name not in _COLUMNS}
+    return replace(said, values={**others, **said.values})
 
 
 def check_item(name: str) -> str:
