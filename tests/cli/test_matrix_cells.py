@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tasktrail.engine.matrices import sync_items
-from tasktrail.model.matrix import Wanted
 from tests.cli.conftest import Call
 from tests.cli.matrices import begin, begin_pooled
+from tests.engine.matrices import sync as sync_items
 
 Sync = Callable[..., None]
 
@@ -20,10 +20,7 @@ def sync() -> Sync:
     """A matrix A of two items, and what lets it have others."""
     ledger, run = begin(["ch01", "ch02"])
 
-    def work(*names: str) -> None:
-        sync_items(ledger, run, [Wanted(name) for name in names], lambda _, said: said)
-
-    return work
+    return partial(sync_items, ledger, run)
 
 
 def test_a_cell_is_moved_by_its_name(sync: Sync, call: Call) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from tasktrail.engine.grids import grid_in
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.matrices import create_matrix, new_cell, sync_items
+from tasktrail.engine.matrices import create_matrix, new_cell, picture_of, save_matrix, with_list
 from tasktrail.formats.picture import Picture
 from tasktrail.model.matrix import Cell, Grid, TaskType, Wanted
 from tasktrail.model.run import Run
@@ -34,7 +35,10 @@ def week(ledger: Ledger, name: str, *items: str | Wanted, grid: Grid = WEEKS) ->
 def sync(ledger: Ledger, run: Run, *items: str | Wanted) -> None:
     """Let a matrix have these items."""
     wanted = [item if isinstance(item, Wanted) else Wanted(item) for item in items]
-    sync_items(ledger, run, wanted, lambda _, metadata: metadata)
+    now = ledger.store.read(lambda tx: tx.run(run.id))
+    grid, picture = ledger.store.read(lambda tx: grid_in(tx, now)), picture_of(ledger, now)
+    assert grid is not None
+    save_matrix(ledger, now, picture, with_list(grid, picture, wanted, lambda _, metadata: metadata)[1], {})
 
 
 def cell_of(ledger: Ledger, run: Run, cell: Cell) -> Task:

@@ -13,19 +13,20 @@ import pytest
 
 from tasktrail.engine.items import items_of
 from tasktrail.engine.lookup import Found, history
-from tasktrail.engine.matrices import create_matrix, picture_of, sync_items, use_grid
+from tasktrail.engine.matrices import create_matrix, picture_of, use_grid
 from tasktrail.engine.matrix_run import Part, execute_matrix, execute_matrix_now, pool_matrix
 from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.workflow_code import Functions
 from tasktrail.formats.picture import ItemPicture, Picture, TaskPicture
 from tasktrail.model.errors import BadInput, Held
 from tasktrail.model.lifecycle import Ask
-from tasktrail.model.matrix import Grid, TaskType, Wanted
+from tasktrail.model.matrix import Grid, TaskType
 from tasktrail.model.retry import RetryPolicy
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec
 from tests.engine.executing import SOON_S, Engine, until
+from tests.engine.matrices import sync
 
 Items = Mapping[str, Mapping[str, object]]
 
@@ -252,7 +253,7 @@ def test_cells_follow_their_type_unless_one_was_made_otherwise(engine: Engine) -
     x = cell(engine, run, "x", "research")
     save(engine.ledger, RunEdit(run.id, [TaskEdit(x.id, x.version, definition={"max_retries": 9})]))
     run = use_grid(engine.ledger, run, other)
-    sync_items(engine.ledger, run, [Wanted(name) for name in ("x", "y", "z")], lambda _, metadata: metadata)
+    sync(engine.ledger, run, "x", "y", "z")
 
     assert len(own.tasks) == 2
     assert [cell(engine, run, name, "research").max_retries for name in "xyz"] == [9, 5, 5]
@@ -352,8 +353,7 @@ def test_a_removed_item_is_not_executed_and_one_that_comes_is(engine: Engine) ->
     def research(item: str) -> None:
         done.append(item)
         if item == "Foo & Bar":
-            wanted = [Wanted("Foo & Bar"), Wanted("New")]
-            sync_items(engine.ledger, run, wanted, lambda _, metadata: metadata)
+            sync(engine.ledger, run, "Foo & Bar", "New")
 
     execute(engine, run, {"research": research}, max_parallel=1)
 
@@ -410,7 +410,7 @@ def test_a_pooled_matrix_has_what_workers_execute_in_their_queues(engine: Engine
     assert not is_pooled(engine.ledger.store, run)
 
     after = pool_matrix(engine.ledger, run, Path.cwd())
-    sync_items(engine.ledger, after, [Wanted("x"), Wanted("y")], lambda _, metadata: metadata)
+    sync(engine.ledger, after, "x", "y")
 
     assert queues(engine, run) == {
         "x/research": "default", "x/content": None, "post": "gpu", "y/research": "default", "y/content": None,

@@ -301,7 +301,7 @@ def test_the_table_comes_page_by_page_with_totals_of_all(anywhere: Engine) -> No
     assert (first.types, list(first.group)) == (["research", "content"], ["blog_post"])
     assert first.totals == {"research": {"in_progress": 1, "pending": 2}, "content": {"pending": 3}}
     cell = first.rows[0].cells["research"]
-    assert (cell.task.status, cell.retries, cell.agent, cell.stale) == ("in_progress", 1, "researcher", False)
+    assert (cell.task.status, cell.task.attempts, cell.agent, cell.stale) == ("in_progress", 2, "researcher", False)
     second = ledger.store.read(lambda tx: matrix_page(tx, run, WEEKS, 2, first.cursor))
     assert ([row.item.name for row in second.rows], second.group, second.cursor) == (["b"], {}, None)
 

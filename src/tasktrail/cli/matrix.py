@@ -286,9 +286,7 @@ def sync_command(session: Session, file: str, group: str | None, yes: bool) -> N
     lists = {tracker.groups.check(name): items for name, items in _lists(file, group).items()}
     if not yes:
         _check_empty(tracker, lists, file)
-    from tasktrail.tracker.views import sync_told
-
-    done = {name: sync_told(tracker, name, items) for name, items in lists.items()}
+    done = {name: tracker.sync(name, items) for name, items in lists.items()}
     if session.json:
         emit("matrix-sync-list@1", [_sync_record(name, one, len(lists[name])) for name, one in done.items()])
         return

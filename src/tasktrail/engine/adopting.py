@@ -22,10 +22,10 @@ from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPict
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Change
-from tasktrail.model.matrix import ITEM_REMOVED, Grid
+from tasktrail.model.matrix import Grid
 from tasktrail.model.plan import PlanTask
 from tasktrail.model.run import OVER
-from tasktrail.model.task import REMOVED, Status, Task, Value
+from tasktrail.model.task import ITEM_REMOVED, REMOVED, Status, Task, Value
 from tasktrail.model.undoing import UNSAID
 from tasktrail.store.documents import Document
 from tasktrail.store.records import Mark

@@ -10,9 +10,8 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.formats.picture import ItemPicture
 from tasktrail.model.item import Item
 from tasktrail.model.lifecycle import Ask, decide
-from tasktrail.model.matrix import ITEM_REMOVED
 from tasktrail.model.run import Run
-from tasktrail.model.task import FIELDS, Status, Task
+from tasktrail.model.task import FIELDS, ITEM_REMOVED, Status, Task
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Transaction
 

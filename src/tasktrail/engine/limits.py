@@ -8,10 +8,10 @@ from typing import Final
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import owners, run_reference, shared_names, task_reference
-from tasktrail.engine.workflows import workflow_of
 from tasktrail.model.run import Run
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec
+from tasktrail.model.workflow_record import workflow_from_text
 from tasktrail.store.transaction import Transaction
 
 _HOLDERS_NAMED: Final = 5
@@ -86,7 +86,7 @@ def limited_steps(ledger: Ledger, run: Run) -> dict[str, StepSpec]:
     row = ledger.store.read(lambda tx: tx.row("definition_by_id", id=run.definition_id))
     if row is None or '"limits"' not in str(row[1]):
         return {}
-    return {key: spec for key, spec in workflow_of(str(row[1])).by_id.items() if spec.limits}
+    return {key: spec for key, spec in workflow_from_text(str(row[1])).by_id.items() if spec.limits}
 
 
 def limits_now(ledger: Ledger, specs: Mapping[str, StepSpec]) -> Limits:

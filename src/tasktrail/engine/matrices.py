@@ -10,7 +10,7 @@ from typing import Final
 from tasktrail.engine.adopting import Adopting, drafts
 from tasktrail.engine.cells import CellMove, move_in
 from tasktrail.engine.grids import grid_in, kept_grid, set_grid
-from tasktrail.engine.items import attributes_of, items_of
+from tasktrail.engine.items import attributes_of
 from tasktrail.engine.ledger import Documented, Ledger
 from tasktrail.engine.pictures import Pictures
 from tasktrail.formats.json_object import encode
@@ -32,7 +32,6 @@ from tasktrail.model.task import REMOVED, Task
 from tasktrail.store.transaction import Transaction
 
 DRAFT: Final = "draft"
-LIST: Final = "list of items"
 
 Moves = Mapping[Cell, CellMove]
 Metadata = dict[str, object]
@@ -203,7 +202,7 @@ def _added(tx: Transaction, ledger: Ledger, run: Run, cell: Cell) -> Task:
     """Add a cell that an item does not have yet; its type may have come later."""
     grid = grid_in(tx, run)
     found = Differences(added=(new_cell(grid, cell) if grid else TaskPicture(cell[1], "pending", item=cell[0]),))
-    Adopting(ledger, Pictures(ledger)).take(tx, run.id, found, Picture("", ""), LIST)
+    Adopting(ledger, Pictures(ledger)).take(tx, run.id, found, Picture("", ""), DRAFT)
     task = cell_in(tx, run, cell)
     if task is None:
         raise NotFound(f"there is no task {cell[1]} of {cell[0] or run.name}")
@@ -220,50 +219,30 @@ def new_cell(grid: Grid, cell: Cell) -> TaskPicture:
 # synchronising
 
 
-def sync_items(ledger: Ledger, run: Run, wanted: Sequence[Wanted], stamp: Stamp) -> Synced:
-    """Let a matrix have the items of a list: new ones are added, missing ones removed, and those back restored.
+def with_list(grid: Grid, picture: Picture, wanted: Sequence[Wanted], stamp: Stamp) -> tuple[Synced, Picture]:
+    """Return what a list of items does to a matrix, by name, and what the matrix says then.
 
     Args:
-        stamp: What the matrix says of itself then; where it says the same and nothing else happens, nothing is written.
+        picture: What it says now.
+        stamp: What it says of itself then.
     """
-
-    def work(tx: Transaction) -> Synced:
-        current = hold_matrix(tx, run.id)
-        grid, items = grid_in(tx, current), [ItemPicture.of(item) for item in items_of(tx, current)]
-        if grid is None:
-            raise NotFound(f"matrix {current.name} was made by nobody who said of what", hint="name its task types")
-        done, found = sync_differences(grid, items, current.metadata, wanted, stamp)
-        if found:
-            Adopting(ledger, Pictures(ledger)).take(tx, run.id, found, Picture("", ""), LIST)
-        return done
-
-    return ledger.commit(work, documents=_documents(run))
-
-
-def sync_differences(
-    grid: Grid, items: Sequence[ItemPicture], metadata: str | None, wanted: Sequence[Wanted], stamp: Stamp
-) -> tuple[Synced, Differences]:
-    """Return what a list of items does, by name and as differences."""
-    known = {item.name: item for item in items}
-    done = synced({one.name: (one.removed, attributes_of(one), one.content_hash) for one in items}, wanted)
-    by_name = {one.name: one for one in wanted}
-    added = [_item(by_name[name]) for name in done.added]
-    others = [
-        (known[name], _item(by_name[name], known[name])) for name in dict.fromkeys((*done.restored, *done.changed))
-    ]
-    others += [(known[name], replace(known[name], removed=True)) for name in done.removed]
-    cells = [cell for item in added for cell in grid.cells_of(item.name, attributes_of(item))]
-    before: Metadata = json.loads(metadata) if metadata else {}
+    by_name, items = {one.name: one for one in wanted}, picture.item_by_name()
+    done = synced({name: (one.removed, attributes_of(one), one.content_hash) for name, one in items.items()}, wanted)
+    items.update({name: replace(items[name], removed=True) for name in done.removed})
+    there = dict.fromkeys((*done.added, *done.restored, *done.changed))
+    items.update({name: _item(by_name[name], items.get(name)) for name in there})
+    cells = [cell for name in done.added for cell in grid.cells_of(name, attributes_of(items[name]))]
+    before: Metadata = json.loads(picture.metadata) if picture.metadata else {}
     after = stamp(done, dict(before))
-    return done, Differences(
-        added=tuple(new_cell(grid, cell) for cell in cells),
-        items_added=tuple(added),
-        items_changed=tuple(others),
-        run={"metadata": encode(after)} if after != before else {},
+    return done, replace(
+        picture,
+        items=tuple(items.values()),
+        tasks=(*picture.tasks, *(new_cell(grid, cell) for cell in cells)),
+        metadata=picture.metadata if after == before else encode(after),
     )
 
 
-def _item(wanted: Wanted, known: ItemPicture | None = None) -> ItemPicture:
+def _item(wanted: Wanted, known: ItemPicture | None) -> ItemPicture:
     attributes = {**(attributes_of(known) if known else {}), **(wanted.attributes or {})}
     content_hash = wanted.content_hash
     if content_hash is None and known is not None:

@@ -27,11 +27,11 @@ from tasktrail.engine.workflow_code import Functions, code_of
 from tasktrail.model.errors import BadInput, NotFound
 from tasktrail.model.graph import Need
 from tasktrail.model.lifecycle import Ask, decide
-from tasktrail.model.matrix import ITEM_REMOVED, Grid, TaskType
+from tasktrail.model.matrix import Grid, TaskType
 from tasktrail.model.path import Template
 from tasktrail.model.run import Run
 from tasktrail.model.suggestion import Suggestions
-from tasktrail.model.task import Task
+from tasktrail.model.task import ITEM_REMOVED, Task
 from tasktrail.model.workflow import StepSpec, Workflow
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Transaction

@@ -74,11 +74,6 @@ class CellView:
     agent: str | None
     stale: bool
 
-    @property
-    def retries(self) -> int:
-        """How often it was started again."""
-        return max(self.task.attempts - 1, 0)
-
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:

@@ -15,9 +15,8 @@ from tasktrail.engine.ownership import check_free, still_free
 from tasktrail.model.errors import Held, NotFound, WrongState
 from tasktrail.model.graph import Need, downstream
 from tasktrail.model.lifecycle import Ask, Verb, decide
-from tasktrail.model.matrix import ITEM_REMOVED
 from tasktrail.model.run import STOPPING_KINDS, Run
-from tasktrail.model.task import FINAL, REMOVED, Status, Task
+from tasktrail.model.task import FINAL, ITEM_REMOVED, REMOVED, Status, Task
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Transaction
 

@@ -15,10 +15,9 @@ from tasktrail.engine.plans import existing_plan, shown_tasks
 from tasktrail.model.errors import BadInput, Conflict, Held, NotFound, WrongState
 from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Ask, Change, decide
-from tasktrail.model.matrix import ITEM_REMOVED
 from tasktrail.model.reference import cell_name, format_task
 from tasktrail.model.run import Run
-from tasktrail.model.task import DEFINITION, FIELDS, REMOVED, Task, Value
+from tasktrail.model.task import DEFINITION, FIELDS, ITEM_REMOVED, REMOVED, Task, Value
 from tasktrail.model.undoing import UNDOES, Told, found_by, standing_on, taken_back
 from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Row, Transaction

@@ -17,7 +17,7 @@ from tasktrail.model.errors import BadInput, Conflict, NotFound
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Run
 from tasktrail.model.workflow import StepSpec, Workflow, is_of_type
-from tasktrail.model.workflow_record import workflow_from_dict, workflow_hash, workflow_to_dict
+from tasktrail.model.workflow_record import workflow_from_text, workflow_hash, workflow_to_dict
 from tasktrail.store.transaction import Transaction
 
 _KIND: Final = "workflow"
@@ -71,13 +71,7 @@ def stored(ledger: Ledger, run: Run) -> tuple[Workflow, dict[str, object]]:
     if row is None:
         raise NotFound(f"run {run.name} was not begun from a workflow", hint=f"tasktrail run dag --status {run.name}")
     params = json.loads(run.metadata or "{}").get("params", {})
-    return workflow_of(str(row[1])), params
-
-
-def workflow_of(spec: str) -> Workflow:
-    """Return the workflow that a definition is; what executes a grid's types is one, too."""
-    record = json.loads(spec)
-    return workflow_from_dict(record.get("workflow", record))
+    return workflow_from_text(str(row[1])), params
 
 
 def find(ledger: Ledger, name: str) -> Run | None:

@@ -18,25 +18,24 @@ from tasktrail.model.reference import check_key
 from tasktrail.model.task import FINAL, Status, Value
 
 __all__ = [
-    "MAX_CHARS", "STATUS_WORDS", "TRACKER_JSON", "TRACKER_YAML", "TrackerCodec", "attempts_of",
-    "moment_text",
+    "DETAILS", "TRACKER_JSON", "TRACKER_YAML", "WORDS", "attempts_of", "moment_text", "retries_of", "task_said",
 ]  # fmt: skip
 
-MAX_CHARS: Final = 32 * 1024 * 1024
+_MAX_CHARS: Final = 32 * 1024 * 1024
 """Of a text: 20,000 tasks with all that is said of each."""
 
-STATUS_WORDS: Final[Mapping[str, Status]] = {
+WORDS: Final[Mapping[Status, Status]] = {
     "pending": "pending", "in_progress": "in_progress", "completed": "completed", "failed": "failed",
-    "skipped": "skipped",
+    "skipped": "skipped", "blocked": "pending", "cancelled": "skipped",
 }  # fmt: skip
-_WORD: Final[Mapping[Status, str]] = {
-    **{status: word for word, status in STATUS_WORDS.items()}, "blocked": "pending", "cancelled": "skipped",
-}  # fmt: skip
+"""How a tracker writes each status: it has no word for some."""
+_STATUSES: Final[Mapping[str, Status]] = {word: word for word in WORDS.values()}
 _RECORD: Final = (
     "status", "started_at", "completed_at", "output_file", "error_message", "retry_count", "agent",
 )  # fmt: skip
 _TIMES: Final = ("started_at", "completed_at")
-_DETAILS: Final = ("output_file", "agent")
+DETAILS: Final = ("output_file", "agent")
+"""What of a record no column has."""
 _ITEM: Final = ("tasks", "removed", "content_hash")
 _BEGUN: Final[frozenset[Status]] = frozenset({"in_progress", "completed", "failed"})
 """What stands there was started at least once."""
@@ -152,18 +151,46 @@ def _tasks(of: JsonObject, item: str) -> Iterator[TaskPicture]:
 
 
 def _task(record: JsonObject, key: str, item: str) -> TaskPicture:
-    status = record.word("status", STATUS_WORDS) or "pending"
-    retries = record.count("retry_count")
+    status = record.word("status", _STATUSES) or "pending"
+    return task_said(
+        key,
+        item,
+        status,
+        retries=record.count("retry_count") or 0,
+        error=record.text("error_message"),
+        started_at=record.moment("started_at"),
+        completed_at=record.moment("completed_at"),
+        details={
+            **{name: value for name, value in record.members.items() if name not in _RECORD},
+            **{name: record.text(name) for name in DETAILS},
+        },
+    )
+
+
+def task_said(
+    key: str,
+    item: str,
+    status: Status,
+    *,
+    retries: int,
+    error: str | None,
+    started_at: int | None,
+    completed_at: int | None,
+    details: Mapping[str, object],
+) -> TaskPicture:
+    """Return what a record says of a task. Only what is over has an end.
+
+    Args:
+        details: What no column has, by name.
+    """
     said: dict[str, Value] = {
-        "attempts": attempts_of(status, retries or 0, begun=record.members.get("started_at") is not None),
-        "error": record.text("error_message"),
-        "started_at": record.moment("started_at"),
-        "completed_at": record.moment("completed_at") if status in FINAL else None,
+        "attempts": attempts_of(status, retries, begun=started_at is not None),
+        "error": error,
+        "started_at": started_at,
+        "completed_at": completed_at if status in FINAL else None,
     }
-    details = {name: record.text(name) for name in _DETAILS}
-    others = {name: value for name, value in record.members.items() if name not in _RECORD}
-    metadata = details_text({**others, **details})
-    return TaskPicture(key, status, {name: one for name, one in said.items() if one is not None}, metadata, item=item)
+    values = {name: value for name, value in said.items() if value is not None}
+    return TaskPicture(key, status, values, details_text(details), item=item)
 
 
 def attempts_of(status: Status, retries: int, *, begun: bool) -> int | None:
@@ -173,6 +200,11 @@ def attempts_of(status: Status, retries: int, *, begun: bool) -> int | None:
     [1, None, 2]
     """
     return retries + 1 if retries or begun or status in _BEGUN else None
+
+
+def retries_of(attempts: Value) -> int:
+    """Return how often a task was started again, by how often it was started at all."""
+    return max(attempts - 1, 0) if isinstance(attempts, int) else 0
 
 
 # -------------------------------------------------------------------------------------------------------------- writing
@@ -212,14 +244,14 @@ def _attributes(item: ItemPicture) -> _Words:
 def _words(task: TaskPicture) -> _Words:
     """A record with all its fields; those that nothing is said of are null."""
     values, details = task.values, details_of(task)
-    attempts, started_at, completed_at = (values.get(name) for name in ("attempts", "started_at", "completed_at"))
+    started_at, completed_at = (values.get(name) for name in _TIMES)
     return {
-        "status": _WORD[task.status],
+        "status": WORDS[task.status],
         "started_at": moment_text(started_at) if isinstance(started_at, int) else None,
         "completed_at": moment_text(completed_at) if isinstance(completed_at, int) else None,
         "output_file": details.pop("output_file", None),
         "error_message": values.get("error"),
-        "retry_count": max(attempts - 1, 0) if isinstance(attempts, int) else 0,
+        "retry_count": retries_of(values.get("attempts")),
         "agent": details.pop("agent", None),
         **details,
     }
@@ -297,7 +329,7 @@ class _Yaml:
     def load(self, text: str, where: str) -> object:
         from tasktrail.formats.yaml_load import load
 
-        return load(text, where, max_chars=MAX_CHARS)
+        return load(text, where, max_chars=_MAX_CHARS)
 
     def dump(self, value: object) -> str:
         from tasktrail.formats.yaml_edit import dump

@@ -19,7 +19,7 @@ from tasktrail.model.task import Status
 from tasktrail.model.workflow import StepSpec
 
 __all__ = [
-    "ITEM_REMOVED", "NO_ITEM", "Cell", "Grid", "Standing", "Synced", "TaskType", "Wanted", "is_type_name",
+    "NO_ITEM", "Cell", "Grid", "Standing", "Synced", "TaskType", "Wanted", "is_type_name",
     "sanitized", "synced",
 ]  # fmt: skip
 
@@ -27,8 +27,6 @@ TYPE_NAME: Final = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
 """Without `/`, so that a cell is told from a group's own task by its name."""
 NO_ITEM: Final = "*"
 """Stands for the item in what a group's task needs of all items where there is none."""
-ITEM_REMOVED: Final = "its item was removed"
-"""The reason of a skipped task whose item the list has no more; it comes back with the item."""
 
 Cell = tuple[str, str]
 """An item's name, empty for the group's own, and a task type."""

@@ -21,6 +21,8 @@ DEFINITION: Final = ("critical", "priority", "max_retries", "retry", "timeout_ms
 """The columns that say what a task is, not where it stands: an edit may change them."""
 REMOVED: Final = "removed from its document"
 """The reason of a skipped task that its document or list has no more; it is shown no more either."""
+ITEM_REMOVED: Final = "its item was removed"
+"""The reason of a skipped task whose item the list has no more; it comes back with the item."""
 
 
 class Spanned(Protocol):

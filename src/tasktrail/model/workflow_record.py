@@ -49,6 +49,12 @@ def workflow_from_dict(data: object) -> Workflow:
     return workflow
 
 
+def workflow_from_text(text: str) -> Workflow:
+    """Return the workflow of a stored definition: what executes the types of a grid is one, too."""
+    record = json.loads(text)
+    return workflow_from_dict(record.get("workflow", record))
+
+
 def workflow_hash(record: Mapping[str, object]) -> str:
     """Return 12 hexadecimal digits of what `workflow_to_dict` made.
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from tasktrail.engine.cells import CellMove
 from tasktrail.engine.project import current_clock
-from tasktrail.formats.tracker_codec import attempts_of
+from tasktrail.formats.tracker_codec import DETAILS, attempts_of, moment_text
 from tasktrail.model.matrix import Synced, Wanted
 from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.task import Status, Value
-from tasktrail.tracker.drafts import check_item, microseconds, moment, plain_text
+from tasktrail.tracker.drafts import check_item, microseconds, plain_text
 from tasktrail.tracker.exceptions import UnknownFieldError
 from tasktrail.tracker.models import TaskRecord
 from tasktrail.tracker.words import EtlItem, TaskStatus
@@ -59,9 +58,7 @@ class Asked:
                 values["attempts"] = n
         if "error_message" in self.given and record.error_message is None:
             values["error"] = None
-        details: dict[str, object] = {
-            field: getattr(record, field) for field in ("output_file", "agent") if field in self.given
-        }
+        details: dict[str, object] = {field: getattr(record, field) for field in DETAILS if field in self.given}
         return CellMove(self.status, record.error_message, values, details)
 
 
@@ -131,8 +128,6 @@ def stamp_of(wanted: Sequence[Wanted]) -> Callable[[Synced, dict[str, object]], 
     def stamp(done: Synced, metadata: dict[str, object]) -> dict[str, object]:
         if not done and metadata.get("last_synced") is not None and metadata.get("etl_item_count") == number:
             return metadata
-        now = moment(current_clock().now())
-        assert isinstance(now, datetime)
-        return {**metadata, "last_synced": now.isoformat(), "etl_item_count": number}
+        return {**metadata, "last_synced": moment_text(current_clock().now()), "etl_item_count": number}
 
     return stamp

@@ -17,7 +17,7 @@ from tasktrail.engine.matrices import create_matrix, standing_of
 from tasktrail.engine.matrix_views import ready_page
 from tasktrail.engine.project import FolderProject
 from tasktrail.model.errors import BadInput, StoreError, UnmetNeed
-from tasktrail.model.matrix import Cell, Grid, Standing, TaskType
+from tasktrail.model.matrix import Cell, Grid, Standing, Synced, TaskType
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
 from tasktrail.model.suggestion import Suggestions
@@ -214,9 +214,13 @@ class TrackerBackend(ABC):
         Args:
             items: Names, or mappings with `name`, `content_hash` and attributes; one that comes twice counts once.
         """
+        self.sync(week_letter, items)
+
+    def sync(self, week_letter: str, items: Sequence[EtlItem]) -> Synced:
+        """Do as `sync_with_etl`, and return what that did."""
         from tasktrail.tracker.changing import synchronise
 
-        synchronise(self, week_letter, items)
+        return synchronise(self, week_letter, items)
 
     def new_tracker(self, week_letter: str) -> WeekTracker:
         """Return a tracker of a week that has none yet: the week's own tasks, and no items."""

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from tasktrail.engine.cells import moved
-from tasktrail.engine.matrices import new_cell, standing_of, sync_differences
+from tasktrail.engine.matrices import new_cell, standing_of, with_list
 from tasktrail.engine.project import current_clock
 from tasktrail.formats.picture import Picture
+from tasktrail.formats.tracker_codec import moment_text
 from tasktrail.model.errors import Conflict
-from tasktrail.model.matrix import Cell
+from tasktrail.model.matrix import Cell, Synced
 from tasktrail.model.reference import cell_name
 from tasktrail.tracker.asking import Asked, asked_of, stamp_of, wanted_of
-from tasktrail.tracker.drafts import moment, patched, picture_of, plain_text, record_of
+from tasktrail.tracker.drafts import picture_of, record_of, redrawn
 from tasktrail.tracker.exceptions import WeekNotFoundError
 from tasktrail.tracker.models import ItemTasks, WeekTasks, WeekTracker
 from tasktrail.tracker.words import EtlItem, TaskStatus
@@ -36,9 +37,9 @@ def update(backend: TrackerBackend, week: str, cell: Cell, status: TaskStatus | 
     _change(backend, week, backend.load_tracker, lambda tracker: _updated(backend, week, tracker, cell, asked))
 
 
-def synchronise(backend: TrackerBackend, week: str, items: Sequence[EtlItem]) -> None:
-    """Let a week have the items of a list. See `TrackerBackend.sync_with_etl`."""
-    wanted, week = wanted_of(items), backend.groups.check(week)
+def synchronise(backend: TrackerBackend, week: str, items: Sequence[EtlItem]) -> Synced:
+    """Let a week have the items of a list, and return what that did. See `TrackerBackend.sync_with_etl`."""
+    wanted, week, done = wanted_of(items), backend.groups.check(week), Synced()
 
     def load(week: str) -> WeekTracker:
         try:
@@ -47,11 +48,13 @@ def synchronise(backend: TrackerBackend, week: str, items: Sequence[EtlItem]) ->
             return backend.new_tracker(week)
 
     def change(tracker: WeekTracker) -> WeekTracker | None:
+        nonlocal done
         picture = picture_of(tracker)
-        _, found = sync_differences(backend.grid, picture.items, picture.metadata, wanted, stamp_of(wanted))
-        return patched(tracker, found) if found else None
+        done, now = with_list(backend.grid, picture, wanted, stamp_of(wanted))
+        return redrawn(tracker, now) if now != picture else None
 
     _change(backend, week, load, change)
+    return done
 
 
 def _change(backend: TrackerBackend, week: str, load: Callable[[str], WeekTracker], change: Change) -> None:
@@ -68,9 +71,8 @@ def _change(backend: TrackerBackend, week: str, load: Callable[[str], WeekTracke
 
 def new_tracker(backend: TrackerBackend, week: str) -> WeekTracker:
     """Return a tracker of a week that has none yet: the week's own tasks, and no items."""
-    week, grid, now = backend.groups.check(week), backend.grid, moment(current_clock().now())
-    assert now is not None
-    tracker = WeekTracker(metadata={"created_at": now.isoformat(), backend.groups.key: week})
+    week, grid, now = backend.groups.check(week), backend.grid, moment_text(current_clock().now())
+    tracker = WeekTracker(metadata={"created_at": now, backend.groups.key: week})
     tracker._loaded, tracker.version = Picture("", ""), ""  # what somebody makes meanwhile is not replaced
     for _, key in grid.group_cells():
         tracker.week_tasks[key] = record_of(new_cell(grid, ("", key)))
@@ -80,9 +82,8 @@ def new_tracker(backend: TrackerBackend, week: str) -> WeekTracker:
 def with_items(backend: TrackerBackend, week: str, names: Sequence[str]) -> WeekTracker:
     """Return a new tracker of a week with these items, their default tasks pending."""
     tracker = backend.new_tracker(week)
-    metadata = plain_text(tracker.metadata, "metadata")
-    _, found = sync_differences(backend.grid, (), metadata, wanted_of(names), lambda _, metadata: metadata)
-    return patched(tracker, found)
+    _, now = with_list(backend.grid, picture_of(tracker), wanted_of(names), lambda _, metadata: metadata)
+    return redrawn(tracker, now)
 
 
 def _updated(backend: TrackerBackend, week: str, tracker: WeekTracker, cell: Cell, asked: Asked) -> WeekTracker | None:

@@ -8,24 +8,23 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tasktrail.formats.picture import Differences, ItemPicture, Picture, TaskPicture, details_of, details_text
-from tasktrail.formats.tracker_codec import attempts_of
+from tasktrail.formats.picture import ItemPicture, Picture, TaskPicture, details_of
+from tasktrail.formats.tracker_codec import DETAILS, WORDS, retries_of, task_said
 from tasktrail.model.errors import BadInput
 from tasktrail.model.matrix import TYPE_NAME, is_type_name
 from tasktrail.model.reference import check_key
-from tasktrail.model.task import FINAL, Status, Value
+from tasktrail.model.task import Status, Value
 from tasktrail.tracker.exceptions import UnknownFieldError
 from tasktrail.tracker.models import ItemTasks, TaskRecord, WeekTasks, WeekTracker
 from tasktrail.tracker.words import word_of
 
 __all__ = [
-    "cell_of", "check_item", "draft_of", "microseconds", "moment", "patched", "picture_of", "plain_text", "record_of",
+    "check_item", "draft_of", "microseconds", "moment", "picture_of", "plain_text", "record_of", "redrawn",
 ]  # fmt: skip
 
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _COLUMNS: Final = ("attempts", "error", "started_at", "completed_at")
-_DETAILS: Final = ("output_file", "agent")
 
 
 # times: without a zone they are UTC
@@ -65,13 +64,13 @@ def _item_of(item: ItemPicture) -> ItemTasks:
 
 def record_of(task: TaskPicture) -> TaskRecord:
     """Return what is known of a task."""
-    attempts, values = task.values.get("attempts"), task.values
+    values = task.values
     return TaskRecord(
         status=word_of(task.status),
         started_at=moment(values.get("started_at")),
         completed_at=moment(values.get("completed_at")),
         error_message=values.get("error"),  # type: ignore[arg-type]  # the column is text
-        retry_count=max(attempts - 1, 0) if isinstance(attempts, int) else 0,
+        retry_count=retries_of(values.get("attempts")),
         **details_of(task),  # type: ignore[arg-type]  # the codec checked them
     )
 
@@ -111,31 +110,31 @@ def _task_picture(known: Mapping[str, TaskPicture], key: str, record: TaskRecord
         raise UnknownFieldError(f"expected a task type to be like {TYPE_NAME}, got: {key[:80]!r}")
     if was is not None and record_of(was) == record:
         return was
-    return cell_of(key, record, item, was)
+    return _cell_of(key, record, item, was)
 
 
-def cell_of(key: str, record: TaskRecord, item: str, was: TaskPicture | None = None) -> TaskPicture:
+def _cell_of(key: str, record: TaskRecord, item: str, was: TaskPicture | None = None) -> TaskPicture:
     """Return what a record says of a task.
 
     Args:
         was: What was said of it before: a status for which the record has no word of its own stays.
     """
-    status: Status = was.status if was is not None and word_of(was.status) is record.status else record.status.value
-    said: dict[str, Value] = {
-        "attempts": attempts_of(status, record.retry_count, begun=record.started_at is not None),
-        "error": record.error_message,
-        "started_at": microseconds(record.started_at),
-        "completed_at": microseconds(record.completed_at) if status in FINAL else None,
-    }
-    others = {} if was is None else {name: value for name, value in was.values.items() if name not in _COLUMNS}
-    details = {**(record.model_extra or {}), **{name: getattr(record, name) for name in _DETAILS}}
-    return TaskPicture(
+    status: Status = record.status.value
+    if was is not None and WORDS[was.status] == status:
+        status = was.status
+    details = {**(record.model_extra or {}), **{name: getattr(record, name) for name in DETAILS}}
+    said = task_said(
         key,
+        item,
         status,
-        {**others, **{name: value for name, value in said.items() if value is not None}},
-        details_text(json.loads(plain_text(details, key))),
-        item=item,
+        retries=record.retry_count,
+        error=record.error_message,
+        started_at=microseconds(record.started_at),
+        completed_at=microseconds(record.completed_at),
+        details=json.loads(plain_text(details, key)),
     )
+    others = {} if was is None else {name: value for name, value in was.values.items() if name not in _COLUMNS}
+    return replace(said, values={**others, **said.values})
 
 
 def check_item(name: str) -> str:
@@ -173,19 +172,8 @@ _encode: Final = json.JSONEncoder(
 ).encode
 
 
-def patched(tracker: WeekTracker, found: Differences) -> WeekTracker:
-    """Return an object that says what another one does, and what differs besides."""
-    picture = picture_of(tracker)
-    items = {item.name: item for item in (*picture.items, *found.items_added)}
-    items.update({new.name: new for _, new in found.items_changed})
-    metadata = found.run.get("metadata", picture.metadata)
-    draft = draft_of(
-        replace(
-            picture,
-            items=tuple(items.values()),
-            tasks=(*picture.tasks, *found.added),
-            metadata=metadata if isinstance(metadata, str) else None,
-        )
-    )
+def redrawn(tracker: WeekTracker, picture: Picture) -> WeekTracker:
+    """Return an object that says what a picture does, and is saved in the place of what another one was loaded from."""
+    draft = draft_of(picture)
     draft._loaded, draft._moves, draft.version = tracker._loaded, tracker._moves, tracker.version
     return draft

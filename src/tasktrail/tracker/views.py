@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from tasktrail.engine.items import before_removal, items_of
 from tasktrail.engine.ledger import Ledger
@@ -23,17 +22,14 @@ from tasktrail.engine.matrix_views import (
     matrix_page,
     ready_page,
 )
-from tasktrail.model.matrix import Synced
 from tasktrail.model.plan import percent_done
 from tasktrail.model.reference import format_task
 from tasktrail.model.run import Run
 from tasktrail.model.task import REMOVED
 from tasktrail.store.transaction import Transaction
 from tasktrail.tracker.backend import TrackerBackend
-from tasktrail.tracker.exceptions import WeekNotFoundError
-from tasktrail.tracker.words import EtlItem
 
-__all__ = ["GroupProgress", "Table", "metrics_told", "progress_of", "ready_tasks", "sync_told", "table_of", "total_of"]
+__all__ = ["GroupProgress", "Table", "metrics_told", "progress_of", "ready_tasks", "table_of", "total_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,32 +154,6 @@ def metrics_told(tracker: TrackerBackend, group: str | None = None) -> MatrixMet
         return MatrixMetrics(Metrics(), {}, {})
     runs = [one.run for one in opened]
     return opened[0].ledger.store.read(lambda tx: metrics_of(tx, runs))
-
-
-def sync_told(tracker: TrackerBackend, group: str, items: Sequence[EtlItem]) -> Synced:
-    """Let a group have the items of a list, and return what that did."""
-    before = _items(tracker, group)
-    tracker.sync_with_etl(group, items)
-    after = _items(tracker, group)
-    both = [name for name in after if name in before]
-    return Synced(
-        added=[name for name in after if name not in before],
-        removed=[name for name in both if after[name].removed and not before[name].removed],
-        restored=[name for name in both if before[name].removed and not after[name].removed],
-        changed=[name for name in both if _says(before[name]) != _says(after[name])],
-    )
-
-
-def _items(tracker: TrackerBackend, group: str) -> Mapping[str, Any]:
-    try:
-        found = tracker.load_tracker(group)
-    except WeekNotFoundError:
-        return {}
-    return found.items
-
-
-def _says(item: Any) -> tuple[object, object]:
-    return item.content_hash, item.attributes
 
 
 def total_of(progress: Sequence[GroupProgress]) -> Counts:

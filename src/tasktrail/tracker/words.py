@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from tasktrail.formats.tracker_codec import WORDS
 from tasktrail.model.task import Status
 
 __all__ = ["EtlItem", "ReadyTask", "TaskStatus", "word_of"]
@@ -33,13 +34,6 @@ class ReadyTask(NamedTuple):
     agent: str | None
 
 
-_WORDS: Final[Mapping[Status, TaskStatus]] = {
-    "pending": TaskStatus.PENDING, "in_progress": TaskStatus.IN_PROGRESS, "completed": TaskStatus.COMPLETED,
-    "failed": TaskStatus.FAILED, "skipped": TaskStatus.SKIPPED, "blocked": TaskStatus.PENDING,
-    "cancelled": TaskStatus.SKIPPED,
-}  # fmt: skip
-
-
 def word_of(status: Status) -> TaskStatus:
     """Return a tracker's word for where a task stands."""
-    return _WORDS[status]
+    return TaskStatus(WORDS[status])
