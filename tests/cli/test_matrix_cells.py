@@ -35,6 +35,20 @@ def test_a_cell_is_moved_by_its_name(sync: Sync, call: Call) -> None:
     assert "Needed by:  ch01/content (pending)" in call("show", "A:ch01/research").out
 
 
+def test_the_history_tells_what_became_of_items(sync: Sync, call: Call) -> None:
+    sync("ch02")
+    told = call("history", "A").out
+    assert 'items {"ch01": {}, "ch02": {}}; “items added”' in told
+    assert 'items {"ch01": {}} → {"ch01": {"removed": true}}; “items changed”' in told
+    assert call("history", "A", "--json").data[1]["changes"] == {"items": [None, {"ch01": {}, "ch02": {}}]}
+
+
+def test_a_cell_is_found_by_its_item(sync: Sync, call: Call) -> None:
+    assert [one["id"] for one in call("search", "CH01", "--json").data] == ["A:ch01/research", "A:ch01/content"]
+    assert [one["id"] for one in call("search", "2/cont", "--json").data] == ["A:ch02/content"]
+    assert call("search", "/post", "--json").data == []
+
+
 def test_what_is_refused_names_the_cell(sync: Sync, call: Call) -> None:
     assert "task ch01/content waits for ch01/research (pending)" in call("start", "A:ch01/content").err
     assert "task ch01/research is pending; reopen needs" in call("reopen", "A:ch01/research").err

@@ -61,9 +61,9 @@ def test_the_history_tells_what_became_of_items(anywhere: Engine) -> None:
     said = [(one.note, one.changes["items"]) for one in told(ledger, "A") if one.verb == "items"]
     first, second = {"content_hash": "1", "attributes": {"size": 1}}, {"content_hash": "2", "attributes": {"size": 2}}
     assert said == [
-        ("items added", {"P1": [None, first], "P2": [None, {}]}),
-        ("items changed", {"P1": [first, second], "P2": [{}, {"removed": True}]}),
-        ("items changed", {"P2": [{"removed": True}, {}]}),
+        ("items added", [None, {"P1": first, "P2": {}}]),
+        ("items changed", [{"P1": first, "P2": {}}, {"P1": second, "P2": {"removed": True}}]),
+        ("items changed", [{"P2": {"removed": True}}, {"P2": {}}]),
     ]
     verbs = [(one.verb, one.note) for one in told(ledger, "A:P2/research")]
     assert verbs == [("skip", "the item was removed"), ("adopt", "the item is there again")]
