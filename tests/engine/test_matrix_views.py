@@ -284,7 +284,7 @@ def test_a_task_that_is_not_there_yet_waits_for_what_its_type_needs(anywhere: En
     assert unmet() == [[], ["P1/content", "P2/content"]]
     assert ledger.store.read(lambda tx: can_start(tx, run, WEEKS, ("P1", "content")))
     sync(ledger, run)
-    assert unmet()[1] == ["*/content"]
+    assert unmet()[1] == ["* /content"]
 
 
 # -------------------------------------------------------------------------------------------------------- the table
