@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, json_edit, json_object
 from tasktrail.formats.changes import REMOVE, Change, Path, difference
-from tasktrail.formats.json_object import Fault, JsonObject, encode
+from tasktrail.formats.json_object import MAX_COUNT, Fault, JsonObject, encode
 from tasktrail.formats.picture import MAX_TASKS, ItemPicture, Picture, TaskPicture, Writing, details_of, details_text
 from tasktrail.model.errors import BadInput
 from tasktrail.model.matrix import TYPE_NAME, is_type_name
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_CHARS", "STATUS_WORDS", "TRACKER_JSON", "TRACKER_YAML", "TrackerCodec", "attempts_of",
-    "moment_text",
+    "moment_text", "retries_of",
 ]  # fmt: skip
 
 MAX_CHARS: Final = 32 * 1024 * 1024
@@ -178,6 +178,15 @@ def attempts_of(status: Status, retries: int, *, begun: bool) -> int | None:
     return retries + 1 if retries or begun or status in _BEGUN else None
 
 
+def retries_of(attempts: Value) -> int:
+    """Return how often a task was started again, no more than a record can say.
+
+    >>> [retries_of(one) for one in (None, 0, 1, 3, 9_000_000_000)]
+    [0, 0, 0, 2, 2147483647]
+    """
+    return min(max(attempts - 1, 0), MAX_COUNT) if isinstance(attempts, int) else 0
+
+
 # -------------------------------------------------------------------------------------------------------------- writing
 
 
@@ -222,7 +231,7 @@ def _words(task: TaskPicture) -> _Words:
         "completed_at": moment_text(completed_at) if isinstance(completed_at, int) else None,
         "output_file": details.pop("output_file", None),
         "error_message": values.get("error"),
-        "retry_count": max(attempts - 1, 0) if isinstance(attempts, int) else 0,
+        "retry_count": retries_of(attempts),
         "agent": details.pop("agent", None),
         **details,
     }
