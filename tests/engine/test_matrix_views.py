@@ -254,6 +254,8 @@ def test_ready_cells_of_an_agent_are_those_that_say_so(anywhere: Engine) -> None
     assert (names(page), page.total) == (["A:a/content"], 2)
     assert names(ready(ledger, run, agent="writer", after=page.cursor)) == ["A:c/research"]
     assert ready(ledger, run, agent="nobody").total == 0
+    move_cell(ledger, run, ("c", "research"), CellMove("pending", details={"output_file": "a\0b"}))
+    assert names(ready(ledger, run, agent="writer", after=page.cursor)) == ["A:c/research"]
     assert page.cells[0].agent == "writer"
 
 
