@@ -59,6 +59,7 @@ class Asked:
         if "error_message" in self.given and record.error_message is None:
             values["error"] = None
         details: dict[str, object] = {field: getattr(record, field) for field in DETAILS if field in self.given}
+        plain_text(details, "the record")
         return CellMove(self.status, record.error_message, values, details)
 
 
@@ -117,8 +118,10 @@ def _one_wanted(item: object) -> Wanted:
     attributes = {key: value for key, value in item.items() if key not in ("name", "content_hash")}
     if taken := attributes.keys() & ("tasks", "removed"):
         raise UnknownFieldError(f"an attribute of item {item['name']!r} cannot be called {min(taken)}")
-    content_hash, attributes = item.get("content_hash"), json.loads(plain_text(attributes, item["name"]))
-    return Wanted(check_item(item["name"]), attributes or None, None if content_hash is None else str(content_hash))
+    name, content_hash = check_item(item["name"]), item.get("content_hash")
+    said = {"content_hash": None if content_hash is None else str(content_hash), **attributes}
+    attributes = json.loads(plain_text(said, name))
+    return Wanted(name, content_hash=attributes.pop("content_hash"), attributes=attributes or None)
 
 
 def stamp_of(wanted: Sequence[Wanted]) -> Callable[[Synced, dict[str, object]], dict[str, object]]:

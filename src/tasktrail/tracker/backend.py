@@ -131,11 +131,8 @@ class TrackerBackend(ABC):
             WeekNotFoundError: There is no tracker.
         """
         standing = self._standing(week_letter)
-        task = self.grid.by_name.get(task_type)
-        if task is None or (item_name is None and not task.is_group_level):
-            return False
-        item = "" if task.is_group_level else item_name or ""
-        return (not item or item in standing.items) and not standing.unmet((item, task_type))
+        cell = self.cell_or_none(item_name, task_type)
+        return cell is not None and (not cell[0] or cell[0] in standing.items) and not standing.unmet(cell)
 
     def get_progress(self, week_letter: str, task_type: str | None = None) -> TaskProgress:
         """Return how many tasks stand where; removed items do not count.
@@ -260,14 +257,14 @@ class TrackerBackend(ABC):
 
     # what is asked for
 
-    def check_type(self, name: str) -> TaskType:
+    def check_type(self, name: object) -> TaskType:
         """Return a task type.
 
         Raises:
             InvalidTaskTypeError: There is none of this name.
         """
         types = self.grid.by_name
-        if name not in types:
+        if not isinstance(name, str) or name not in types:
             raise unknown_type(name, types)
         return types[name]
 
@@ -288,13 +285,20 @@ class TrackerBackend(ABC):
         """
         if self.check_type(task_type).is_group_level:
             return "", task_type
-        if item_name is None:
+        if not isinstance(item_name, str) or not item_name:
             raise InvalidTaskTypeError(
-                f"{task_type} is a task of an item, and no item was named",
+                f"{task_type} is a task of an item, and no item was named, got: {item_name!r:.80}",
                 hint=f"name the item; tasks of the {self.groups.word} itself are "
                 + (", ".join(one.name for one in self.grid.types if one.is_group_level) or "none"),
             )
         return item_name, task_type
+
+    def cell_or_none(self, item_name: str | None, task_type: str) -> Cell | None:
+        """Return which cell is meant; None where there can be none."""
+        try:
+            return self.cell_named(item_name, task_type)
+        except InvalidTaskTypeError:
+            return None
 
 
 @contextmanager
@@ -320,7 +324,7 @@ def told(where: str) -> Iterator[None]:
 def ready_in_store(ledger: Ledger, runs: Mapping[str, Run], grid: Grid, limit: int | None) -> list[ReadyTask]:
     """Return what may start now in some weeks, asked of their store: by week, type and item."""
     weeks, now = {run.name: week for week, run in runs.items()}, ledger.clock.now()
-    most = _ALL if limit is None else limit
+    most = _ALL if limit is None else min(limit, _ALL)
     page = ledger.store.read(lambda tx: ready_page(tx, [*runs.values()], grid, now, most))
     agents = {name: one.agent for name, one in grid.by_name.items()}
     return [

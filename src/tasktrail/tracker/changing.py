@@ -10,12 +10,12 @@ from tasktrail.engine.matrices import new_cell, standing_of, with_list
 from tasktrail.engine.project import current_clock
 from tasktrail.formats.picture import Picture
 from tasktrail.formats.tracker_codec import moment_text
-from tasktrail.model.errors import Conflict
+from tasktrail.model.errors import BadInput, Conflict
 from tasktrail.model.matrix import Cell, Synced
 from tasktrail.model.reference import cell_name
 from tasktrail.tracker.asking import Asked, asked_of, stamp_of, wanted_of
 from tasktrail.tracker.drafts import picture_of, record_of, redrawn
-from tasktrail.tracker.exceptions import WeekNotFoundError
+from tasktrail.tracker.exceptions import UnknownFieldError, WeekNotFoundError
 from tasktrail.tracker.models import ItemTasks, WeekTasks, WeekTracker
 from tasktrail.tracker.words import EtlItem, TaskStatus
 
@@ -50,7 +50,10 @@ def synchronise(backend: TrackerBackend, week: str, items: Sequence[EtlItem]) ->
     def change(tracker: WeekTracker) -> WeekTracker | None:
         nonlocal done
         picture = picture_of(tracker)
-        done, now = with_list(backend.grid, picture, wanted, stamp_of(wanted))
+        try:
+            done, now = with_list(backend.grid, picture, wanted, stamp_of(wanted))
+        except BadInput as error:
+            raise UnknownFieldError(error.message, hint=error.hint) from None
         return redrawn(tracker, now) if now != picture else None
 
     _change(backend, week, load, change)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from tasktrail.engine.cells import CellMove
+from tasktrail.formats.json_object import MAX_COUNT
 from tasktrail.formats.picture import Picture
 from tasktrail.model.matrix import Cell
 from tasktrail.tracker.words import TaskStatus
@@ -37,7 +38,7 @@ class TaskRecord(BaseModel):
     completed_at: datetime | None = None
     output_file: str | None = None
     error_message: str | None = None
-    retry_count: int = Field(default=0, ge=0)
+    retry_count: int = Field(default=0, ge=0, le=MAX_COUNT)
     agent: str | None = None
 
 

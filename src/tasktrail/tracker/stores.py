@@ -121,16 +121,14 @@ class StoreTrackerBackend(TrackerBackend):
 
     def can_start_task(self, week_letter: str, item_name: str | None, task_type: str) -> bool:
         """Return whether all that a task needs is completed; of what is unknown False."""
-        (ledger, run), grid = self.opened(week_letter), self.grid
-        task = grid.by_name.get(task_type)
-        if task is None or (item_name is None and not task.is_group_level):
+        (ledger, run), cell = self.opened(week_letter), self.cell_or_none(item_name, task_type)
+        if cell is None:
             return False
-        item = "" if task.is_group_level else item_name or ""
 
         def work(tx: Transaction) -> bool:
-            known = item_in(tx, run, item) if item else None
-            return (not item or (known is not None and known.removed_at is None)) and can_start(
-                tx, run, grid, (item, task_type)
+            known = item_in(tx, run, cell[0]) if cell[0] else None
+            return (not cell[0] or (known is not None and known.removed_at is None)) and can_start(
+                tx, run, self.grid, cell
             )
 
         return ledger.store.read(work)
