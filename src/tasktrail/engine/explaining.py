@@ -136,8 +136,8 @@ def _unserved(seen: Situation, tasks: Sequence[Task]) -> Iterator[Reason]:
     """A reason for each kind of worker that ready tasks of a pooled run wait for, where none of the kind lives."""
     asked: dict[tuple[str, Sequence[str]], list[Task]] = {}
     for task in tasks if _may_start(seen) else ():
-        if seen.is_due(task) and not seen.is_served(task):
-            asked.setdefault((str(task.queue), tuple(json.loads(task.labels or "[]"))), []).append(task)
+        if task.queue is not None and seen.is_due(task) and not seen.is_served(task):
+            asked.setdefault((task.queue, tuple(json.loads(task.labels or "[]"))), []).append(task)
     for (queue, labels), waiting in asked.items():
         offers = f" and offers {', '.join(labels)}" if labels else ""
         worker = f"a worker that serves queue {queue}{offers}; none is alive"

@@ -129,7 +129,8 @@ def save_matrix(ledger: Ledger, run: Run, loaded: Picture, now: Picture, moves: 
     """
     found = differences(loaded, now)
     changed = tuple(change for change in found.changed if (change.new.item, change.new.key) not in moves)
-    rest = replace(found, changed=changed)
+    # An object that was made by hand knows neither the name of its run nor that of the grouping.
+    rest = replace(found, changed=changed, run={name: one for name, one in found.run.items() if name == "metadata"})
 
     def work(tx: Transaction) -> Run:
         current = hold_matrix(tx, run.id)

@@ -26,7 +26,7 @@ from tasktrail.tracker.backend import (
     ready_in_store,
     told,
 )
-from tasktrail.tracker.exceptions import WeekNotFoundError
+from tasktrail.tracker.exceptions import TrackerAccessError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
 from tasktrail.tracker.words import ReadyTask, TaskStatus
 
@@ -170,7 +170,13 @@ class StoreTrackerBackend(TrackerBackend):
             move_cell_as(ledger, run, cell, move)
 
     def _find(self, week: str) -> Run | None:
-        return self.ledger.store.read(lambda tx: find_matrix(tx, week))
+        run = self.ledger.store.read(lambda tx: find_matrix(tx, week))
+        if run is not None and run.workflow != self.grid.name:
+            raise TrackerAccessError(
+                f"{week} in {self.ledger.store.where} is one of the {run.workflow}, not of the {self.grid.name}",
+                hint="keep these in another store, or call the group otherwise",
+            )
+        return run
 
     def _run(self, week_letter: str) -> Run:
         week = self.groups.check(week_letter)
