@@ -125,7 +125,7 @@ class TrackerBackend(ABC):
             InvalidTaskTypeError: There is no such type, or it is none of items.
             WeekNotFoundError: There is no tracker.
         """
-        self.check_item_type(task_type)
+        self._check_item_type(task_type)
         standing = self._standing(week_letter)
         pending = (cell for cell, status in standing.present.items() if status == "pending" and cell[1] == task_type)
         return [cell[0] for cell in pending if not standing.unmet(cell)]
@@ -140,11 +140,8 @@ class TrackerBackend(ABC):
             WeekNotFoundError: There is no tracker.
         """
         standing = self._standing(week_letter)
-        task = self.grid.by_name.get(task_type)
-        if task is None or (item_name is None and not task.is_group_level):
-            return False
-        item = "" if task.is_group_level else item_name or ""
-        return (not item or item in standing.items) and not standing.unmet((item, task_type))
+        cell = self._cell_of(item_name, task_type)
+        return cell is not None and (not cell[0] or cell[0] in standing.items) and not standing.unmet(cell)
 
     def get_progress(self, week_letter: str, task_type: str | None = None) -> TaskProgress:
         """Return how many tasks stand where; removed items do not count.
@@ -157,7 +154,7 @@ class TrackerBackend(ABC):
             WeekNotFoundError: There is no tracker.
         """
         if task_type is not None:
-            self.check_type(task_type)
+            self._check_type(task_type)
         return progress_of(self._standing(week_letter).counts(task_type))
 
     def get_ready_tasks(self, limit: int | None = None) -> list[ReadyTask]:
@@ -167,10 +164,10 @@ class TrackerBackend(ABC):
             limit: At most so many; None: all.
         """
         check_limit(limit)
-        found = [one for week in self.weeks() for one in self.ready_of(week, self._standing(week))]
+        found = [one for week in self.weeks() for one in self._ready_of(week, self._standing(week))]
         return found if limit is None else found[:limit]
 
-    def ready_of(self, week: str, standing: Standing) -> Iterator[ReadyTask]:
+    def _ready_of(self, week: str, standing: Standing) -> Iterator[ReadyTask]:
         """Yield what may start now in one week, by type and item."""
         for item, key in standing.ready():
             yield ReadyTask(week, item or None, key, standing.agent_of((item, key)))
@@ -208,7 +205,7 @@ class TrackerBackend(ABC):
             DependencyNotMetError: It cannot start; the details say what it waits for.
             Held: A worker executes it.
         """
-        cell, asked = self.cell_named(item_name, task_type), asked_of(status, metadata)
+        cell, asked = self._cell_named(item_name, task_type), asked_of(status, metadata)
         self._changing(week_letter, lambda tracker: self._updated(week_letter, tracker, cell, asked))
 
     def sync_with_etl(self, week_letter: str, items: Sequence[EtlItem]) -> None:
@@ -262,7 +259,7 @@ class TrackerBackend(ABC):
             tracker.week_tasks[key] = record_of(new_cell(grid, ("", key)))
         return tracker
 
-    def with_items(self, week_letter: str, names: Sequence[str]) -> WeekTracker:
+    def _with_items(self, week_letter: str, names: Sequence[str]) -> WeekTracker:
         """Return a new tracker of a week with these items, their default tasks pending."""
         tracker = self.new_tracker(week_letter)
         _, now = with_list(self.grid, picture_of(tracker), wanted_of(names), lambda _, metadata: metadata)
@@ -274,7 +271,7 @@ class TrackerBackend(ABC):
         picture = picture_of(tracker)
         if asked.status == "in_progress":
             standing = standing_of(picture, self.grid)
-            self.check_needs(cell, week, [(name, standing.status_of(name)) for name in standing.unmet(cell)])
+            self._check_needs(cell, week, [(name, standing.status_of(name)) for name in standing.unmet(cell)])
         was = picture.by_name().get(cell_name(*cell)) or new_cell(self.grid, cell)
         attempts = was.values.get("attempts")
         known = attempts if isinstance(attempts, int) else 0
@@ -291,10 +288,10 @@ class TrackerBackend(ABC):
             return tracker.week_tasks
         holder = tracker.items.get(item)
         if holder is None or holder.removed:
-            raise self.no_item(week, item, tracker.items, removed=holder is not None)
+            raise self._no_item(week, item, tracker.items, removed=holder is not None)
         return holder
 
-    def no_item(self, week: str, item: str, known: Collection[str], *, removed: bool) -> ItemNotFoundError:
+    def _no_item(self, week: str, item: str, known: Collection[str], *, removed: bool) -> ItemNotFoundError:
         """Return the error for an item that is not there, or there no more."""
         by_sync = f"sync_with_etl({week!r}, [...]) with {item!r} in the list"
         if removed:
@@ -305,7 +302,7 @@ class TrackerBackend(ABC):
             f"Item {item!r} not found in {self.groups.word} {week}{near}", hint=f"{by_sync} adds it"
         )
 
-    def check_needs(self, cell: Cell, week: str, unmet: Sequence[tuple[str, str | None]]) -> None:
+    def _check_needs(self, cell: Cell, week: str, unmet: Sequence[tuple[str, str | None]]) -> None:
         """Refuse to start what waits for others.
 
         Args:
@@ -326,7 +323,7 @@ class TrackerBackend(ABC):
 
     # what is asked for
 
-    def check_type(self, name: str) -> TaskType:
+    def _check_type(self, name: str) -> TaskType:
         """Return a task type.
 
         Raises:
@@ -337,22 +334,29 @@ class TrackerBackend(ABC):
             raise unknown_type(name, types)
         return types[name]
 
-    def check_item_type(self, name: str) -> None:
+    def _check_item_type(self, name: str) -> None:
         """Refuse a type that items do not have.
 
         Raises:
             InvalidTaskTypeError: There is none of this name, or the week has it once.
         """
-        if self.check_type(name).is_group_level:
+        if self._check_type(name).is_group_level:
             raise InvalidTaskTypeError(f"{name} is a task of the {self.groups.word} itself, not of items")
 
-    def cell_named(self, item_name: str | None, task_type: str) -> Cell:
+    def _cell_of(self, item_name: str | None, task_type: str) -> Cell | None:
+        """Which cell is meant; None where there can be none."""
+        task = self.grid.by_name.get(task_type)
+        if task is None or (item_name is None and not task.is_group_level):
+            return None
+        return "" if task.is_group_level else item_name or "", task_type
+
+    def _cell_named(self, item_name: str | None, task_type: str) -> Cell:
         """Return which cell is meant; the type is looked at first.
 
         Raises:
             InvalidTaskTypeError: There is no such type, or an item's task was asked for without an item.
         """
-        if self.check_type(task_type).is_group_level:
+        if self._check_type(task_type).is_group_level:
             return "", task_type
         if item_name is None:
             raise InvalidTaskTypeError(

@@ -10,7 +10,7 @@ from typing import Final
 
 from tasktrail.engine.adopting import drafts
 from tasktrail.engine.matrices import picture_of as stored_picture
-from tasktrail.engine.matrices import save_matrix, standing_of, use_grid, use_grid_in
+from tasktrail.engine.matrices import standing_of, use_grid, use_grid_in
 from tasktrail.engine.project import NO_FLAGS, FolderProject
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, codec
 from tasktrail.formats.picture import Picture
@@ -21,17 +21,15 @@ from tasktrail.model.run import Run
 from tasktrail.store.documents import found_below, place_of
 from tasktrail.tracker.asking import check_limit
 from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, ready_in_store, told
-from tasktrail.tracker.drafts import check_item, draft_of, picture_of
+from tasktrail.tracker.drafts import check_item, draft_of, picture_of, save_draft
 from tasktrail.tracker.exceptions import TrackerAccessError, UnknownFieldError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
 from tasktrail.tracker.models import ReadyTask, WeekTracker
 
-__all__ = ["LEGACY", "JSONTrackerBackend", "YAMLTrackerBackend"]
+__all__ = ["JSONTrackerBackend", "YAMLTrackerBackend"]
 
-LEGACY: Final = "tasks.yaml"
+_LEGACY: Final = "tasks.yaml"
 """The list of names that a week had before it had a tracker; it is kept."""
-
-
 _MIRRORED_AT_ONCE: Final = 4
 """How many weeks that are new to the store one look at all of them makes known to it; no look is to take long."""
 
@@ -80,7 +78,7 @@ class DocumentTracker(TrackerBackend):
     def weeks(self) -> list[str]:
         """Return the weeks that have a tracker, or a list of tasks to make one of."""
         with told(str(self.weeks_dir)):
-            found = [one for name in (self.file_name, LEGACY) for one in found_below(self.weeks_dir, name)]
+            found = [one for name in (self.file_name, _LEGACY) for one in found_below(self.weeks_dir, name)]
             return self.groups.of_folders(one.rpartition("/")[0] for one in found)
 
     # loading
@@ -134,7 +132,7 @@ class DocumentTracker(TrackerBackend):
         return codec(self.codec_name).load(reading.text, str(path)) if reading is not None else None
 
     def _from_list(self, week: str) -> WeekTracker:
-        path, older = self.path(week), self._beside(week, LEGACY)
+        path, older = self.path(week), self._beside(week, _LEGACY)
         reading = place_of(older).read()
         if reading is None:
             letter = self.groups.check(week)
@@ -142,7 +140,7 @@ class DocumentTracker(TrackerBackend):
                 f"No tracker or tasks found for {self.groups.word} {letter}: {path} does not exist",
                 hint=f"run the ETL pipeline for it, or: sync_with_etl({letter!r}, [...])",
             )
-        return self.with_items(week, _names(reading.text, str(older)))
+        return self._with_items(week, _names(reading.text, str(older)))
 
     # what is ready in all weeks
 
@@ -158,7 +156,7 @@ class DocumentTracker(TrackerBackend):
             found = ready_in_store(self._project.ledger, known, self.grid, limit) if known else []
             new = [week for week in weeks if week not in known]
             for week in new:
-                found += self.ready_of(week, self._standing_of_file(week))
+                found += self._ready_of(week, self._standing_of_file(week))
             if self._project.has_store():
                 for week in new[:_MIRRORED_AT_ONCE]:
                     self.load_tracker(week)
@@ -204,10 +202,7 @@ class DocumentTracker(TrackerBackend):
             if run is None:
                 self._create(week_letter, path, now)
             else:
-                loaded = tracker._loaded
-                if loaded is None:  # made by hand, to be put in the place of what is there
-                    loaded = stored_picture(self._project.ledger, run)
-                save_matrix(self._project.ledger, run, loaded, now, tracker._moves)
+                save_draft(self._project.ledger, run, tracker, now)
             tracker._loaded, tracker._moves = now, {}
 
     def _create(self, week: str, path: Path | str, picture: Picture) -> None:

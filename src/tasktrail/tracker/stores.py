@@ -10,9 +10,9 @@ from tasktrail.config import find_store, load
 from tasktrail.engine.cells import CellMove
 from tasktrail.engine.items import item_in, items_of
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.matrices import cell_in, create_matrix, find_matrix, move_cell_as, save_matrix, use_grid
+from tasktrail.engine.matrices import cell_in, create_matrix, find_matrix, move_cell_as, use_grid
 from tasktrail.engine.matrices import picture_of as stored_picture
-from tasktrail.engine.matrix_views import can_start, counts, pending_items, unmet_of
+from tasktrail.engine.matrix_views import can_start, counts, matrices_of, pending_items, unmet_of
 from tasktrail.engine.project import NO_FLAGS, current_clock, existing, ledger_of
 from tasktrail.model.matrix import Grid
 from tasktrail.model.reference import cell_name
@@ -26,7 +26,7 @@ from tasktrail.tracker.backend import (
     ready_in_store,
     told,
 )
-from tasktrail.tracker.drafts import draft_of, picture_of
+from tasktrail.tracker.drafts import draft_of, picture_of, save_draft
 from tasktrail.tracker.exceptions import WeekNotFoundError
 from tasktrail.tracker.groups import Groups
 from tasktrail.tracker.models import ReadyTask, TaskProgress, TaskStatus, WeekTracker
@@ -80,8 +80,7 @@ class StoreTrackerBackend(TrackerBackend):
         with told(self._location.url):
             if not self._has_store():
                 return []
-            runs = self.ledger.store.read(lambda tx: tx.runs("matrices_of", workflow=name))
-            return [run.name for run in runs]
+            return [run.name for run in self.ledger.store.read(lambda tx: matrices_of(tx, name))]
 
     def opened(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what asks the store itself."""
@@ -101,38 +100,34 @@ class StoreTrackerBackend(TrackerBackend):
             if run is None:
                 create_matrix(self.ledger, week, self.grid, now)
             else:
-                loaded = tracker._loaded or stored_picture(self.ledger, run)
-                save_matrix(self.ledger, run, loaded, now, tracker._moves)
+                save_draft(self.ledger, run, tracker, now)
             tracker._loaded, tracker._moves = now, {}
 
     # what the store itself answers, however many items there are
 
     def get_pending_items(self, week_letter: str, task_type: str) -> list[str]:
         """Return the items whose task of a type is pending and may start, in order."""
-        self.check_item_type(task_type)
+        self._check_item_type(task_type)
         ledger, run = self.opened(week_letter)
         return ledger.store.read(lambda tx: pending_items(tx, run, task_type))
 
     def can_start_task(self, week_letter: str, item_name: str | None, task_type: str) -> bool:
         """Return whether all that a task needs is completed; of what is unknown False."""
-        (ledger, run), grid = self.opened(week_letter), self.grid
-        task = grid.by_name.get(task_type)
-        if task is None or (item_name is None and not task.is_group_level):
+        (ledger, run), grid, cell = self.opened(week_letter), self.grid, self._cell_of(item_name, task_type)
+        if cell is None:
             return False
-        item = "" if task.is_group_level else item_name or ""
 
         def work(tx: Transaction) -> bool:
-            known = item_in(tx, run, item) if item else None
-            return (not item or (known is not None and known.removed_at is None)) and can_start(
-                tx, run, grid, (item, task_type)
-            )
+            item = item_in(tx, run, cell[0]) if cell[0] else None
+            is_there = not cell[0] or (item is not None and item.removed_at is None)
+            return is_there and can_start(tx, run, grid, cell)
 
         return ledger.store.read(work)
 
     def get_progress(self, week_letter: str, task_type: str | None = None) -> TaskProgress:
         """Return how many tasks stand where; removed items do not count."""
         if task_type is not None:
-            self.check_type(task_type)
+            self._check_type(task_type)
         ledger, run = self.opened(week_letter)
         return progress_of(ledger.store.read(lambda tx: counts(tx, run, task_type)))
 
@@ -146,15 +141,15 @@ class StoreTrackerBackend(TrackerBackend):
         self, week_letter: str, item_name: str | None, task_type: str, status: TaskStatus | str, **metadata: Any
     ) -> None:
         """Let a task stand at a status, in one transaction; see `TrackerBackend.update_task`."""
-        cell, asked, grid = self.cell_named(item_name, task_type), asked_of(status, metadata), self.grid
+        cell, asked, grid = self._cell_named(item_name, task_type), asked_of(status, metadata), self.grid
 
         def move(tx: Transaction, run: Run) -> CellMove:
             item = item_in(tx, run, cell[0]) if cell[0] else None
             if cell[0] and (item is None or item.removed_at is not None):
                 names = [one.name for one in items_of(tx, run)]
-                raise self.no_item(run.name, cell[0], names, removed=item is not None)
+                raise self._no_item(run.name, cell[0], names, removed=item is not None)
             if asked.status == "in_progress":
-                self.check_needs(cell, run.name, unmet_of(tx, run, grid, cell))
+                self._check_needs(cell, run.name, unmet_of(tx, run, grid, cell))
             task = cell_in(tx, run, cell)
             begun = task is not None and task.started_at is not None
             return asked.move(cell_name(*cell), task.attempts if task else 0, begun=begun)
