@@ -156,5 +156,7 @@ def _default(value: object) -> str:
     """A default as one would write it: enums by name, factories of dataclasses as an empty value."""
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
+    if value == "":
+        return '""'  # as ruff writes it, which formats what the pages show
     text = repr(value)
     return "{}" if text in ("<factory>", "mappingproxy({})") else text

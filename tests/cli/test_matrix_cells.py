@@ -42,6 +42,12 @@ def test_the_history_of_a_matrix_names_the_items_that_came_and_went(sync: Sync, 
     assert changed == {"items": [{"ch02": {}}, {"ch02": {"removed": True}}]}
 
 
+def test_a_cell_is_found_by_its_item(sync: Sync, call: Call) -> None:
+    assert [one["id"] for one in call("search", "CH01", "--json").data] == ["A:ch01/research", "A:ch01/content"]
+    assert [one["id"] for one in call("search", "2/cont", "--json").data] == ["A:ch02/content"]
+    assert call("search", "/post", "--json").data == []
+
+
 def test_what_is_refused_names_the_cell(sync: Sync, call: Call) -> None:
     assert "task ch01/content waits for ch01/research (pending)" in call("start", "A:ch01/content").err
     assert "task ch01/research is pending; reopen needs" in call("reopen", "A:ch01/research").err

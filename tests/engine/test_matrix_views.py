@@ -254,6 +254,8 @@ def test_ready_cells_of_an_agent_are_those_that_say_so(anywhere: Engine) -> None
     assert (names(page), page.total) == (["A:a/content"], 2)
     assert names(ready(ledger, run, agent="writer", after=page.cursor)) == ["A:c/research"]
     assert ready(ledger, run, agent="nobody").total == 0
+    move_cell(ledger, run, ("c", "research"), CellMove("pending", details={"output_file": "a\0b"}))
+    assert names(ready(ledger, run, agent="writer", after=page.cursor)) == ["A:c/research"]
     assert page.cells[0].agent == "writer"
 
 
@@ -284,7 +286,7 @@ def test_a_task_that_is_not_there_yet_waits_for_what_its_type_needs(anywhere: En
     assert unmet() == [[], ["P1/content", "P2/content"]]
     assert ledger.store.read(lambda tx: can_start(tx, run, WEEKS, ("P1", "content")))
     sync(ledger, run)
-    assert unmet()[1] == ["*/content"]
+    assert unmet()[1] == ["* /content"]
 
 
 # -------------------------------------------------------------------------------------------------------- the table

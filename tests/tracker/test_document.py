@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -232,7 +233,7 @@ def reviewed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(TASK_TYPES, "review", review)
     with monkeypatch.context() as patch:
         DEFAULT_ITEM_TASKS.append("review")
-        patch.setitem(TASK_TYPES, "blog_post", TASK_TYPES["blog_post"].model_copy(update={"depends_on": ["review"]}))
+        patch.setitem(TASK_TYPES, "blog_post", replace(TASK_TYPES["blog_post"], depends_on=["review"]))
         yield
         DEFAULT_ITEM_TASKS.remove("review")
 

@@ -16,6 +16,8 @@ from tasktrail.tracker import (
     JSONTrackerBackend,
     StoreTrackerBackend,
     TaskTypeConfig,
+    TrackerFileError,
+    UnknownFieldError,
     YAMLTrackerBackend,
     get_tracker,
     grid_of,
@@ -48,6 +50,17 @@ is_week_level = true
 call = "shipping:release"
 queue = "slow"
 limits = {deploys = 1}
+"""
+
+
+LARGE = """\
+[tracker.types.read]
+[tracker.types.check]
+depends_on = "read"
+when = "item.size > 3"
+[tracker.types.report]
+is_week_level = true
+depends_on = "check"
 """
 
 
@@ -226,3 +239,34 @@ def test_the_schema_knows_what_the_reader_knows():
     assert list(validator.iter_errors(tomllib.loads(SPRINTS))) == []
     wrong = tomllib.loads('[tracker]\nweeksdir = "x"\n[tracker.types.a]\nretries = -1\nwhenn = "x"\n')
     assert len(list(validator.iter_errors(wrong))) == 3
+
+
+def test_a_condition_that_cannot_be_asked_names_its_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tasktrail.toml").write_text(LARGE, encoding="utf-8")
+    tracker = get_tracker()
+    with pytest.raises(UnknownFieldError, match=r"when of check, for item Small: .* got: null and a number") as refused:
+        tracker.sync_with_etl("A", [{"name": "Large", "size": 5}, "Small"])
+    assert "item.size and item.size > 3" in str(refused.value.hint)
+    assert not tracker.tracker_exists("A")
+
+    tracker.sync_with_etl("A", [{"name": "Large", "size": 5}])
+    file = Path("data/weeks/00-A/tracker.yaml")
+    file.write_text(file.read_text(encoding="utf-8").replace("items:\n", "items:\n  Small: {}\n"), encoding="utf-8")
+    with pytest.raises(TrackerFileError, match="matrix A: when of check, for item Small: "):
+        tracker.get_ready_tasks()
+
+
+def test_where_a_type_changed_its_level_only_what_can_be_started_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tasktrail.toml").write_text("[tracker.types.read]\n[tracker.types.print]\n", encoding="utf-8")
+    get_tracker().sync_with_etl("A", ["Alpha"])
+    settings = "[tracker.types.read]\n[tracker.types.print]\nis_week_level = true\n"
+    Path("tasktrail.toml").write_text(settings, encoding="utf-8")
+    tracker = get_tracker()
+    assert [(one.item_name, one.task_type) for one in tracker.get_ready_tasks()] == [("Alpha", "read")]
+    assert [one.task_type for one in tracker.ready_of("A", tracker._standing("A"))] == ["read"]
+    tracker.update_task("A", None, "print", "pending", agent="ann")
+    assert [one[1:3] for one in tracker.get_ready_tasks()] == [(None, "print"), ("Alpha", "read")]

@@ -13,6 +13,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import recount, write_needs
 from tasktrail.engine.ownership import is_pooled_in
 from tasktrail.model.draft import TaskDraft
+from tasktrail.model.errors import BadInput
 from tasktrail.model.matrix import Grid
 from tasktrail.model.matrix_record import grid_from_dict, grid_to_dict
 from tasktrail.model.run import Run
@@ -121,7 +122,11 @@ def regrid(tx: Transaction, run_id: int) -> None:
         return
     items = {item.name: attributes_of(item) for item in items_of(tx, run) if item.removed_at is None}
     tasks = tx.tasks("steps_of_run", run_id=run.id)
-    write_needs(tx, run, grid.needs(items, [(task.item, task.key) for task in tasks if task.reason != REMOVED]))
+    try:
+        needs = grid.needs(items, [(task.item, task.key) for task in tasks if task.reason != REMOVED])
+    except BadInput as error:
+        raise BadInput(f"{run.kind} {run.name}: {error.message}", hint=error.hint) from None
+    write_needs(tx, run, needs)
 
 
 def _record(grid: Grid) -> tuple[dict[str, str], str]:

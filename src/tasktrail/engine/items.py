@@ -16,6 +16,8 @@ from tasktrail.store.records import Mark
 from tasktrail.store.transaction import Transaction
 
 _OPEN = ("pending", "in_progress", "blocked", "failed")
+_Told = dict[str, dict[str, object]]
+"""What is said of items, by name."""
 
 
 def items_of(tx: Transaction, run: Run) -> list[Item]:
@@ -55,7 +57,7 @@ def add_items(tx: Transaction, ledger: Ledger, run: Run, added: Sequence[ItemPic
             for place, item in enumerate(added)
         ],
     )
-    _record(tx, ledger, run, "items added", {item.name: [None, _words(item)] for item in added})
+    _record(tx, ledger, run, "items added", None, {item.name: _words(item) for item in added})
 
 
 def drop_items(tx: Transaction, ledger: Ledger, run: Run, dropped: Sequence[ItemPicture]) -> None:
@@ -65,12 +67,12 @@ def drop_items(tx: Transaction, ledger: Ledger, run: Run, dropped: Sequence[Item
         if item is not None:
             tx.execute("drop_item", {"id": item.id})
     if dropped:
-        _record(tx, ledger, run, "items taken out", {item.name: [_words(item), None] for item in dropped})
+        _record(tx, ledger, run, "items taken out", {item.name: _words(item) for item in dropped}, None)
 
 
 def change_items(tx: Transaction, ledger: Ledger, run: Run, changed: Sequence[tuple[ItemPicture, ItemPicture]]) -> None:
     """Let items have other attributes, another content hash, or be removed or there again."""
-    now, told = ledger.clock.now(), {}
+    now, before, after = ledger.clock.now(), _Told(), _Told()
     for was, new in changed:
         item = item_in(tx, run, new.name)
         if item is None:
@@ -79,9 +81,9 @@ def change_items(tx: Transaction, ledger: Ledger, run: Run, changed: Sequence[tu
         removed_at = (item.removed_at or now) if new.removed else None
         values = {"attributes": new.attributes, "content_hash": new.content_hash, "removed_at": removed_at}
         tx.execute("put_item", {**values, "id": item.id, "changed_at": now if is_other else item.changed_at})
-        told[new.name] = [_words(was), _words(new)]
-    if told:
-        _record(tx, ledger, run, "items changed", told)
+        before[new.name], after[new.name] = _words(was), _words(new)
+    if after:
+        _record(tx, ledger, run, "items changed", before, after)
 
 
 def settle_removals(tx: Transaction, ledger: Ledger, run: Run, names: Collection[str]) -> None:
@@ -124,10 +126,8 @@ def _restoring(was: Task) -> Ask:
     return Ask("adopt", target=was.status, values={name: getattr(was, name) for name in names})
 
 
-def _record(tx: Transaction, ledger: Ledger, run: Run, what: str, told: Mapping[str, Sequence[object]]) -> None:
-    """Record what items were and are, as of a column: by name, those that were not there left out."""
-    both = [{name: words[place] for name, words in told.items() if words[place] is not None} for place in (0, 1)]
-    changes = json.dumps({"items": [one or None for one in both]}, ensure_ascii=False)
+def _record(tx: Transaction, ledger: Ledger, run: Run, what: str, before: _Told | None, after: _Told | None) -> None:
+    changes = json.dumps({"items": [before, after]}, ensure_ascii=False)
     tx.record_run(run.id, "items", ledger.clock.now(), ledger.actor, note=what, changes=changes)
     tx.set_run(run.id, updated_at=ledger.clock.now())
 

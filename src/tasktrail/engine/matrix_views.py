@@ -167,8 +167,9 @@ def ready_page(
     """
     place = _place(after) if after is not None else _BEFORE_ALL
     keys = sorted(grid.by_name)
-    of_groups = [ready for ready in _ready_of_groups(tx, runs, keys, now) if agent in (None, ready.agent)]
-    of_items = _count_ready(tx, runs, keys, now, agent)
+    own = [one.name for one in grid.types if one.is_group_level]
+    of_groups = [ready for ready in _ready_of_groups(tx, runs, own, now) if agent in (None, ready.agent)]
+    of_items = _count_ready(tx, runs, [key for key in keys if key not in own], now, agent)
     cells: list[ReadyCell] = []
     for run in sorted(runs, key=lambda run: run.name):
         for key in keys:

@@ -16,7 +16,7 @@ __all__ = ["Fault", "JsonObject", "dotted", "encode", "member_changes", "refusal
 Fault = tuple[json_edit.Path, str]
 """What is wrong, and where."""
 
-_MAX_COUNT: Final = 2**31 - 1
+MAX_COUNT: Final = 2**31 - 1
 _BITS_64: Final = range(-(2**63), 2**63)
 _MOST_NAMED: Final = 20
 
@@ -62,7 +62,7 @@ class JsonObject:
         return None
 
     def count(self, name: str) -> int | None:
-        return self._whole(name, range(_MAX_COUNT + 1), f"a whole number from 0 to {_MAX_COUNT}")
+        return self._whole(name, range(MAX_COUNT + 1), f"a whole number from 0 to {MAX_COUNT}")
 
     def number(self, name: str) -> int | None:
         return self._whole(name, _BITS_64, "a whole number that fits 64 bits")

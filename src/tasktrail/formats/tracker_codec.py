@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, json_edit, json_object
 from tasktrail.formats.changes import REMOVE, Change, Path, difference
-from tasktrail.formats.json_object import Fault, JsonObject, encode
+from tasktrail.formats.json_object import MAX_COUNT, Fault, JsonObject, encode
 from tasktrail.formats.picture import MAX_TASKS, ItemPicture, Picture, TaskPicture, Writing, details_of, details_text
 from tasktrail.model.errors import BadInput
 from tasktrail.model.matrix import TYPE_NAME, is_type_name
@@ -203,8 +203,12 @@ def attempts_of(status: Status, retries: int, *, begun: bool) -> int | None:
 
 
 def retries_of(attempts: Value) -> int:
-    """Return how often a task was started again, by how often it was started at all."""
-    return max(attempts - 1, 0) if isinstance(attempts, int) else 0
+    """Return how often a task was started again, no more than a record can say.
+
+    >>> [retries_of(one) for one in (None, 0, 1, 3, 9_000_000_000)]
+    [0, 0, 0, 2, 2147483647]
+    """
+    return min(max(attempts - 1, 0), MAX_COUNT) if isinstance(attempts, int) else 0
 
 
 # -------------------------------------------------------------------------------------------------------------- writing

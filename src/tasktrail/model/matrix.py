@@ -25,8 +25,9 @@ __all__ = [
 
 TYPE_NAME: Final = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
 """Without `/`, so that a cell is told from a group's own task by its name."""
-_NO_ITEM: Final = "*"
-"""Stands for the item in what a group's task needs of all items where there is none."""
+_NO_ITEM: Final = "* "
+"""Stands for the item in what a group's task needs of all items where there is none. No item is called so: a blank at
+the end is refused."""
 
 Cell = tuple[str, str]
 """An item's name, empty for the group's own, and a task type."""
@@ -57,13 +58,21 @@ class TaskType:
     when: str | None = None
     step: StepSpec | None = None
 
-    def applies_to(self, attributes: Mapping[str, object]) -> bool:
-        """Whether an item of these attributes has such a task; what it does not have is null."""
+    def applies_to(self, item: str, attributes: Mapping[str, object]) -> bool:
+        """Whether an item of these attributes has such a task; what it does not have is null.
+
+        Raises:
+            BadInput: The condition compares what cannot be compared.
+        """
         if self.when is None:
             return True
         condition = _condition(self.when)
         known: dict[str, object] = {path.parts[1]: None for path in condition.paths if len(path.parts) > 1}
-        return condition.holds({"item": {**known, **attributes}})
+        try:
+            return condition.holds({"item": {**known, **attributes}})
+        except BadInput as error:
+            hint = "ask first whether the item has that, as in: item.size and item.size > 3"
+            raise BadInput(f"when of {self.name}, for item {item}: {error.message}", hint=hint) from None
 
 
 @lru_cache(maxsize=64)
@@ -132,7 +141,7 @@ class Grid:
     def cells_of(self, item: str, attributes: Mapping[str, object] = _NO_ATTRIBUTES) -> list[Cell]:
         """Return the cells that a new item has."""
         types = self.by_name
-        return [(item, name) for name in self.item_tasks if types[name].applies_to(attributes)]
+        return [(item, name) for name in self.item_tasks if types[name].applies_to(item, attributes)]
 
     def group_cells(self) -> list[Cell]:
         """Return the cells that a new group has of its own."""
@@ -159,7 +168,7 @@ class Grid:
                 if name not in types or types[name].is_group_level:
                     names.append(name)
                 elif item:
-                    names += [cell_name(item, name)] if self._has(types[name], items.get(item)) else ()
+                    names += [cell_name(item, name)] if self._has(types[name], item, items.get(item)) else ()
                 else:
                     if name not in of_all:
                         of_all[name] = tuple(self._of_all(types[name], items))
@@ -169,12 +178,12 @@ class Grid:
 
     def _of_all(self, task_type: TaskType, items: Mapping[str, Mapping[str, object]]) -> Iterable[str]:
         """The cells of all items that have such a task; where none has, one that is not there."""
-        having = [name for name, attributes in items.items() if task_type.applies_to(attributes)]
+        having = [name for name, attributes in items.items() if task_type.applies_to(name, attributes)]
         return [cell_name(item, task_type.name) for item in having or [_NO_ITEM]]
 
     @staticmethod
-    def _has(task_type: TaskType, attributes: Mapping[str, object] | None) -> bool:
-        return attributes is None or task_type.applies_to(attributes)
+    def _has(task_type: TaskType, item: str, attributes: Mapping[str, object] | None) -> bool:
+        return attributes is None or task_type.applies_to(item, attributes)
 
 
 def _condition_faults(task_type: TaskType) -> Iterator[str]:
@@ -188,9 +197,9 @@ def _condition_faults(task_type: TaskType) -> Iterator[str]:
             yield f"when of {task_type.name}: expected item.<attribute>, got: {path}"
 
 
-def is_type_name(text: str) -> bool:
+def is_type_name(name: object) -> bool:
     """Whether a task type may be called so."""
-    return _TYPE_NAME.fullmatch(text) is not None
+    return isinstance(name, str) and _TYPE_NAME.fullmatch(name) is not None
 
 
 _UNDERSCORES: Final = str.maketrans(" /.", "___")
@@ -311,8 +320,9 @@ class Standing:
     def ready(self) -> list[Cell]:
         """Return the pending cells whose needs are met, by type and item."""
         needs = self.grid.needs(self.items, self.present)
+        own = {one.name: one.is_group_level for one in self.grid.types}
         pending = (
-            cell for cell, status in self.present.items() if status == "pending" and cell[1] in self.grid.by_name
+            cell for cell, status in self.present.items() if status == "pending" and own.get(cell[1]) is (not cell[0])
         )
         return sorted(
             (cell for cell in pending if not self._unmet(needs[cell_name(*cell)])), key=lambda cell: (cell[1], cell[0])

@@ -17,12 +17,10 @@ from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.task import Status, Value
 from tasktrail.tracker.drafts import check_item, microseconds, plain_text
 from tasktrail.tracker.exceptions import UnknownFieldError
-from tasktrail.tracker.models import TaskRecord, TaskStatus
+from tasktrail.tracker.models import TaskRecord
+from tasktrail.tracker.words import EtlItem, TaskStatus
 
-__all__ = ["Asked", "EtlItem", "asked_of", "check_limit", "stamp_of", "wanted_of"]
-
-EtlItem = str | Mapping[str, Any]
-"""An item of a list: its name, or `{"name": …, "content_hash": …}` with its attributes."""
+__all__ = ["Asked", "asked_of", "stamp_of", "wanted_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ class Asked:
         if "error_message" in self.given and record.error_message is None:
             values["error"] = None
         details: dict[str, object] = {field: getattr(record, field) for field in DETAILS if field in self.given}
+        plain_text(details, "the record")
         return CellMove(self.status, record.error_message, values, details)
 
 
@@ -119,8 +118,10 @@ def _one_wanted(item: object) -> Wanted:
     attributes = {key: value for key, value in item.items() if key not in ("name", "content_hash")}
     if taken := attributes.keys() & ("tasks", "removed"):
         raise UnknownFieldError(f"an attribute of item {item['name']!r} cannot be called {min(taken)}")
-    content_hash, attributes = item.get("content_hash"), json.loads(plain_text(attributes, item["name"]))
-    return Wanted(check_item(item["name"]), attributes or None, None if content_hash is None else str(content_hash))
+    name, content_hash = check_item(item["name"]), item.get("content_hash")
+    said = {"content_hash": None if content_hash is None else str(content_hash), **attributes}
+    attributes = json.loads(plain_text(said, name))
+    return Wanted(name, content_hash=attributes.pop("content_hash"), attributes=attributes or None)
 
 
 def stamp_of(wanted: Sequence[Wanted]) -> Callable[[Synced, dict[str, object]], dict[str, object]]:
@@ -133,9 +134,3 @@ def stamp_of(wanted: Sequence[Wanted]) -> Callable[[Synced, dict[str, object]], 
         return {**metadata, "last_synced": moment_text(current_clock().now()), "etl_item_count": number}
 
     return stamp
-
-
-def check_limit(limit: int | None) -> None:
-    """Refuse what is no number of results."""
-    if limit is not None and (type(limit) is not int or limit < 0):
-        raise UnknownFieldError(f"expected limit to be a whole number of at least 0, got: {limit!r}")

@@ -7,32 +7,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tasktrail.engine.cells import moved
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.matrices import create_matrix, new_cell, standing_of, with_list
+from tasktrail.engine.matrices import create_matrix, standing_of
 from tasktrail.engine.matrix_views import ready_page
-from tasktrail.engine.project import FolderProject, current_clock
-from tasktrail.formats.picture import Picture
-from tasktrail.formats.tracker_codec import moment_text
-from tasktrail.model.errors import BadInput, Conflict, StoreError, UnmetNeed
+from tasktrail.engine.project import FolderProject
+from tasktrail.model.errors import BadInput, StoreError, UnmetNeed
 from tasktrail.model.matrix import Cell, Grid, Standing, Synced, TaskType
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
 from tasktrail.model.suggestion import Suggestions
 from tasktrail.model.task import Status
-from tasktrail.tracker.asking import Asked, EtlItem, asked_of, check_limit, stamp_of, wanted_of
 from tasktrail.tracker.config import grid_of, unknown_type
-from tasktrail.tracker.drafts import (
-    picture_of,
-    record_of,
-    redrawn,
-    word_of,
-)
 from tasktrail.tracker.exceptions import (
     DependencyNotMetError,
     InvalidTaskTypeError,
@@ -41,21 +31,22 @@ from tasktrail.tracker.exceptions import (
     TrackerAccessError,
     TrackerError,
     TrackerFileError,
-    WeekNotFoundError,
+    UnknownFieldError,
 )
 from tasktrail.tracker.groups import Groups, Letters
-from tasktrail.tracker.models import ItemTasks, ReadyTask, TaskProgress, TaskStatus, WeekTasks, WeekTracker
+from tasktrail.tracker.words import EtlItem, ReadyTask, TaskStatus, word_of
+
+if TYPE_CHECKING:  # pydantic is heavy, and commands that only look need none of its models
+    from tasktrail.tracker.models import TaskProgress, WeekTracker
 
 __all__ = [
     "OpenMatrix",
     "TrackerBackend",
+    "check_limit",
     "progress_of",
     "ready_in_store",
     "told",
 ]
-
-_TRIES: Final = 50
-"""How often a change is decided again on what others made of the same week meanwhile."""
 
 _ALL: Final = 1_000_000_000
 _MOST_NAMED: Final = 5
@@ -125,7 +116,7 @@ class TrackerBackend(ABC):
             InvalidTaskTypeError: There is no such type, or it is none of items.
             WeekNotFoundError: There is no tracker.
         """
-        self._check_item_type(task_type)
+        self.check_item_type(task_type)
         standing = self._standing(week_letter)
         pending = (cell for cell, status in standing.present.items() if status == "pending" and cell[1] == task_type)
         return [cell[0] for cell in pending if not standing.unmet(cell)]
@@ -140,7 +131,7 @@ class TrackerBackend(ABC):
             WeekNotFoundError: There is no tracker.
         """
         standing = self._standing(week_letter)
-        cell = self._cell_of(item_name, task_type)
+        cell = self.cell_or_none(item_name, task_type)
         return cell is not None and (not cell[0] or cell[0] in standing.items) and not standing.unmet(cell)
 
     def get_progress(self, week_letter: str, task_type: str | None = None) -> TaskProgress:
@@ -154,7 +145,7 @@ class TrackerBackend(ABC):
             WeekNotFoundError: There is no tracker.
         """
         if task_type is not None:
-            self._check_type(task_type)
+            self.check_type(task_type)
         return progress_of(self._standing(week_letter).counts(task_type))
 
     def get_ready_tasks(self, limit: int | None = None) -> list[ReadyTask]:
@@ -164,21 +155,25 @@ class TrackerBackend(ABC):
             limit: At most so many; None: all.
         """
         check_limit(limit)
-        found = [one for week in self.weeks() for one in self._ready_of(week, self._standing(week))]
+        found = [one for week in self.weeks() for one in self.ready_of(week, self._standing(week))]
         return found if limit is None else found[:limit]
 
-    def _ready_of(self, week: str, standing: Standing) -> Iterator[ReadyTask]:
+    def ready_of(self, week: str, standing: Standing) -> Iterator[ReadyTask]:
         """Yield what may start now in one week, by type and item."""
         for item, key in standing.ready():
             yield ReadyTask(week, item or None, key, standing.agent_of((item, key)))
 
     def opened(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what asks a store; a backend without one gives a copy that nobody else sees."""
+        from tasktrail.tracker.drafts import picture_of
+
         ledger = FolderProject(Path()).unsaved()
         picture = picture_of(self.load_tracker(week_letter))
         return OpenMatrix(ledger, create_matrix(ledger, self.groups.check(week_letter), self.grid, picture))
 
     def _standing(self, week_letter: str) -> Standing:
+        from tasktrail.tracker.drafts import picture_of
+
         return standing_of(picture_of(self.load_tracker(week_letter)), self.grid)
 
     # changing
@@ -205,8 +200,9 @@ class TrackerBackend(ABC):
             DependencyNotMetError: It cannot start; the details say what it waits for.
             Held: A worker executes it.
         """
-        cell, asked = self._cell_named(item_name, task_type), asked_of(status, metadata)
-        self._changing(week_letter, lambda tracker: self._updated(week_letter, tracker, cell, asked))
+        from tasktrail.tracker.changing import update
+
+        update(self, week_letter, self.cell_named(item_name, task_type), status, metadata)
 
     def sync_with_etl(self, week_letter: str, items: Sequence[EtlItem]) -> None:
         """Let a week have the items of a list: new ones come with their default tasks, missing ones are marked removed
@@ -219,79 +215,17 @@ class TrackerBackend(ABC):
 
     def sync(self, week_letter: str, items: Sequence[EtlItem]) -> Synced:
         """Do as `sync_with_etl`, and return what that did."""
-        wanted, done = wanted_of(items), Synced()
+        from tasktrail.tracker.changing import synchronise
 
-        def change(tracker: WeekTracker) -> WeekTracker | None:
-            nonlocal done
-            picture = picture_of(tracker)
-            done, now = with_list(self.grid, picture, wanted, stamp_of(wanted))
-            return redrawn(tracker, now) if now != picture else None
-
-        self._changing(self.groups.check(week_letter), change, makes=True)
-        return done
-
-    def _changing(
-        self, week_letter: str, change: Callable[[WeekTracker], WeekTracker | None], *, makes: bool = False
-    ) -> None:
-        """Load, change and save; again where somebody else changed the same meanwhile."""
-        for _ in range(_TRIES):
-            try:
-                tracker = self._loaded_or_new(week_letter) if makes else self.load_tracker(week_letter)
-                if (changed := change(tracker)) is not None:
-                    self.save_tracker(week_letter, changed)
-                return
-            except Conflict as conflict:
-                last = conflict
-        raise last
-
-    def _loaded_or_new(self, week_letter: str) -> WeekTracker:
-        try:
-            return self.load_tracker(week_letter)
-        except WeekNotFoundError:
-            return self.new_tracker(week_letter)
+        return synchronise(self, week_letter, items)
 
     def new_tracker(self, week_letter: str) -> WeekTracker:
         """Return a tracker of a week that has none yet: the week's own tasks, and no items."""
-        week, grid, now = self.groups.check(week_letter), self.grid, moment_text(current_clock().now())
-        tracker = WeekTracker(metadata={"created_at": now, self.groups.key: week})
-        tracker._loaded, tracker.version = Picture("", ""), ""  # what somebody makes meanwhile is not replaced
-        for _, key in grid.group_cells():
-            tracker.week_tasks[key] = record_of(new_cell(grid, ("", key)))
-        return tracker
+        from tasktrail.tracker.changing import new_tracker
 
-    def _with_items(self, week_letter: str, names: Sequence[str]) -> WeekTracker:
-        """Return a new tracker of a week with these items, their default tasks pending."""
-        tracker = self.new_tracker(week_letter)
-        _, now = with_list(self.grid, picture_of(tracker), wanted_of(names), lambda _, metadata: metadata)
-        return redrawn(tracker, now)
+        return new_tracker(self, week_letter)
 
-    def _updated(self, week: str, tracker: WeekTracker, cell: Cell, asked: Asked) -> WeekTracker | None:
-        item, key = cell
-        holder = self._holder(week, tracker, item)
-        picture = picture_of(tracker)
-        if asked.status == "in_progress":
-            standing = standing_of(picture, self.grid)
-            self._check_needs(cell, week, [(name, standing.status_of(name)) for name in standing.unmet(cell)])
-        was = picture.by_name().get(cell_name(*cell)) or new_cell(self.grid, cell)
-        attempts = was.values.get("attempts")
-        known = attempts if isinstance(attempts, int) else 0
-        move = asked.move(was.name, known, begun="started_at" in was.values)
-        new = moved(was, move, current_clock().now())
-        if new == was:
-            return None
-        holder.tasks[key] = record_of(new)
-        tracker._moves = {**tracker._moves, cell: move}
-        return tracker
-
-    def _holder(self, week: str, tracker: WeekTracker, item: str) -> ItemTasks | WeekTasks:
-        if not item:
-            return tracker.week_tasks
-        holder = tracker.items.get(item)
-        if holder is None or holder.removed:
-            raise self._no_item(week, item, tracker.items, removed=holder is not None)
-        return holder
-
-    def _no_item(self, week: str, item: str, known: Collection[str], *, removed: bool) -> ItemNotFoundError:
+    def no_item(self, week: str, item: str, known: Collection[str], *, removed: bool) -> ItemNotFoundError:
         """Return the error for an item that is not there, or there no more."""
         by_sync = f"sync_with_etl({week!r}, [...]) with {item!r} in the list"
         if removed:
@@ -302,7 +236,7 @@ class TrackerBackend(ABC):
             f"Item {item!r} not found in {self.groups.word} {week}{near}", hint=f"{by_sync} adds it"
         )
 
-    def _check_needs(self, cell: Cell, week: str, unmet: Sequence[tuple[str, str | None]]) -> None:
+    def check_needs(self, cell: Cell, week: str, unmet: Sequence[tuple[str, str | None]]) -> None:
         """Refuse to start what waits for others.
 
         Args:
@@ -323,48 +257,48 @@ class TrackerBackend(ABC):
 
     # what is asked for
 
-    def _check_type(self, name: str) -> TaskType:
+    def check_type(self, name: object) -> TaskType:
         """Return a task type.
 
         Raises:
             InvalidTaskTypeError: There is none of this name.
         """
         types = self.grid.by_name
-        if name not in types:
+        if not isinstance(name, str) or name not in types:
             raise unknown_type(name, types)
         return types[name]
 
-    def _check_item_type(self, name: str) -> None:
+    def check_item_type(self, name: str) -> None:
         """Refuse a type that items do not have.
 
         Raises:
             InvalidTaskTypeError: There is none of this name, or the week has it once.
         """
-        if self._check_type(name).is_group_level:
+        if self.check_type(name).is_group_level:
             raise InvalidTaskTypeError(f"{name} is a task of the {self.groups.word} itself, not of items")
 
-    def _cell_of(self, item_name: str | None, task_type: str) -> Cell | None:
-        """Which cell is meant; None where there can be none."""
-        task = self.grid.by_name.get(task_type)
-        if task is None or (item_name is None and not task.is_group_level):
-            return None
-        return "" if task.is_group_level else item_name or "", task_type
-
-    def _cell_named(self, item_name: str | None, task_type: str) -> Cell:
+    def cell_named(self, item_name: str | None, task_type: str) -> Cell:
         """Return which cell is meant; the type is looked at first.
 
         Raises:
             InvalidTaskTypeError: There is no such type, or an item's task was asked for without an item.
         """
-        if self._check_type(task_type).is_group_level:
+        if self.check_type(task_type).is_group_level:
             return "", task_type
-        if item_name is None:
+        if not isinstance(item_name, str) or not item_name:
             raise InvalidTaskTypeError(
-                f"{task_type} is a task of an item, and no item was named",
+                f"{task_type} is a task of an item, and no item was named, got: {item_name!r:.80}",
                 hint=f"name the item; tasks of the {self.groups.word} itself are "
                 + (", ".join(one.name for one in self.grid.types if one.is_group_level) or "none"),
             )
         return item_name, task_type
+
+    def cell_or_none(self, item_name: str | None, task_type: str) -> Cell | None:
+        """Return which cell is meant; None where there can be none."""
+        try:
+            return self.cell_named(item_name, task_type)
+        except InvalidTaskTypeError:
+            return None
 
 
 @contextmanager
@@ -390,7 +324,7 @@ def told(where: str) -> Iterator[None]:
 def ready_in_store(ledger: Ledger, runs: Mapping[str, Run], grid: Grid, limit: int | None) -> list[ReadyTask]:
     """Return what may start now in some weeks, asked of their store: by week, type and item."""
     weeks, now = {run.name: week for week, run in runs.items()}, ledger.clock.now()
-    most = _ALL if limit is None else limit
+    most = _ALL if limit is None else min(limit, _ALL)
     page = ledger.store.read(lambda tx: ready_page(tx, [*runs.values()], grid, now, most))
     agents = {name: one.agent for name, one in grid.by_name.items()}
     return [
@@ -401,7 +335,15 @@ def ready_in_store(ledger: Ledger, runs: Mapping[str, Run], grid: Grid, limit: i
 
 def progress_of(counts: Mapping[Status, int]) -> TaskProgress:
     """Return how many tasks stand where, in the words of a tracker."""
+    from tasktrail.tracker.models import TaskProgress
+
     numbers = Counter[str]()
     for status, number in counts.items():
         numbers[word_of(status).value] += number
     return TaskProgress(total=numbers.total(), **numbers)
+
+
+def check_limit(limit: int | None) -> None:
+    """Refuse what is no number of results."""
+    if limit is not None and (type(limit) is not int or limit < 0):
+        raise UnknownFieldError(f"expected limit to be a whole number of at least 0, got: {limit!r}")

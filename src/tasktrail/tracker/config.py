@@ -7,10 +7,8 @@ them, unless it is told its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from tasktrail.formats.value_nodes import node_of
 from tasktrail.formats.workflow_steps import STEP_KEYS, StepReading
@@ -32,7 +30,8 @@ EXECUTION_KEYS: Final = tuple(key for key in STEP_KEYS if key not in _SAID_OTHER
 """What of a workflow file's step says how a type is executed: a type has its own word for the rest, or none."""
 
 
-class TaskTypeConfig(BaseModel):
+@dataclass
+class TaskTypeConfig:
     """A task type.
 
     Attributes:
@@ -44,10 +43,8 @@ class TaskTypeConfig(BaseModel):
         step: How it is executed, in the words of a step of a workflow file: `run` or `call`, `retries`, `timeout` …
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     name: str
-    depends_on: list[str] = Field(default_factory=list)
+    depends_on: list[str] = field(default_factory=list)
     agent: str | None = None
     output_pattern: str | None = None
     description: str = ""

@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tasktrail.engine.adopting import drafts
+from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import picture_of as stored_picture
 from tasktrail.engine.matrices import standing_of, use_grid, use_grid_in
 from tasktrail.engine.project import NO_FLAGS, FolderProject
@@ -19,12 +20,13 @@ from tasktrail.model.errors import Conflict
 from tasktrail.model.matrix import Grid, Standing
 from tasktrail.model.run import Run
 from tasktrail.store.documents import found_below, place_of
-from tasktrail.tracker.asking import check_limit
-from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, ready_in_store, told
-from tasktrail.tracker.drafts import check_item, draft_of, picture_of, save_draft
+from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, check_limit, ready_in_store, told
 from tasktrail.tracker.exceptions import TrackerAccessError, UnknownFieldError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
-from tasktrail.tracker.models import ReadyTask, WeekTracker
+from tasktrail.tracker.words import ReadyTask
+
+if TYPE_CHECKING:
+    from tasktrail.tracker.models import WeekTracker
 
 __all__ = ["JSONTrackerBackend", "YAMLTrackerBackend"]
 
@@ -59,6 +61,11 @@ class DocumentTracker(TrackerBackend):
         self.weeks_dir: str | Path = str(weeks_dir).rstrip("/") if is_url else Path(weeks_dir)
         self._project = FolderProject(Path() if isinstance(self.weeks_dir, str) else self.weeks_dir, flags)
 
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the project's store, which is made when it is first asked for."""
+        return self._project.ledger
+
     # where
 
     def path(self, week_letter: str) -> Path | str:
@@ -85,6 +92,8 @@ class DocumentTracker(TrackerBackend):
 
     def load_tracker(self, week_letter: str) -> WeekTracker:
         """Return the tracker of a week, up to date with its file; of a list of tasks one is made and saved."""
+        from tasktrail.tracker.drafts import draft_of, picture_of
+
         with told(str(self.weeks_dir)):
             picture = self._picture(week_letter)
             if picture is not None:
@@ -140,7 +149,9 @@ class DocumentTracker(TrackerBackend):
                 f"No tracker or tasks found for {self.groups.word} {letter}: {path} does not exist",
                 hint=f"run the ETL pipeline for it, or: sync_with_etl({letter!r}, [...])",
             )
-        return self._with_items(week, _names(reading.text, str(older)))
+        from tasktrail.tracker.changing import with_items
+
+        return with_items(self, week, _names(reading.text, str(older)))
 
     # what is ready in all weeks
 
@@ -156,7 +167,7 @@ class DocumentTracker(TrackerBackend):
             found = ready_in_store(self._project.ledger, known, self.grid, limit) if known else []
             new = [week for week in weeks if week not in known]
             for week in new:
-                found += self._ready_of(week, self._standing_of_file(week))
+                found += self.ready_of(week, self._standing_of_file(week))
             if self._project.has_store():
                 for week in new[:_MIRRORED_AT_ONCE]:
                     self.load_tracker(week)
@@ -194,6 +205,8 @@ class DocumentTracker(TrackerBackend):
             TrackerAccessError: The file cannot be written.
             UnknownFieldError: What it says is no JSON.
         """
+        from tasktrail.tracker.drafts import picture_of, save_draft
+
         with told(str(self.weeks_dir)):
             now, path = picture_of(tracker), self.path(week_letter)
             if isinstance(path, Path):
@@ -252,6 +265,8 @@ def _names(text: str, where: str) -> list[str]:
 
 
 def _fault_of(name: object) -> str | None:
+    from tasktrail.tracker.drafts import check_item
+
     try:
         check_item(name)  # type: ignore[arg-type]  # what is looked at
     except UnknownFieldError as error:

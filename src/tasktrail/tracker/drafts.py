@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import picture_of as stored_picture
@@ -19,36 +21,41 @@ from tasktrail.model.reference import check_key
 from tasktrail.model.run import Run
 from tasktrail.model.task import Status, Value
 from tasktrail.tracker.exceptions import UnknownFieldError
-from tasktrail.tracker.models import ItemTasks, TaskRecord, TaskStatus, WeekTasks, WeekTracker
+from tasktrail.tracker.models import ItemTasks, TaskRecord, WeekTasks, WeekTracker
+from tasktrail.tracker.words import word_of
 
 __all__ = [
-    "check_item", "draft_of", "microseconds", "picture_of", "plain_text", "record_of",
-    "redrawn", "save_draft", "word_of",
+    "check_item", "draft_of", "microseconds", "moment", "picture_of", "plain_text", "record_of", "redrawn",
+    "save_draft",
 ]  # fmt: skip
+
+M = TypeVar("M", bound=BaseModel)
 
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _COLUMNS: Final = ("attempts", "error", "started_at", "completed_at")
 
 
-def word_of(status: Status) -> TaskStatus:
-    """Return a tracker's word for where a task stands."""
-    return TaskStatus(WORDS[status])
-
-
 # times: without a zone they are UTC
 
 
-def _moment(at: Value) -> datetime | None:
+def moment(at: Value) -> datetime | None:
     """Return microseconds UTC as people of a tracker have times."""
     return _EPOCH + at * _MICROSECOND if isinstance(at, int) else None
 
 
 def microseconds(at: datetime | None) -> int | None:
-    """Return a time as microseconds UTC."""
+    """Return a time as microseconds UTC.
+
+    Raises:
+        UnknownFieldError: In UTC it lies outside the years 1 to 9999.
+    """
     if at is None:
         return None
-    return ((at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at) - _EPOCH) // _MICROSECOND
+    try:
+        return ((at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at) - _EPOCH) // _MICROSECOND
+    except OverflowError:
+        raise UnknownFieldError(f"expected a time from year 1 to 9999 in UTC, got: {at.isoformat()}") from None
 
 
 # to drafts
@@ -67,8 +74,7 @@ def draft_of(picture: Picture) -> WeekTracker:
 
 
 def _item_of(item: ItemPicture) -> ItemTasks:
-    attributes = json.loads(item.attributes) if item.attributes else {}
-    return ItemTasks(removed=item.removed, content_hash=item.content_hash, **attributes)
+    return ItemTasks(removed=item.removed, content_hash=item.content_hash, **_attributes_of(item))
 
 
 def record_of(task: TaskPicture) -> TaskRecord:
@@ -76,8 +82,8 @@ def record_of(task: TaskPicture) -> TaskRecord:
     values = task.values
     return TaskRecord(
         status=word_of(task.status),
-        started_at=_moment(values.get("started_at")),
-        completed_at=_moment(values.get("completed_at")),
+        started_at=moment(values.get("started_at")),
+        completed_at=moment(values.get("completed_at")),
         error_message=values.get("error"),  # type: ignore[arg-type]  # the column is text
         retry_count=retries_of(values.get("attempts")),
         **details_of(task),  # type: ignore[arg-type]  # the codec checked them
@@ -91,12 +97,14 @@ def picture_of(tracker: WeekTracker) -> Picture:
     """Return what an object says. What it was loaded from and says still is left as it was, object by object.
 
     Raises:
-        UnknownFieldError: Metadata or attributes are no JSON values, or an item or a task type cannot be called so.
+        UnknownFieldError: Metadata or attributes are no JSON values, an item or a task type cannot be called so, or an
+            item or a record is none.
     """
     loaded = tracker._loaded or Picture("", "")
     known, items_known = loaded.by_name(), loaded.item_by_name()
     tasks, items = [], []
-    for name, item in tracker.items.items():
+    for name, said in tracker.items.items():
+        item = _valid(ItemTasks, said, name)
         items.append(_item_picture(items_known.get(name), name, item))
         tasks += [_task_picture(known, key, record, name) for key, record in item.tasks.items()]
     tasks += [_task_picture(known, key, record, "") for key, record in tracker.week_tasks.tasks.items()]
@@ -104,11 +112,24 @@ def picture_of(tracker: WeekTracker) -> Picture:
     return replace(loaded, metadata=metadata, tasks=tuple(tasks), items=tuple(items))
 
 
+def _valid(kind: type[M], said: M, of: str) -> M:
+    """What somebody put into a dictionary, which looks at nothing, as such an object."""
+    if isinstance(said, kind):
+        return said
+    try:
+        return kind.model_validate(said)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        what = ": ".join([*map(str, fault["loc"]), fault["msg"]])
+        raise UnknownFieldError(f"what {of} says is no {kind.__name__}: {what}") from None
+
+
 def _item_picture(known: ItemPicture | None, name: str, item: ItemTasks) -> ItemPicture:
     if known is None:
         check_item(name)
-    elif item.attributes == (json.loads(known.attributes) if known.attributes else {}):
-        return replace(known, removed=item.removed, content_hash=item.content_hash)
+    elif known.content_hash == item.content_hash and item.attributes == _attributes_of(known):
+        return replace(known, removed=item.removed)
+    plain_text({"content_hash": item.content_hash}, name)
     attributes = plain_text(item.attributes, name) if item.attributes else None
     return ItemPicture(name, item.removed, attributes, item.content_hash)
 
@@ -116,7 +137,8 @@ def _item_picture(known: ItemPicture | None, name: str, item: ItemTasks) -> Item
 def _task_picture(known: Mapping[str, TaskPicture], key: str, record: TaskRecord, item: str) -> TaskPicture:
     was = known.get(f"{item}/{key}" if item else key)
     if was is None and not is_type_name(key):
-        raise UnknownFieldError(f"expected a task type to be like {TYPE_NAME}, got: {key[:80]!r}")
+        raise UnknownFieldError(f"expected a task type to be like {TYPE_NAME}, got: {key!r:.80}")
+    record = _valid(TaskRecord, record, f"{item}/{key}" if item else key)
     if was is not None and record_of(was) == record:
         return was
     return _cell_of(key, record, item, was)
@@ -158,6 +180,10 @@ def check_item(name: str) -> str:
         raise UnknownFieldError(error.message) from None
 
 
+def _attributes_of(item: ItemPicture) -> dict[str, Any]:
+    return json.loads(item.attributes) if item.attributes else {}
+
+
 def plain_text(values: Mapping[str, Any], of: str) -> str:
     """Return what somebody put into metadata or attributes as JSON; times are texts in a document.
 
@@ -165,7 +191,9 @@ def plain_text(values: Mapping[str, Any], of: str) -> str:
         UnknownFieldError: It is none.
     """
     try:
-        return _encode(values)
+        text = _encode(values)
+        text.encode()
+        return text
     except (TypeError, ValueError, RecursionError) as error:
         raise UnknownFieldError(f"expected what {of} says to be values as JSON has them: {error}") from None
 

@@ -55,9 +55,9 @@ class Letters:
 
     def check(self, group: str) -> str:
         """Return the letter."""
-        letter = str(group).upper()
-        if len(letter) == 1 and letter in _LETTERS:
-            return letter
+        letter = str(group)
+        if len(letter) == 1 and letter.isascii() and letter.isalpha():  # before .upper(), which makes an I of ı
+            return letter.upper()
         raise InvalidWeekError(f"expected a week to be a letter from A to Z, got: {group!r:.60}", hint="for example: A")
 
     def folder(self, group: str) -> str:

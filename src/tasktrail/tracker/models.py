@@ -7,26 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from tasktrail.engine.cells import CellMove
+from tasktrail.formats.json_object import MAX_COUNT
 from tasktrail.formats.picture import Picture
 from tasktrail.model.matrix import Cell
+from tasktrail.tracker.words import TaskStatus
 
-__all__ = ["ItemTasks", "ReadyTask", "TaskProgress", "TaskRecord", "TaskStatus", "WeekTasks", "WeekTracker"]
-
-
-class TaskStatus(str, Enum):
-    """Where a task stands. What waits for a person is pending here, what was cancelled is skipped."""
-
-    PENDING = "pending"
-    IN_PROGRESS = "in_progress"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    SKIPPED = "skipped"
+__all__ = ["ItemTasks", "TaskProgress", "TaskRecord", "WeekTasks", "WeekTracker"]
 
 
 class TaskRecord(BaseModel):
@@ -47,7 +38,7 @@ class TaskRecord(BaseModel):
     completed_at: datetime | None = None
     output_file: str | None = None
     error_message: str | None = None
-    retry_count: int = Field(default=0, ge=0)
+    retry_count: int = Field(default=0, ge=0, le=MAX_COUNT)
     agent: str | None = None
 
 
@@ -158,12 +149,3 @@ class TaskProgress(BaseModel):
         40.0
         """
         return self.completed / self.total * 100 if self.total else 0.0
-
-
-class ReadyTask(NamedTuple):
-    """A task that may start now. `item_name` is None for a task of the week itself."""
-
-    week_letter: str
-    item_name: str | None
-    task_type: str
-    agent: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasktrail.config import find_store, load
 from tasktrail.engine.cells import CellMove
@@ -18,18 +18,20 @@ from tasktrail.model.matrix import Grid
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
 from tasktrail.store.transaction import Transaction
-from tasktrail.tracker.asking import asked_of, check_limit
 from tasktrail.tracker.backend import (
     OpenMatrix,
     TrackerBackend,
+    check_limit,
     progress_of,
     ready_in_store,
     told,
 )
-from tasktrail.tracker.drafts import draft_of, picture_of, save_draft
 from tasktrail.tracker.exceptions import WeekNotFoundError
 from tasktrail.tracker.groups import Groups
-from tasktrail.tracker.models import ReadyTask, TaskProgress, TaskStatus, WeekTracker
+from tasktrail.tracker.words import ReadyTask, TaskStatus
+
+if TYPE_CHECKING:
+    from tasktrail.tracker.models import TaskProgress, WeekTracker
 
 __all__ = ["StoreTrackerBackend"]
 
@@ -89,11 +91,15 @@ class StoreTrackerBackend(TrackerBackend):
 
     def load_tracker(self, week_letter: str) -> WeekTracker:
         """Return the tracker of a week."""
+        from tasktrail.tracker.drafts import draft_of
+
         with told(self._location.url):
             return draft_of(stored_picture(self.ledger, self._run(week_letter)))
 
     def save_tracker(self, week_letter: str, tracker: WeekTracker) -> None:
         """Bring the tracker of a week from what was loaded to what it is now; a new one is made."""
+        from tasktrail.tracker.drafts import picture_of, save_draft
+
         week, now = self.groups.check(week_letter), picture_of(tracker)
         with told(self._location.url):
             run = self._find(week)
@@ -107,27 +113,28 @@ class StoreTrackerBackend(TrackerBackend):
 
     def get_pending_items(self, week_letter: str, task_type: str) -> list[str]:
         """Return the items whose task of a type is pending and may start, in order."""
-        self._check_item_type(task_type)
+        self.check_item_type(task_type)
         ledger, run = self.opened(week_letter)
         return ledger.store.read(lambda tx: pending_items(tx, run, task_type))
 
     def can_start_task(self, week_letter: str, item_name: str | None, task_type: str) -> bool:
         """Return whether all that a task needs is completed; of what is unknown False."""
-        (ledger, run), grid, cell = self.opened(week_letter), self.grid, self._cell_of(item_name, task_type)
+        (ledger, run), cell = self.opened(week_letter), self.cell_or_none(item_name, task_type)
         if cell is None:
             return False
 
         def work(tx: Transaction) -> bool:
-            item = item_in(tx, run, cell[0]) if cell[0] else None
-            is_there = not cell[0] or (item is not None and item.removed_at is None)
-            return is_there and can_start(tx, run, grid, cell)
+            known = item_in(tx, run, cell[0]) if cell[0] else None
+            return (not cell[0] or (known is not None and known.removed_at is None)) and can_start(
+                tx, run, self.grid, cell
+            )
 
         return ledger.store.read(work)
 
     def get_progress(self, week_letter: str, task_type: str | None = None) -> TaskProgress:
         """Return how many tasks stand where; removed items do not count."""
         if task_type is not None:
-            self._check_type(task_type)
+            self.check_type(task_type)
         ledger, run = self.opened(week_letter)
         return progress_of(ledger.store.read(lambda tx: counts(tx, run, task_type)))
 
@@ -141,15 +148,17 @@ class StoreTrackerBackend(TrackerBackend):
         self, week_letter: str, item_name: str | None, task_type: str, status: TaskStatus | str, **metadata: Any
     ) -> None:
         """Let a task stand at a status, in one transaction; see `TrackerBackend.update_task`."""
-        cell, asked, grid = self._cell_named(item_name, task_type), asked_of(status, metadata), self.grid
+        from tasktrail.tracker.asking import asked_of
+
+        cell, asked, grid = self.cell_named(item_name, task_type), asked_of(status, metadata), self.grid
 
         def move(tx: Transaction, run: Run) -> CellMove:
             item = item_in(tx, run, cell[0]) if cell[0] else None
             if cell[0] and (item is None or item.removed_at is not None):
                 names = [one.name for one in items_of(tx, run)]
-                raise self._no_item(run.name, cell[0], names, removed=item is not None)
+                raise self.no_item(run.name, cell[0], names, removed=item is not None)
             if asked.status == "in_progress":
-                self._check_needs(cell, run.name, unmet_of(tx, run, grid, cell))
+                self.check_needs(cell, run.name, unmet_of(tx, run, grid, cell))
             task = cell_in(tx, run, cell)
             begun = task is not None and task.started_at is not None
             return asked.move(cell_name(*cell), task.attempts if task else 0, begun=begun)

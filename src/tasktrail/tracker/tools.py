@@ -13,8 +13,8 @@ from tasktrail.tools import Shape, Tools, Words, refusal, tool
 from tasktrail.tracker.backend import TrackerBackend
 from tasktrail.tracker.factory import get_tracker
 from tasktrail.tracker.groups import Letters
-from tasktrail.tracker.models import TaskStatus
 from tasktrail.tracker.views import GroupProgress, progress_of, ready_tasks
+from tasktrail.tracker.words import TaskStatus
 
 TOOLS: Final = ("update_tracker_status", "check_tracker_progress", "get_all_weeks_status", "get_ready_tasks")
 """What can be offered to a language model, by the names of the methods."""

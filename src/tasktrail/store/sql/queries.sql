@@ -85,7 +85,8 @@ WHERE run_id = :run_id
   AND position > :after
   AND (status = :status OR :status IS NULL)
   AND (CAST(:pattern AS TEXT) IS NULL
-    OR lower(key || ' ' || coalesce(title, '') || ' ' || coalesce(summary, '')) LIKE :pattern ESCAPE '!')
+    OR lower(CASE item WHEN '' THEN key ELSE item || '/' || key END
+      || ' ' || coalesce(title, '') || ' ' || coalesce(summary, '')) LIKE :pattern ESCAPE '!')
   AND (reason IS NULL OR reason <> :removed)
 ORDER BY position
 LIMIT :limit
@@ -100,7 +101,8 @@ WHERE run_id IN ({each_id})
   AND (run_id > :run_id OR position > :position OR (position = :position AND map_index > :map_index))
   AND (status = :status OR :status IS NULL)
   AND (CAST(:pattern AS TEXT) IS NULL
-    OR lower(key || ' ' || coalesce(title, '') || ' ' || coalesce(summary, '')) LIKE :pattern ESCAPE '!')
+    OR lower(CASE item WHEN '' THEN key ELSE item || '/' || key END
+      || ' ' || coalesce(title, '') || ' ' || coalesce(summary, '')) LIKE :pattern ESCAPE '!')
   AND (reason IS NULL OR reason <> :removed)
 ORDER BY run_id, position, map_index
 LIMIT :limit
