@@ -21,7 +21,7 @@ from tasktrail.formats import picture
 from tasktrail.model import reference, retry
 from tasktrail.model.lifecycle import RULES
 from tasktrail.model.task import OUTCOMES, STATUSES
-from tasktrail.store import documents
+from tasktrail.store import places
 from tasktrail.store.sqlite import SqliteStore
 
 SOURCE = Path(parts_api.__file__).parent.parent / "src" / "tasktrail"
@@ -221,7 +221,7 @@ def test_the_sizes_on_the_page_of_limits_are_those_of_the_code():
 
     assert said == {
         "tasks of a run or a plan that has a file": f"{picture.MAX_TASKS:,}",
-        "a run file": f"{documents.MAX_BYTES // 2**20} MiB",
+        "a run file": f"{places.MAX_BYTES // 2**20} MiB",
         "a settings file": f"{files._MAX_FILE_BYTES // 2**10} KiB",
         "a run id": "128 characters",
         "a step id": f"{reference.MAX_KEY_CHARS} characters",

@@ -13,7 +13,7 @@ import pytest
 from tasktrail.engine.ledger import Ledger
 from tasktrail.model.run import Kind
 from tasktrail.store import objects as places
-from tasktrail.store.documents import DocumentPlace
+from tasktrail.store.places import DocumentPlace
 from tasktrail.testing.document_contract import DocumentContract, Where, complete_one_at, interrupt
 from tasktrail.testing.dying import Arm
 from tests import objects

@@ -17,8 +17,9 @@ import pytest
 
 from tasktrail.model.errors import BadInput, Busy, Conflict, StoreError
 from tasktrail.store import documents
-from tasktrail.store.documents import Document, DocumentFile, Documents, Look, found_below, place_of
+from tasktrail.store.documents import Document, DocumentFile, Documents, found_below, place_of
 from tasktrail.store.opening import open_store
+from tasktrail.store.places import Look
 
 LONG_AGO_NS = 1_700_000_000 * 10**9
 

@@ -14,10 +14,10 @@ from obstore.store import AzureStore, GCSStore
 
 from tasktrail.model.errors import BadInput, Busy, StoreError, TasktrailError, Unreachable
 from tasktrail.store import objects as places
-from tasktrail.store.documents import Documents, Overtaken, found_below, place_of
+from tasktrail.store.documents import Documents, found_below, place_of
 from tasktrail.store.objects import ObjectPlace
 from tasktrail.store.opening import open_store
-from tasktrail.store.places import Look
+from tasktrail.store.places import Look, Overtaken
 from tests import objects, processes
 from tests.objects import SECRET, ObjectServer
 from tests.proxy import Proxy

@@ -165,7 +165,7 @@ def ready_command(session: Session, group: str | None, agent: str | None, limit:
     if session.json:
         emit("ready-list@1", [_ready_record(cell) for cell in page.cells], page.cursor)
         return
-    rows = [(plain(_reference(cell)), plain(cell.agent or "-")) for cell in page.cells]
+    rows = [(plain(cell.reference), plain(cell.agent or "-")) for cell in page.cells]
     if rows:
         lines = columns(("TASK", "AGENT"), rows, limit=session.width, ink=session.ink(), style=lambda *_: None)
         sys.stdout.writelines(f"{line}\n" for line in lines)
@@ -175,16 +175,10 @@ def ready_command(session: Session, group: str | None, agent: str | None, limit:
     _tell_more(f"tasktrail matrix ready{options}", limit, page.cursor)
 
 
-def _reference(cell: ReadyCell) -> str:
-    from tasktrail.model.reference import format_task
-
-    return format_task(*cell.place)
-
-
 def _ready_record(cell: ReadyCell) -> dict[str, Any]:
     task = cell.task
     return {
-        "id": _reference(cell), "run": cell.group, "key": task.key, "item": task.item or None, "agent": cell.agent,
+        "id": cell.reference, "run": cell.group, "key": task.key, "item": task.item or None, "agent": cell.agent,
         "attempts": task.attempts, "priority": task.priority,
     }  # fmt: skip
 

@@ -83,8 +83,7 @@ def save(ledger: Ledger, edit: RunEdit) -> Run:
         tx.settle()
         return tx.settled(edit.run_id)
 
-    document_id = edit.loaded.document_id if edit.loaded else None
-    return ledger.commit(work, documents=() if document_id is None else (document_id,))
+    return ledger.commit(work, documents=edit.loaded.documents if edit.loaded else ())
 
 
 def save_in(tx: Transaction, ledger: Ledger, edit: RunEdit, now: int) -> None:

@@ -251,7 +251,7 @@ class Execution(Claiming):
             return self._turn(tx, pick, (), self.ledger.clock.now())
 
         self._worker_id = worker.id
-        self._documents = (seen.document_id,) if seen.document_id is not None else ()
+        self._documents = seen.documents
         active.add(str(self._token))
         return self._went(self.ledger.commit(work, documents=self._documents, patience_s=patience_s))
 
@@ -305,8 +305,7 @@ class Joining(Claiming):
     def begin(self, pick: Pick, *, patience_s: float | None = None) -> Turn:
         """Claim what comes first."""
         self._worker_id = worker_of(self.ledger, patience_s).id
-        document_id = self._store.read(lambda tx: tx.run(self.run_id)).document_id
-        self._documents = (document_id,) if document_id is not None else ()
+        self._documents = self._store.read(lambda tx: tx.run(self.run_id)).documents
         return self.advance((), pick, patience_s=patience_s)
 
     def _believe(self, tx: Transaction) -> None:

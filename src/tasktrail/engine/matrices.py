@@ -105,7 +105,7 @@ def use_grid(ledger: Ledger, run: Run, grid: Grid) -> Run:
         tx.settle()
         return tx.settled(run.id)
 
-    return ledger.commit(work, documents=_documents(run))
+    return ledger.commit(work, documents=run.documents)
 
 
 def use_grid_in(ledger: Ledger, runs: Mapping[str, Run], grid: Grid) -> dict[str, Run]:
@@ -142,7 +142,7 @@ def save_matrix(ledger: Ledger, run: Run, loaded: Picture, now: Picture, moves: 
         tx.settle()
         return tx.settled(run.id)
 
-    return ledger.commit(work, documents=_documents(run))
+    return ledger.commit(work, documents=run.documents)
 
 
 def _check_unchanged(current: Picture, loaded: Picture, found: Differences) -> None:
@@ -188,7 +188,7 @@ def move_cell_as(ledger: Ledger, run: Run, cell: Cell, move: Callable[[Transacti
         current = hold_matrix(tx, run.id)
         return _move(tx, ledger, current, cell, move(tx, current))
 
-    return ledger.commit(work, documents=_documents(run))
+    return ledger.commit(work, documents=run.documents)
 
 
 def _move(tx: Transaction, ledger: Ledger, run: Run, cell: Cell, move: CellMove) -> bool:
@@ -249,7 +249,3 @@ def _item(wanted: Wanted, known: ItemPicture | None) -> ItemPicture:
     if content_hash is None and known is not None:
         content_hash = known.content_hash
     return ItemPicture(wanted.name, False, encode(attributes) if attributes else None, content_hash)
-
-
-def _documents(run: Run) -> tuple[int, ...]:
-    return () if run.document_id is None else (run.document_id,)

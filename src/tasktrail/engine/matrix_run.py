@@ -271,7 +271,7 @@ def pool_matrix(ledger: Ledger, run: Run, folder: Path | None = None, part: Part
             tx.record_run(run.id, "accept", at, ledger.actor, note=f"workers execute it in {target}")
             tx.set_run(run.id, target=target, updated_at=at)
 
-    ledger.commit(work, documents=() if run.document_id is None else (run.document_id,))
+    ledger.commit(work, documents=run.documents)
     return take_up_pooled(ledger, opened.run)
 
 

@@ -46,6 +46,11 @@ class ReadyCell:
         """Where it stands among all that are ready."""
         return self.group, self.task.key, self.task.item
 
+    @property
+    def reference(self) -> str:
+        """How people write it; of the last one of a page, the cursor that gets the next page."""
+        return format_task(*self.place)
+
 
 @dataclass(frozen=True, slots=True)
 class ReadyPage:
@@ -174,7 +179,7 @@ def ready_page(
                     item = place[2] if (run.name, key) == place[:2] else ""
                     cells += _ready_of_items(tx, run, key, now, limit + 1 - len(cells), item, agent)
     page = cells[:limit]
-    cursor = _cursor(page[-1].place) if page and len(cells) > limit else None
+    cursor = page[-1].reference if page and len(cells) > limit else None
     return ReadyPage(page, len(of_groups) + sum(of_items.values()), cursor)
 
 
@@ -231,11 +236,6 @@ def _group_cells(tx: Transaction, runs: Sequence[Run], keys: Sequence[str]) -> l
 
 def _with_agent(row: Row) -> tuple[Task, str | None]:
     return Task._make(cast(Any, row[:-1])), cast("str | None", row[-1])
-
-
-def _cursor(place: Place) -> str:
-    group, key, item = place
-    return format_task(group, key, item)
 
 
 def _place(cursor: str) -> Place:

@@ -16,7 +16,8 @@ from tasktrail.model.plan import Move, Note, PlanTask
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Kind, Run, RunStatus
 from tasktrail.model.task import REMOVED, Task, Value
-from tasktrail.store.documents import Document, Look
+from tasktrail.store.documents import Document
+from tasktrail.store.places import Look
 from tasktrail.store.transaction import Transaction
 
 _LISTING: Final[frozenset[Kind]] = frozenset({"plan"})

@@ -61,7 +61,7 @@ def reopen_stale(ledger: Ledger, run: Run, *, note: str | None = None, dry_run: 
 
     if dry_run:
         return ledger.store.read(work)
-    return ledger.commit(work, documents=() if run.document_id is None else (run.document_id,))
+    return ledger.commit(work, documents=run.documents)
 
 
 def again_words(run: Run, reference: str, task: Task) -> str:

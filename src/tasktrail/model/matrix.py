@@ -19,13 +19,13 @@ from tasktrail.model.task import Status
 from tasktrail.model.workflow import StepSpec
 
 __all__ = [
-    "NO_ITEM", "Cell", "Grid", "Standing", "Synced", "TaskType", "Wanted", "is_type_name",
+    "TYPE_NAME", "Cell", "Grid", "Standing", "Synced", "TaskType", "Wanted", "is_type_name",
     "sanitized", "synced",
 ]  # fmt: skip
 
 TYPE_NAME: Final = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
 """Without `/`, so that a cell is told from a group's own task by its name."""
-NO_ITEM: Final = "* "
+_NO_ITEM: Final = "* "
 """Stands for the item in what a group's task needs of all items where there is none. No item is called so: a blank at
 the end is refused."""
 
@@ -179,7 +179,7 @@ class Grid:
     def _of_all(self, task_type: TaskType, items: Mapping[str, Mapping[str, object]]) -> Iterable[str]:
         """The cells of all items that have such a task; where none has, one that is not there."""
         having = [name for name, attributes in items.items() if task_type.applies_to(name, attributes)]
-        return [cell_name(item, task_type.name) for item in having or [NO_ITEM]]
+        return [cell_name(item, task_type.name) for item in having or [_NO_ITEM]]
 
     @staticmethod
     def _has(task_type: TaskType, item: str, attributes: Mapping[str, object] | None) -> bool:

@@ -78,6 +78,11 @@ class Run(NamedTuple):
         }  # fmt: skip
 
     @property
+    def documents(self) -> tuple[int, ...]:
+        """Row ids of the documents that say where it stands: of one, or none."""
+        return () if self.document_id is None else (self.document_id,)
+
+    @property
     def met_by(self) -> frozenset[Status]:
         """The statuses that meet a need of its tasks."""
         return MET_BY_COMPLETED if self.kind == "matrix" and not self.skipped_meets else MET_BY

@@ -24,10 +24,7 @@ from tasktrail.store.transaction import Transaction
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-__all__ = [
-    "MAX_BYTES", "Document", "DocumentFile", "DocumentPlace", "Documents", "Look", "Overtaken", "Reading", "Signature",
-    "found_below", "place_of", "write_new",
-]  # fmt: skip
+__all__ = ["Document", "DocumentFile", "Documents", "found_below", "place_of", "write_new"]
 
 _POLL_S: Final = 0.01
 _HINT: Final = "check that its folder exists and is writable"

@@ -22,7 +22,8 @@ from tasktrail.model.errors import BadInput, Conflict
 from tasktrail.model.lifecycle import Ask
 from tasktrail.model.run import Kind, Run
 from tasktrail.model.task import Status, Task
-from tasktrail.store.documents import DocumentFile, DocumentPlace, place_of
+from tasktrail.store.documents import DocumentFile, place_of
+from tasktrail.store.places import DocumentPlace
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Transaction
 from tasktrail.testing.dying import Arm, die_everywhere

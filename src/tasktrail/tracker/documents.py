@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tasktrail.engine.adopting import drafts
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import picture_of as stored_picture
-from tasktrail.engine.matrices import save_matrix, standing_of, use_grid, use_grid_in
+from tasktrail.engine.matrices import standing_of, use_grid, use_grid_in
 from tasktrail.engine.project import NO_FLAGS, FolderProject
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, codec
 from tasktrail.formats.picture import Picture
@@ -28,12 +28,10 @@ from tasktrail.tracker.words import ReadyTask
 if TYPE_CHECKING:
     from tasktrail.tracker.models import WeekTracker
 
-__all__ = ["LEGACY", "JSONTrackerBackend", "YAMLTrackerBackend"]
+__all__ = ["JSONTrackerBackend", "YAMLTrackerBackend"]
 
-LEGACY: Final = "tasks.yaml"
+_LEGACY: Final = "tasks.yaml"
 """The list of names that a week had before it had a tracker; it is kept."""
-
-
 _MIRRORED_AT_ONCE: Final = 4
 """How many weeks that are new to the store one look at all of them makes known to it; no look is to take long."""
 
@@ -87,7 +85,7 @@ class DocumentTracker(TrackerBackend):
     def weeks(self) -> list[str]:
         """Return the weeks that have a tracker, or a list of tasks to make one of."""
         with told(str(self.weeks_dir)):
-            found = [one for name in (self.file_name, LEGACY) for one in found_below(self.weeks_dir, name)]
+            found = [one for name in (self.file_name, _LEGACY) for one in found_below(self.weeks_dir, name)]
             return self.groups.of_folders(one.rpartition("/")[0] for one in found)
 
     # loading
@@ -143,7 +141,7 @@ class DocumentTracker(TrackerBackend):
         return codec(self.codec_name).load(reading.text, str(path)) if reading is not None else None
 
     def _from_list(self, week: str) -> WeekTracker:
-        path, older = self.path(week), self._beside(week, LEGACY)
+        path, older = self.path(week), self._beside(week, _LEGACY)
         reading = place_of(older).read()
         if reading is None:
             letter = self.groups.check(week)
@@ -207,7 +205,7 @@ class DocumentTracker(TrackerBackend):
             TrackerAccessError: The file cannot be written.
             UnknownFieldError: What it says is no JSON.
         """
-        from tasktrail.tracker.drafts import picture_of
+        from tasktrail.tracker.drafts import picture_of, save_draft
 
         with told(str(self.weeks_dir)):
             now, path = picture_of(tracker), self.path(week_letter)
@@ -217,10 +215,7 @@ class DocumentTracker(TrackerBackend):
             if run is None:
                 self._create(week_letter, path, now)
             else:
-                loaded = tracker._loaded
-                if loaded is None:  # made by hand, to be put in the place of what is there
-                    loaded = stored_picture(self._project.ledger, run)
-                save_matrix(self._project.ledger, run, loaded, now, tracker._moves)
+                save_draft(self._project.ledger, run, tracker, now)
             tracker._loaded, tracker._moves = now, {}
 
     def _create(self, week: str, path: Path | str, picture: Picture) -> None:

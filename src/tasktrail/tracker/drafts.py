@@ -10,11 +10,15 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.matrices import picture_of as stored_picture
+from tasktrail.engine.matrices import save_matrix
 from tasktrail.formats.picture import ItemPicture, Picture, TaskPicture, details_of
 from tasktrail.formats.tracker_codec import DETAILS, WORDS, retries_of, task_said
 from tasktrail.model.errors import BadInput
 from tasktrail.model.matrix import TYPE_NAME, is_type_name
 from tasktrail.model.reference import check_key
+from tasktrail.model.run import Run
 from tasktrail.model.task import Status, Value
 from tasktrail.tracker.exceptions import UnknownFieldError
 from tasktrail.tracker.models import ItemTasks, TaskRecord, WeekTasks, WeekTracker
@@ -22,6 +26,7 @@ from tasktrail.tracker.words import word_of
 
 __all__ = [
     "check_item", "draft_of", "microseconds", "moment", "picture_of", "plain_text", "record_of", "redrawn",
+    "save_draft",
 ]  # fmt: skip
 
 M = TypeVar("M", bound=BaseModel)
@@ -202,6 +207,11 @@ def _time_as_text(value: Any) -> str:
 _encode: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_time_as_text
 ).encode
+
+
+def save_draft(ledger: Ledger, run: Run, tracker: WeekTracker, now: Picture) -> None:
+    """Bring a run from what an object was loaded as to what it says now; one made by hand takes the run's place."""
+    save_matrix(ledger, run, tracker._loaded or stored_picture(ledger, run), now, tracker._moves)
 
 
 def redrawn(tracker: WeekTracker, picture: Picture) -> WeekTracker:

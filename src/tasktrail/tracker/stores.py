@@ -10,9 +10,9 @@ from tasktrail.config import find_store, load
 from tasktrail.engine.cells import CellMove
 from tasktrail.engine.items import item_in, items_of
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.matrices import cell_in, create_matrix, find_matrix, move_cell_as, save_matrix, use_grid
+from tasktrail.engine.matrices import cell_in, create_matrix, find_matrix, move_cell_as, use_grid
 from tasktrail.engine.matrices import picture_of as stored_picture
-from tasktrail.engine.matrix_views import can_start, counts, pending_items, unmet_of
+from tasktrail.engine.matrix_views import can_start, counts, matrices_of, pending_items, unmet_of
 from tasktrail.engine.project import NO_FLAGS, current_clock, existing, ledger_of
 from tasktrail.model.matrix import Grid
 from tasktrail.model.reference import cell_name
@@ -82,8 +82,7 @@ class StoreTrackerBackend(TrackerBackend):
         with told(self._location.url):
             if not self._has_store():
                 return []
-            runs = self.ledger.store.read(lambda tx: tx.runs("matrices_of", workflow=name))
-            return [run.name for run in runs]
+            return [run.name for run in self.ledger.store.read(lambda tx: matrices_of(tx, name))]
 
     def opened(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what asks the store itself."""
@@ -99,7 +98,7 @@ class StoreTrackerBackend(TrackerBackend):
 
     def save_tracker(self, week_letter: str, tracker: WeekTracker) -> None:
         """Bring the tracker of a week from what was loaded to what it is now; a new one is made."""
-        from tasktrail.tracker.drafts import picture_of
+        from tasktrail.tracker.drafts import picture_of, save_draft
 
         week, now = self.groups.check(week_letter), picture_of(tracker)
         with told(self._location.url):
@@ -107,8 +106,7 @@ class StoreTrackerBackend(TrackerBackend):
             if run is None:
                 create_matrix(self.ledger, week, self.grid, now)
             else:
-                loaded = tracker._loaded or stored_picture(self.ledger, run)
-                save_matrix(self.ledger, run, loaded, now, tracker._moves)
+                save_draft(self.ledger, run, tracker, now)
             tracker._loaded, tracker._moves = now, {}
 
     # what the store itself answers, however many items there are

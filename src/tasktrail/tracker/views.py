@@ -16,14 +16,12 @@ from tasktrail.engine.matrix_views import (
     Counts,
     ItemRow,
     MatrixPage,
-    ReadyCell,
     ReadyPage,
     counts,
     matrix_page,
     ready_page,
 )
 from tasktrail.model.plan import percent_done
-from tasktrail.model.reference import format_task
 from tasktrail.model.run import Run
 from tasktrail.model.task import REMOVED
 from tasktrail.store.transaction import Transaction
@@ -132,7 +130,7 @@ def ready_tasks(
     return ReadyPage(
         cells[:limit],
         sum(page.total for page in pages),
-        _cursor(cells[:limit][-1]) if has_more and cells[:limit] else None,
+        cells[:limit][-1].reference if has_more and cells[:limit] else None,
     )
 
 
@@ -141,10 +139,6 @@ def _ready(
 ) -> ReadyPage:
     now, grid = ledger.clock.now(), tracker.grid
     return ledger.store.read(lambda tx: ready_page(tx, runs, grid, now, limit, after, agent))
-
-
-def _cursor(cell: ReadyCell) -> str:
-    return format_task(*cell.place)
 
 
 def metrics_told(tracker: TrackerBackend, group: str | None = None) -> MatrixMetrics:
