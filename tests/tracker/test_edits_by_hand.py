@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasktrail.engine.lookup import find_task, history
+from tasktrail.formats.picture import ItemPicture, Picture
 from tasktrail.model.errors import Held
 from tasktrail.model.lifecycle import Ask
 from tasktrail.store.documents import DocumentFile
@@ -427,3 +428,21 @@ def test_a_removed_item_ends_what_a_worker_has(at_work: YAMLTrackerBackend) -> N
 
     at_work.update_task("A", "ProjectA", "content", "completed")
     assert record(at_work, "ProjectA", "content").status == "completed"
+
+
+def test_an_update_of_many_items_looks_at_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Picture] = []
+    item_by_name = Picture.item_by_name
+
+    def counted(picture: Picture) -> dict[str, ItemPicture]:
+        looks.append(picture)
+        return item_by_name(picture)
+
+    monkeypatch.setattr(Picture, "item_by_name", counted)
+    tracker, counts = known(), []
+    for week, n_items in (("B", 3), ("C", 30)):
+        tracker.sync_with_etl(week, [f"item {place}" for place in range(n_items)])
+        looks.clear()
+        tracker.update_task(week, "item 1", "research", "completed")
+        counts.append(len(looks))
+    assert counts[0] == counts[1]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tasktrail.model.errors import BadInput
 from tasktrail.testing import TrackerContract
 from tasktrail.tracker import Conflict, TrackerBackend, WeekNotFoundError, WeekTracker, YAMLTrackerBackend, get_tracker
 
@@ -113,3 +115,34 @@ def test_yaml_is_what_is_meant(tmp_path: Path) -> None:
     assert (tmp_path / "data/weeks/02-C/tracker.yaml").is_file()
     with pytest.raises(ValueError, match="Unsupported backend type: mongodb"):
         get_tracker("mongodb")
+
+
+@pytest.mark.requirement("CN-014")
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "s3",
+        "s3:",
+        "s3://",
+        "s3:bucket",
+        "gs",
+        "az:x",
+        "sqlite",
+        "sqlite:x",
+        "postgresql:x",
+        "memory:x",
+        "yaml:s3://b/c",
+    ],
+)
+def test_half_a_url_is_no_folder_nor_file_of_this_name(tmp_path: Path, backend: str) -> None:
+    with pytest.raises(ValueError, match=r"Unsupported backend type|expected weeks_dir to be a folder"):
+        get_tracker(backend).sync_with_etl("A", ["Alpha"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "config", ["weeks", Path("weeks"), {"weeks_dir": "weeks"}, SimpleNamespace(weeks_dir="s3://b/c")]
+)
+def test_what_is_no_configuration_is_refused(tmp_path: Path, config: object) -> None:
+    with pytest.raises(BadInput, match="weeks_dir"):
+        get_tracker("yaml", config)

@@ -271,10 +271,11 @@ class _Editing:
 
     def changes(self) -> list[Change]:
         """Return the changes; afterwards `said` is what the text will say."""
-        items = tuple(map(self._item, self._new.items))
-        gone = self._old.item_by_name().keys() - self._new.item_by_name().keys()
-        self._changes += [(("items", name), REMOVE) for name in self._old.item_by_name() if name in gone]
         before, known = self._old.by_name(), self._old.item_by_name()
+        self._add([item for item in self._new.items if item.name not in known])
+        items = tuple(self._item(known.get(item.name), item) for item in self._new.items)
+        gone = known.keys() - self._new.item_by_name().keys()
+        self._changes += [(("items", name), REMOVE) for name in known if name in gone]
         tasks = tuple(self._task(before.get(task.name), task, task.item in known) for task in self._new.tasks)
         left = {task.name for task in tasks}
         lost = [task for task in self._old.tasks if task.name not in left and task.item not in gone]
@@ -284,11 +285,16 @@ class _Editing:
         self.said = replace(self._old, tasks=tasks, items=items, metadata=self._new.metadata)
         return self._changes
 
-    def _item(self, item: ItemPicture) -> ItemPicture:
-        old, path = self._old.item_by_name().get(item.name), ("items", item.name)
-        if old is None:
-            tasks = {task.key: _words(task) for task in self._new.tasks if task.item == item.name}
-            self._changes.append((path, _item_words(item, tasks)))
+    def _add(self, items: Sequence[ItemPicture]) -> None:
+        tasks: dict[str, dict[str, object]] = {item.name: {} for item in items}
+        for task in self._new.tasks:
+            if task.item in tasks:
+                tasks[task.item][task.key] = _words(task)
+        self._changes += [(("items", item.name), _item_words(item, tasks[item.name])) for item in items]
+
+    def _item(self, old: ItemPicture | None, item: ItemPicture) -> ItemPicture:
+        path = ("items", item.name)
+        if old is None or old == item:
             return item
         if old.removed != item.removed:
             self._changes.append(((*path, "removed"), item.removed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tasktrail.model.errors import BadInput
 from tasktrail.tracker.backend import TrackerBackend
-from tasktrail.tracker.settings import TrackerSettings, load_settings
+from tasktrail.tracker.settings import TrackerSettings, folder_of, load_settings
 
 __all__ = ["ENTRY_POINTS", "UnsupportedBackend", "get_tracker"]
 
@@ -54,10 +54,16 @@ def get_tracker(backend_type: str | None = None, config: object = None) -> Track
 def _settings(config: Any) -> TrackerSettings:
     if isinstance(config, TrackerSettings):
         return config
+    if isinstance(config, (str, Path, Mapping)):
+        raise BadInput(
+            f"expected config to be an object with weeks_dir, got: {config!r:.80}",
+            hint="get_tracker('yaml:FOLDER') needs none",
+        )
     folder = getattr(config, "weeks_dir", None)
-    found = load_settings(None if folder is None else Path(folder))
+    folder = None if folder is None else folder_of(folder)
+    found = load_settings(folder)
     said = {name: getattr(config, name, None) for name in ("grid", "groups")}
-    said["weeks_dir"] = None if folder is None else Path(folder)
+    said["weeks_dir"] = folder
     return replace(found, **{name: value for name, value in said.items() if value is not None})
 
 
@@ -77,6 +83,8 @@ def _store(scheme: str) -> Make:
     def make(rest: str, config: TrackerSettings) -> TrackerBackend:
         from tasktrail.tracker.stores import StoreTrackerBackend
 
+        if rest if scheme == "memory" else not rest.startswith("//"):  # else the store takes it for a file of this name
+            raise _incomplete(f"{scheme}:{rest}", "memory:" if scheme == "memory" else f"{scheme}://…")
         return StoreTrackerBackend(f"{scheme}:{rest}", config.grid, config.groups, config.flags)
 
     return make
@@ -86,13 +94,19 @@ def _objects(scheme: str) -> Make:
     def make(rest: str, config: TrackerSettings) -> TrackerBackend:
         from tasktrail.tracker.documents import YAMLTrackerBackend
 
+        if not rest.startswith("//") or not rest.strip("/"):  # else the documents take it for a folder of this name
+            raise _incomplete(f"{scheme}:{rest}", f"{scheme}://BUCKET/PREFIX")
         return YAMLTrackerBackend(f"{scheme}:{rest}", config.grid, config.groups, config.flags)
 
     return make
 
 
 def _folder(rest: str, config: TrackerSettings) -> Path:
-    return Path(rest) if rest else config.weeks_dir
+    return folder_of(rest) if rest else config.weeks_dir
+
+
+def _incomplete(backend: str, form: str) -> UnsupportedBackend:
+    return UnsupportedBackend(f"Unsupported backend type: {backend}", hint=f"expected {form}")
 
 
 def _installed(name: str) -> Make | None:

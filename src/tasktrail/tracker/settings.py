@@ -65,7 +65,21 @@ def load_settings(start: Path | None = None, flags: Mapping[str, str] = NO_FLAGS
     if table is None:
         return TrackerSettings(backend, flags=flags)
     folder, said = table.path.parent, _said(table)
-    return TrackerSettings(backend, folder / said.weeks_dir, said.groups, said.grid(table), flags, folder)
+    return TrackerSettings(backend, folder / folder_of(said.weeks_dir), said.groups, said.grid(table), flags, folder)
+
+
+def folder_of(weeks_dir: str | Path) -> Path:
+    """Return the folder of trackers.
+
+    Raises:
+        BadInput: It is a URL, which as a path would name a folder below the working directory.
+    """
+    if "://" in str(weeks_dir):
+        raise BadInput(
+            f"expected weeks_dir to be a folder, got: {weeks_dir}",
+            hint=f"as the backend: get_tracker({str(weeks_dir)!r})",
+        )
+    return Path(weeks_dir)
 
 
 @dataclass(frozen=True, slots=True)
