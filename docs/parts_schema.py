@@ -69,8 +69,8 @@ def schema() -> list[Table]:
 
 def _column(found: re.Match[str]) -> Column:
     """A column that came later; what it means stands above it."""
-    comment = " ".join(line.removeprefix("-- ") for line in found["comment"].splitlines())
-    return Column(found["name"], found["type"], found["rest"].strip(), comment)
+    comment = " ".join(line.removeprefix("-- ") for line in found["comment"].splitlines()).removesuffix(".")
+    return Column(found["name"], found["type"], found["rest"].strip(), comment[:1].lower() + comment[1:])
 
 
 def _table(found: re.Match[str]) -> Table:
@@ -149,7 +149,7 @@ MEANINGS = {
     "updated_at": "when it last changed",
     "ended_at": "when it ended; NULL while it runs",
     "version": "1 at first, one more with every change; guards against lost updates",
-    "position": "order within the run, from 1",
+    "position": "order within the run",
     "worker_id": "the process",
     "run_id": "the run",
     "task_id": "the task",

@@ -220,7 +220,7 @@ def test_the_sizes_on_the_page_of_limits_are_those_of_the_code():
     said = {row[0]: row[1] for row in cells(page[page.index("| what | limit |") : page.index("A run file is written")])}
 
     assert said == {
-        "tasks of a run or a plan that has a file": f"{picture.MAX_TASKS:,}",
+        "tasks of a run, a plan or a matrix that has a file": f"{picture.MAX_TASKS:,}",
         "a run file": f"{places.MAX_BYTES // 2**20} MiB",
         "a settings file": f"{files._MAX_FILE_BYTES // 2**10} KiB",
         "a run id": "128 characters",
