@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         UnknownFieldError,
         WeekNotFoundError,
     )
+    from tasktrail.tracker.execution import execute_tasks, run_tasks
     from tasktrail.tracker.factory import get_tracker
     from tasktrail.tracker.groups import Letters, Named
     from tasktrail.tracker.models import ItemTasks, TaskProgress, TaskRecord, WeekTasks, WeekTracker
@@ -75,11 +76,13 @@ __all__ = [
     "WeekTasks",
     "WeekTracker",
     "YAMLTrackerBackend",
+    "execute_tasks",
     "get_task_config",
     "get_tracker",
     "grid_of",
     "is_valid_task_type",
     "load_settings",
+    "run_tasks",
     "tell_events",
 ]
 
@@ -111,6 +114,7 @@ _HOMES = {
             "WeekNotFoundError",
         ],
         "events": ["TaskEvent", "tell_events"],
+        "execution": ["execute_tasks", "run_tasks"],
         "factory": ["get_tracker"],
         "groups": ["Letters", "Named"],
         "models": ["ItemTasks", "TaskProgress", "TaskRecord", "WeekTasks", "WeekTracker"],
