@@ -26,7 +26,7 @@ from tasktrail.tracker.backend import (
     told,
 )
 from tasktrail.tracker.drafts import draft_of, picture_of
-from tasktrail.tracker.exceptions import WeekNotFoundError
+from tasktrail.tracker.exceptions import InvalidWeekError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
 from tasktrail.tracker.models import ReadyTask, TaskProgress, TaskStatus, WeekTracker
 
@@ -80,7 +80,14 @@ class StoreTrackerBackend(TrackerBackend):
             if not self._has_store():
                 return []
             runs = self.ledger.store.read(lambda tx: tx.runs("matrices_of", workflow=name))
-            return [run.name for run in runs]
+            return [run.name for run in runs if self._is_week(run.name)]
+
+    def _is_week(self, name: str) -> bool:
+        """A week of another folder with files that has the same store may be there as A-2."""
+        try:
+            return self.groups.check(name) == name
+        except InvalidWeekError:
+            return False
 
     def opened(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what asks the store itself."""
