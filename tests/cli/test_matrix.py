@@ -177,6 +177,9 @@ def test_a_mapping_is_for_many_groups(call: Call):
     refused = call("matrix", "sync", "all.json")
     assert (refused.code, "2 items would be removed" in refused.err) == (2, True)
     assert call("matrix", "sync", "all.json", "--yes").out.endswith("C: 0 items, 2 removed\n")
+    Path("all.json").write_text(json.dumps({"A": ["x"], "a": ["w"]}), encoding="utf-8")
+    assert "all.json has two lists for A" in call("matrix", "sync", "all.json").err
+    assert [item.removed for item in get_tracker().load_tracker("A").items.values()] == [False, False]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +187,8 @@ def test_a_mapping_is_for_many_groups(call: Call):
     [
         ("x.json", '["a", 1, {"nam": "b"}]', "x.json:1:10: expected an item to be a name or a mapping with a name"),
         ("x.yaml", "A: x\n", "x.yaml:1:4: expected a list of items"),
-        ("x.csv", "nam,url\na,b\n", "x.csv:1: expected a column name, got: nam, url; did you mean nam?"),
+        ("x.csv", "nam,url\na,b\n", "x.csv:1: expected a column 'name', got: 'nam', 'url'"),
+        ("x.csv", "name;url\na;b\n", "x.csv:1: expected a column 'name', got: 'name;url'"),
         ("x.csv", "name,url\na,b,c\n", "x.csv:2: expected as many cells as the header has, got: more"),
         ("x.csv", "name,url\n,b\n", "x.csv:2: expected an item to have a name, got: none"),
     ],

@@ -31,7 +31,7 @@ def changed() -> Iterator[str]:
 
 
 def test_stale_tasks_are_named_and_taken_up_again(changed: str, call: Call) -> None:
-    assert "a b/research is completed, but stale: item a b is another one since" in call("explain", changed).out
+    assert "a b/research is completed, but stale: item a b became another one" in call("explain", changed).out
     assert "completed, stale" in call("show", "A:a b/research").out
     assert "reopen --stale A" in call("explain", changed).out
 

@@ -129,7 +129,7 @@ def test_every_view_shows_what_is_stale(engine: Engine) -> None:
     words = {reason.text: reason.command for reason in explain_run(seen) if reason.cause == "stale"}
     again = "tasktrail reopen --stale A"
     assert words == {
-        "a/research is completed, but stale: item a is another one since": again,
+        "a/research is completed, but stale: item a became another one": again,
         "a/content is completed, but stale: a/research is stale": again,
         "blog_post is completed, but stale: a/content is stale": again,
     }

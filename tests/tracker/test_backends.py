@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,3 +203,14 @@ class TestPostgres(StoreAlone):
 
     def make(self, place: Any, **options: Any) -> TrackerBackend:
         return StoreTrackerBackend(place, **options)
+
+
+def test_a_store_may_have_the_weeks_of_two_folders(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'both.db'}"
+    for folder, item in (("one", "x"), ("two", "y")):
+        YAMLTrackerBackend(tmp_path / folder, flags={"store.url": url}).sync_with_etl("A", [item])
+
+    tracker = StoreTrackerBackend(url)
+
+    assert tracker.weeks() == ["A"]
+    assert [one.item_name for one in tracker.get_ready_tasks()] == ["x"]

@@ -49,6 +49,8 @@ def test_a_status_is_recorded_with_what_is_said_of_it(tools: Tools, tracker: Tra
     assert tracker.load_tracker("A").items["x"]["research"].output_file == "research/x.yaml"
     own = tools.call("update_tracker_status", {"week_letter": "a", "task_type": "blog_post", "status": "completed"})
     assert own["message"] == "Updated week A blog_post to completed"
+    own = tools.call("update_tracker_status", {**said, "task_type": "blog_post", "status": "completed"})
+    assert own["message"] == "Updated week A blog_post to completed"
 
 
 @pytest.mark.requirement("CN-084")

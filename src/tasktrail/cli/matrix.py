@@ -277,7 +277,11 @@ def sync_command(session: Session, file: str, group: str | None, yes: bool) -> N
     or CSV with a column name. A mapping of groups to such lists is for many. - is stdin.
     """
     tracker = tracker_of(session)
-    lists = {tracker.groups.check(name): items for name, items in _lists(file, group).items()}
+    lists: dict[str, list[Any]] = {}
+    for name, items in _lists(file, group).items():
+        if (checked := tracker.groups.check(name)) in lists:
+            raise BadInput(f"{file} has two lists for {checked}", hint="let it have one, with the items of both")
+        lists[checked] = items
     if not yes:
         _check_empty(tracker, lists, file)
     done = {name: tracker.sync(name, items) for name, items in lists.items()}

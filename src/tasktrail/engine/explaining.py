@@ -268,7 +268,7 @@ def _why_stale(seen: Situation, task: Task) -> str:
         return f"{later[0]} was done after it"
     if stale := [seen.name(one) for one in needed if one.id in seen.stale]:
         return f"{stale[0]} is stale"
-    return f"item {task.item} is another one since"
+    return f"item {task.item} became another one"
 
 
 def _running(seen: Situation, task: Task) -> Reason:

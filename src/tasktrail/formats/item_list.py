@@ -12,7 +12,6 @@ from typing import Final, Literal
 
 from tasktrail.formats.yaml_load import Fault, Node, Source, load_node
 from tasktrail.model.errors import BadInput
-from tasktrail.model.suggestion import Suggestions
 
 __all__ = ["ItemList", "load_items"]
 
@@ -77,8 +76,7 @@ def _of_csv(text: str, where: str) -> Iterator[ItemRecord]:
     try:
         header = rows.fieldnames or ()
         if _NAME not in header:
-            near = Suggestions()(_NAME, header)
-            raise BadInput(f"{where}:1: expected a column {_NAME}, got: {', '.join(header) or 'nothing'}{near}")
+            raise BadInput(f"{where}:1: expected a column {_NAME!r}, got: {', '.join(map(repr, header)) or 'nothing'}")
         for row in rows:
             yield _of_row(row, f"{where}:{rows.line_num}")
     except csv.Error as error:

@@ -286,8 +286,9 @@ class TrackerBackend(ABC):
         if self.check_type(task_type).is_group_level:
             return "", task_type
         if not isinstance(item_name, str) or not item_name:
+            got = "" if item_name is None else f", got: {item_name!r:.80}"
             raise InvalidTaskTypeError(
-                f"{task_type} is a task of an item, and no item was named, got: {item_name!r:.80}",
+                f"{task_type} is a task of an item, and no item was named{got}",
                 hint=f"name the item; tasks of the {self.groups.word} itself are "
                 + (", ".join(one.name for one in self.grid.types if one.is_group_level) or "none"),
             )

@@ -26,7 +26,7 @@ from tasktrail.tracker.backend import (
     ready_in_store,
     told,
 )
-from tasktrail.tracker.exceptions import TrackerAccessError, WeekNotFoundError
+from tasktrail.tracker.exceptions import InvalidWeekError, TrackerAccessError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
 from tasktrail.tracker.words import ReadyTask, TaskStatus
 
@@ -82,7 +82,15 @@ class StoreTrackerBackend(TrackerBackend):
         with told(self._location.url):
             if not self._has_store():
                 return []
-            return [run.name for run in self.ledger.store.read(lambda tx: matrices_of(tx, name))]
+            runs = self.ledger.store.read(lambda tx: matrices_of(tx, name))
+            return [run.name for run in runs if self._is_week(run.name)]
+
+    def _is_week(self, name: str) -> bool:
+        """A week of another folder with files that has the same store may be there as A-2."""
+        try:
+            return self.groups.check(name) == name
+        except InvalidWeekError:
+            return False
 
     def opened(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what asks the store itself."""

@@ -71,7 +71,8 @@ class TrackerTools:
         said = {"output_file": output_file, "error_message": error_message, "agent": agent}
         given = {name: text for name, text in said.items() if text}
         self._tracker.update_task(week_letter, item_name or None, task_type, status, **given)
-        name = item_name or f"{self._word} {self._tracker.groups.check(week_letter)}"
+        item, _ = self._tracker.cell_named(item_name or None, task_type)
+        name = item or f"{self._word} {self._tracker.groups.check(week_letter)}"
         return _done(f"Updated {name} {task_type} to {status}")
 
     @tool(reads=True)
