@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import is_dataclass
@@ -156,7 +157,5 @@ def _default(value: object) -> str:
     """A default as one would write it: enums by name, factories of dataclasses as an empty value."""
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
-    if value == "":
-        return '""'  # as ruff writes it, which formats what the pages show
-    text = repr(value)
+    text = json.dumps(value, ensure_ascii=False) if type(value) is str else repr(value)
     return "{}" if text in ("<factory>", "mappingproxy({})") else text

@@ -24,7 +24,7 @@ from tasktrail.formats.picture import (
     differences,
 )
 from tasktrail.model.draft import RunDraft
-from tasktrail.model.errors import Conflict, NotFound
+from tasktrail.model.errors import Conflict, NotFound, WrongState
 from tasktrail.model.matrix import Cell, Grid, Standing, Synced, Wanted, synced
 from tasktrail.model.reference import check_run_id
 from tasktrail.model.run import Run
@@ -195,6 +195,8 @@ def _move(tx: Transaction, ledger: Ledger, run: Run, cell: Cell, move: CellMove)
     task = cell_in(tx, run, cell)
     if task is None:
         task = _added(tx, ledger, run, cell)
+    if run.paused and move.status == "in_progress" != task.status:
+        raise WrongState(f"{run.name} is paused, nothing new starts", hint=f"tasktrail resume {run.name}")
     row = tx.row("details_of_task", id=task.id)
     return move_in(tx, ledger, task, move, str(row[2]) if row and row[2] is not None else None)
 

@@ -157,6 +157,8 @@ def ready_page(
 ) -> ReadyPage:  # fmt: skip
     """Return cells of one or several groups that may start now: pending, their needs met, their time come.
 
+    Nothing starts in a group that is paused.
+
     Args:
         now: Microseconds UTC.
         after: The cursor of the page before; None begins.
@@ -165,6 +167,7 @@ def ready_page(
     Raises:
         BadInput: The cursor is none of ours.
     """
+    runs = [run for run in runs if not run.paused]
     place = _place(after) if after is not None else _BEFORE_ALL
     keys = sorted(grid.by_name)
     own = [one.name for one in grid.types if one.is_group_level]

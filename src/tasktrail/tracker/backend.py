@@ -199,6 +199,7 @@ class TrackerBackend(ABC):
             ItemRemovedError: The item was removed.
             DependencyNotMetError: It cannot start; the details say what it waits for.
             Held: A worker executes it.
+            WrongState: It would start, and the week is paused.
         """
         from tasktrail.tracker.changing import update
 
