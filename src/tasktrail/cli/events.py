@@ -95,7 +95,7 @@ def _follow_one(session: Session, ledger: Ledger, found: Found, limit: int) -> N
     """Begin with the newest: the events of one run are committed in the order of their numbers."""
     lines, name = _Lines(session, found), run_reference(found.run, _shared(ledger, found))
     shown = history(ledger, found, limit=limit).events
-    lines.write([Logged(event, name) for event in shown])
+    lines.write([Logged(event, name, found.run.id) for event in shown])
     for page in _pages(ledger, Reader(ledger, shown[-1].seq if shown else 0, found)):
         lines.write(page)
 

@@ -51,10 +51,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """An event with the run it is of, as people write that."""
+    """An event with the run it is of, as people write that, and its row id."""
 
     event: Event
     run: str
+    run_id: int
 
 
 class Reader:
@@ -173,5 +174,5 @@ def log_end(ledger: Ledger) -> LogEnd:
 
 
 def _logged(row: Row, shared: Sequence[object] | set[object]) -> Logged:
-    kind, name = str(row[-2]), str(row[-1])
-    return Logged(event_of(row[:-2]), str(Reference(name, kind if name in shared else None)))
+    run_id, kind, name = cast("int", row[-3]), str(row[-2]), str(row[-1])
+    return Logged(event_of(row[:-3]), str(Reference(name, kind if name in shared else None)), run_id)

@@ -8,18 +8,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from tasktrail.engine.notifying import Notice, Notifier
+from tasktrail.model.task import STATUSES, Status
 from tasktrail.tracker.drafts import moment
+from tasktrail.tracker.exceptions import UnknownFieldError
 from tasktrail.tracker.words import TaskStatus, word_of
 
 if TYPE_CHECKING:
     from tasktrail.engine.readers import Logged
-    from tasktrail.model.task import Status
     from tasktrail.tracker.documents import DocumentTracker
     from tasktrail.tracker.stores import StoreTrackerBackend
 
 __all__ = ["TaskEvent", "tell_events"]
 
-ENDS: Final = ("completed", "failed", "skipped")
+ENDS: Final = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.SKIPPED)
 
 
 class TaskEvent(NamedTuple):
@@ -37,7 +38,7 @@ def tell_events(
     tracker: DocumentTracker | StoreTrackerBackend,
     tell: Callable[[TaskEvent], object],
     *,
-    on: Collection[str] = ENDS,
+    on: Collection[TaskStatus | str] = ENDS,
     task_types: Collection[str] = (),
     name: str = "tracker",
 ) -> int:
@@ -54,21 +55,49 @@ def tell_events(
 
     Raises:
         Held: Another process asks under this name just now.
+        InvalidTaskTypeError: There is no such type.
+        UnknownFieldError: There is no such status.
     """
-    told = 0
-    known = {tracker.opened(week).run.name: week for week in tracker.weeks()}
+    statuses, week_of, told = _statuses(on), _Weeks(tracker), 0
+    for one in task_types:
+        tracker.check_type(one)
 
     def deliver(one: Logged) -> None:
         nonlocal told
-        if one.run in known and one.event.to_status is not None:
-            tell(_event(known[one.run], one))
+        week = week_of(one.run_id)
+        if week is not None:
+            tell(_event(week, one))
             told += 1
 
-    notifier = Notifier(tracker.ledger, [Notice(deliver, on, types=task_types)], name=name)
+    notifier = Notifier(tracker.ledger, [Notice(deliver, statuses, types=task_types)], name=name)
     with closing(notifier.reader):
         while notifier.tell():
             pass
     return told
+
+
+class _Weeks:
+    """Which run is which week; one that is made meanwhile is found too."""
+
+    def __init__(self, tracker: DocumentTracker | StoreTrackerBackend) -> None:
+        self._tracker = tracker
+        self._known: dict[int, str | None] = {}
+
+    def __call__(self, run_id: int) -> str | None:
+        if run_id not in self._known:
+            tracker = self._tracker
+            if tracker.ledger.store.read(lambda tx: tx.run(run_id)).kind == "matrix":
+                self._known.update({tracker.opened(week).run.id: week for week in tracker.weeks()})
+            self._known.setdefault(run_id, None)
+        return self._known[run_id]
+
+
+def _statuses(on: Collection[TaskStatus | str]) -> list[Status]:
+    known, wanted = [word.value for word in TaskStatus], [*on]  # a member and its text do not share a hash
+    for word in wanted:
+        if word not in known:
+            raise UnknownFieldError(f"expected on to be of {', '.join(known)}, got: {word!r}")
+    return [status for status in STATUSES if not wanted or word_of(status) in wanted]
 
 
 def _event(week: str, one: Logged) -> TaskEvent:

@@ -947,7 +947,7 @@ LIMIT :limit
 
 -- name: events_between
 -- For readers of the log, of all runs or of one, or of one task; nothing is left of what belonged to a run that is gone.
-SELECT {event_columns}, run.kind, run.name
+SELECT {event_columns}, run.id, run.kind, run.name
 FROM event
 JOIN run ON run.id = event.run_id
 LEFT JOIN task ON task.id = event.task_id
