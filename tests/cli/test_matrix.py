@@ -316,3 +316,20 @@ def test_a_group_is_left_to_workers(call: Call):
     assert call("worker", "--drain").code == 0
 
     assert call("matrix", "1.0").out.splitlines()[-1] == "2 of 2 tasks completed (100 %)"
+
+
+@pytest.mark.parametrize("option", [[], ["--pooled"]], ids=["here", "by workers"])
+def test_what_is_executed_first_of_all_in_a_project_is_on_record(call: Call, option: list[str]):
+    Path("tasktrail.toml").write_text(RELEASES.partition("[tracker.types.tell]")[0], encoding="utf-8")
+    tracker = get_tracker()
+    assert isinstance(tracker, JSONTrackerBackend)
+    path = Path(tracker.path("1.0"))
+    path.parent.mkdir(parents=True)
+    path.write_text('{"items": {"core": {"tasks": {"build": {"status": "pending"}}, "code": "0"}}}', encoding="utf-8")
+
+    assert call("matrix", "run", "1.0", *option).code == 0
+    assert call("worker", "--drain").code == 0
+
+    assert call("matrix", "1.0").out.splitlines()[1].split()[:2] == ["core", "completed"]
+    verbs = [event["verb"] for event in call("history", "1.0:core/build", "--json").data]
+    assert {"start", "complete"} <= {*verbs}

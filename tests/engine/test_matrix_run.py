@@ -14,7 +14,7 @@ import pytest
 from tasktrail.engine.items import items_of
 from tasktrail.engine.lookup import Found, history
 from tasktrail.engine.matrices import create_matrix, picture_of, use_grid
-from tasktrail.engine.matrix_run import Part, execute_matrix, execute_matrix_now, pool_matrix
+from tasktrail.engine.matrix_run import Part, execute_matrix, pool_matrix
 from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.workflow_code import Functions
 from tasktrail.formats.picture import ItemPicture, Picture, TaskPicture
@@ -434,4 +434,4 @@ def test_only_what_is_asked_for_is_left_to_workers(engine: Engine) -> None:
 def test_a_matrix_is_executed_where_no_loop_runs(engine: Engine) -> None:
     run = matrix(engine, weeks(RESEARCH))
 
-    assert execute_matrix_now(engine.ledger, run, {"research": lambda: 1}, limit=1).n_completed == 1
+    assert asyncio.run(execute_matrix(engine.ledger, run, {"research": lambda: 1}, limit=1)).n_completed == 1

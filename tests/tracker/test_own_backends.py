@@ -12,7 +12,16 @@ import pytest
 
 from tasktrail.model.errors import BadInput
 from tasktrail.testing import TrackerContract
-from tasktrail.tracker import Conflict, TrackerBackend, WeekNotFoundError, WeekTracker, YAMLTrackerBackend, get_tracker
+from tasktrail.tracker import (
+    Conflict,
+    TrackerAccessError,
+    TrackerBackend,
+    WeekNotFoundError,
+    WeekTracker,
+    YAMLTrackerBackend,
+    get_tracker,
+    run_tasks,
+)
 
 
 class ShelfBackend(TrackerBackend):
@@ -146,3 +155,12 @@ def test_half_a_url_is_no_folder_nor_file_of_this_name(tmp_path: Path, backend: 
 def test_what_is_no_configuration_is_refused(tmp_path: Path, config: object) -> None:
     with pytest.raises(BadInput, match="weeks_dir"):
         get_tracker("yaml", config)
+
+
+def test_what_is_in_no_store_is_not_executed() -> None:
+    backend, done = ShelfBackend({}), list[str]()
+    backend.sync_with_etl("A", ["x"])
+
+    with pytest.raises(TrackerAccessError, match="week A cannot be executed: the trackers of ShelfBackend are in no"):
+        run_tasks(backend, "A", {"research": done.append})
+    assert (done, backend.get_progress("A").pending) == ([], 3)

@@ -45,7 +45,7 @@ def run_here(
 
 
 def _run(session: Session, tracker: TrackerBackend, group: str, part: Part, folder: Path | None) -> tuple[Run, int]:
-    ledger, run = tracker.opened(group)
+    ledger, run = tracker.stored(group)
     stage = Stage(session, ledger, Order(waits=False), sys.stderr)
     work = partial(
         execute_matrix,
@@ -76,7 +76,7 @@ def pool(
     """Leave groups to workers."""
     runs = []
     for group in groups:
-        ledger, run = tracker.opened(group)
+        ledger, run = tracker.stored(group)
         runs.append(pool_matrix(ledger, run, folder, part))
         if not session.json:
             sys.stdout.write(f"{runs[-1].name}\n")

@@ -76,6 +76,11 @@ def standing_of(picture: Picture, grid: Grid) -> Standing:
 # making and saving
 
 
+def draft_of_matrix(name: str, grid: Grid, picture: Picture) -> RunDraft:
+    """Return a matrix that is about to be created, with a task for each cell of a picture."""
+    return RunDraft("matrix", name, grid.name, drafts(picture, grid), metadata=picture.metadata)
+
+
 def create_matrix(ledger: Ledger, name: str, grid: Grid, picture: Picture) -> Run:
     """Store a matrix that has no document.
 
@@ -83,7 +88,7 @@ def create_matrix(ledger: Ledger, name: str, grid: Grid, picture: Picture) -> Ru
         Conflict: There is one of this name.
     """
     check_run_id(name)
-    draft = RunDraft("matrix", name, grid.name, drafts(picture, grid), metadata=picture.metadata)
+    draft = draft_of_matrix(name, grid, picture)
 
     def work(tx: Transaction) -> Run:
         run = ledger.create_in(tx, draft, ledger.clock.now())

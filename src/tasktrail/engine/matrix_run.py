@@ -5,12 +5,11 @@ What is not ready, and what nobody said how to execute, is left alone: agents an
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tasktrail.engine.cell_values import CellValues, words_of
 from tasktrail.engine.execution import take_up_pooled
@@ -273,11 +272,6 @@ def pool_matrix(ledger: Ledger, run: Run, folder: Path | None = None, part: Part
 
     ledger.commit(work, documents=run.documents)
     return take_up_pooled(ledger, opened.run)
-
-
-def execute_matrix_now(ledger: Ledger, run: Run, functions: Functions | None = None, **options: Any) -> Run:
-    """Do as `execute_matrix`, where no event loop runs."""
-    return asyncio.run(execute_matrix(ledger, run, functions, **options))
 
 
 def folder_of(ledger: Ledger, run: Run) -> Path:

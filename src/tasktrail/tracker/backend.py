@@ -1,4 +1,4 @@
-"""The interface of trackers: three methods to implement, and what all trackers do with them.
+"""The interface of trackers: four methods to implement, and what all trackers do with them.
 
 Source: document 002, Architecture and Usage.
 """
@@ -170,6 +170,19 @@ class TrackerBackend(ABC):
         ledger = FolderProject(Path()).unsaved()
         picture = picture_of(self.load_tracker(week_letter))
         return OpenMatrix(ledger, create_matrix(ledger, self.groups.check(week_letter), self.grid, picture))
+
+    def stored(self, week_letter: str) -> OpenMatrix:
+        """Return the run of a week, for what writes to its store; one is made where there is none yet.
+
+        Raises:
+            WeekNotFoundError: There is no tracker.
+            TrackerAccessError: The store cannot be written, or the backend has none.
+        """
+        name = type(self).__name__
+        raise TrackerAccessError(
+            f"{self.groups.word} {week_letter} cannot be executed: the trackers of {name} are in no store",
+            hint="those of get_tracker('yaml'), 'json', 'sqlite:///…' and 'postgresql://…' are",
+        )
 
     def _standing(self, week_letter: str) -> Standing:
         from tasktrail.tracker.drafts import picture_of

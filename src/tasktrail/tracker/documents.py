@@ -8,14 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tasktrail.engine.adopting import drafts
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.matrices import draft_of_matrix, standing_of, use_grid, use_grid_in
 from tasktrail.engine.matrices import picture_of as stored_picture
-from tasktrail.engine.matrices import standing_of, use_grid, use_grid_in
 from tasktrail.engine.project import NO_FLAGS, FolderProject
 from tasktrail.formats import TRACKER_JSON_CODEC, TRACKER_YAML_CODEC, codec
 from tasktrail.formats.picture import Picture
-from tasktrail.model.draft import RunDraft
 from tasktrail.model.errors import Conflict
 from tasktrail.model.matrix import Grid, Standing
 from tasktrail.model.run import Run
@@ -111,6 +109,15 @@ class DocumentTracker(TrackerBackend):
                 return found
             self.load_tracker(week_letter)  # of a list of tasks one is made
             return self.opened(week_letter)
+
+    def stored(self, week_letter: str) -> OpenMatrix:
+        """Return the run of a week, for what writes to the store; it is made where there is none yet."""
+        with told(str(self.weeks_dir)):
+            found = self._open(week_letter) if self.tracker_exists(week_letter) else None
+            if found is not None:
+                return found
+            self.load_tracker(week_letter)  # of a list of tasks one is made
+            return self.stored(week_letter)
 
     def _open(self, week: str) -> OpenMatrix | None:
         run = self._run(week)
@@ -219,9 +226,8 @@ class DocumentTracker(TrackerBackend):
             tracker._loaded, tracker._moves = now, {}
 
     def _create(self, week: str, path: Path | str, picture: Picture) -> None:
-        grid, name = self.grid, self.groups.check(week)
-        draft = RunDraft("matrix", name, grid.name, drafts(picture, grid), metadata=picture.metadata)
-        self._project.ledger.attachments.create(draft, path, self.codec_name, picture, grid)
+        draft = draft_of_matrix(self.groups.check(week), self.grid, picture)
+        self._project.ledger.attachments.create(draft, path, self.codec_name, picture, self.grid)
 
 
 class YAMLTrackerBackend(DocumentTracker):

@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasktrail.engine.matrix_run import execute_matrix
 from tasktrail.engine.workflow_code import Functions
 
 if TYPE_CHECKING:
-    from tasktrail.tracker.documents import DocumentTracker
+    from tasktrail.tracker.backend import TrackerBackend
     from tasktrail.tracker.models import TaskProgress
-    from tasktrail.tracker.stores import StoreTrackerBackend
 
 __all__ = ["execute_tasks", "run_tasks"]
 
 
 async def execute_tasks(
-    tracker: DocumentTracker | StoreTrackerBackend,
+    tracker: TrackerBackend,
     week_letter: str,
     functions: Functions | None = None,
     *,
@@ -49,11 +48,11 @@ async def execute_tasks(
 
     Raises:
         WeekNotFoundError: There is no tracker.
+        TrackerAccessError: The store cannot be written, or the backend has none.
         BadInput: A task type, an item or a function cannot be.
         Held: Another process executes the week.
     """
-    tracker.ledger.clock.now()  # a store is made where there is none: what is executed must be on record
-    ledger, run = tracker.opened(week_letter)
+    ledger, run = tracker.stored(week_letter)
     await execute_matrix(
         ledger, run, functions, Path(folder), max_parallel=max_parallel, types=task_types, items=items, limit=limit
     )
@@ -61,20 +60,11 @@ async def execute_tasks(
 
 
 def run_tasks(
-    tracker: DocumentTracker | StoreTrackerBackend,
-    week_letter: str,
-    functions: Functions | None = None,
-    *,
-    task_types: Collection[str] | None = None,
-    items: Collection[str] | None = None,
-    limit: int | None = None,
-    max_parallel: int | None = None,
-    folder: str | Path = ".",
+    tracker: TrackerBackend, week_letter: str, functions: Functions | None = None, **options: Any
 ) -> TaskProgress:
-    """Do as `execute_tasks`, where no event loop runs."""
-    return asyncio.run(
-        execute_tasks(
-            tracker, week_letter, functions, task_types=task_types, items=items, limit=limit,
-            max_parallel=max_parallel, folder=folder,
-        )
-    )  # fmt: skip
+    """Do as `execute_tasks`, where no event loop runs.
+
+    Args:
+        options: As in `execute_tasks`.
+    """
+    return asyncio.run(execute_tasks(tracker, week_letter, functions, **options))

@@ -97,6 +97,10 @@ class StoreTrackerBackend(TrackerBackend):
         with told(self._location.url):
             return OpenMatrix(self.ledger, self._run(week_letter))
 
+    def stored(self, week_letter: str) -> OpenMatrix:
+        """Return the run of a week, for what writes to the store."""
+        return self.opened(week_letter)
+
     def load_tracker(self, week_letter: str) -> WeekTracker:
         """Return the tracker of a week."""
         from tasktrail.tracker.drafts import draft_of
