@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         WeekNotFoundError,
     )
     from tasktrail.tracker.execution import execute_tasks, run_tasks
-    from tasktrail.tracker.factory import get_tracker
+    from tasktrail.tracker.factory import UnsupportedBackend, get_tracker
     from tasktrail.tracker.groups import Letters, Named
     from tasktrail.tracker.models import ItemTasks, TaskProgress, TaskRecord, WeekTasks, WeekTracker
     from tasktrail.tracker.settings import TrackerSettings, load_settings
@@ -72,6 +72,7 @@ __all__ = [
     "TrackerSettings",
     "TrackerTools",
     "UnknownFieldError",
+    "UnsupportedBackend",
     "WeekNotFoundError",
     "WeekTasks",
     "WeekTracker",
@@ -115,7 +116,7 @@ _HOMES = {
         ],
         "events": ["TaskEvent", "tell_events"],
         "execution": ["execute_tasks", "run_tasks"],
-        "factory": ["get_tracker"],
+        "factory": ["UnsupportedBackend", "get_tracker"],
         "groups": ["Letters", "Named"],
         "models": ["ItemTasks", "TaskProgress", "TaskRecord", "WeekTasks", "WeekTracker"],
         "settings": ["TrackerSettings", "load_settings"],
