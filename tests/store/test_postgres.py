@@ -408,6 +408,22 @@ def event(**values: object) -> dict[str, object]:
     return {**dict.fromkeys(names), "actor": "tester", "run_id": 1, "verb": "note", **values}
 
 
+def test_a_life_that_has_ended_is_gone_though_the_server_has_not_noticed(server: Server, proxy: Proxy) -> None:
+    with (
+        server.schema() as url,
+        closing(PostgresStore(url.replace(str(server.folder), str(proxy.folder)))) as remote,
+        closing(PostgresStore(url)) as other,
+    ):
+        life = remote.begin_life()
+        assert other.is_held(life.name)
+        proxy.word, proxy.fate = b"X\0\0\0\4", "keep the server"  # the farewell of a session
+
+        life.free()
+
+        spin(lambda: proxy.fate == "pass")
+        assert not other.is_held(life.name)
+
+
 def test_all_lives_are_asked_for_at_once(server: Server) -> None:
     with server.schema() as url, closing(PostgresStore(url)) as one, closing(PostgresStore(url)) as two:
         lives = [one.begin_life(), two.begin_life()]
