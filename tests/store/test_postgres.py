@@ -61,7 +61,7 @@ def test_both_databases_have_the_same_tables_and_columns(server: Server) -> None
     """What PostgreSQL has besides are functions."""
     of_sqlite = (
         "SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c "
-        "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'"
+        "WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%'"
     )
     with server.schema() as url:
         PostgresStore(url).close()
