@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import ntpath
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,8 @@ from typing import Final, NamedTuple
 
 __all__ = ["FINGERPRINT", "fingerprint_of_exception", "fingerprint_of_place", "fingerprint_of_text"]
 
-FINGERPRINT: Final = re.compile(r"fp\d+:[0-9a-f]{16}")
+FINGERPRINT: Final = r"fp\d+:[0-9a-f]{16}"
+"""A regular expression. Like the others it is compiled when it is needed: most commands never do."""
 
 _VERSION: Final = "fp1"
 _DIGITS: Final = 16
@@ -40,12 +40,11 @@ _LONGEST_TEXT: Final = 200_000
 
 _OURS: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep  # noqa: PTH120 - texts are compared, no files
 _STDLIB: Final = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120
-_FOREIGN: Final = re.compile(
-    r"[\\/](?:site|dist)-packages[\\/]"
+_FOREIGN: Final = (
+    r"(?i:[\\/](?:site|dist)-packages[\\/]"
     r"|[\\/]lib(?:64)?[\\/](?:python|pypy)\d[\d.]*t?[\\/]"  # the standard library, also of another machine
     r"|[\\/]Python\d+(?:-\d+)?[\\/]Lib[\\/]"
-    r"|[\\/]python\d+\.zip[\\/]",
-    re.IGNORECASE,
+    r"|[\\/]python\d+\.zip[\\/])"
 )
 _INLINED: Final = frozenset({"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"})
 """Frames that some versions of Python have and others have not."""
@@ -89,7 +88,7 @@ def fingerprint_of_text(text: str, type_name: str, message: str) -> str:
 
 
 def fingerprint_of_place(type_name: str, place: str) -> str:
-    """Return the fingerprint of a failure of which only the place is known: a time-out, a death."""
+    """Return the fingerprint of a failure of which only the place is known: a time-out, a death, silence."""
     return _digest(["place", type_name, place])
 
 
@@ -161,7 +160,7 @@ def _frame(file: str, function: str, module: str | None) -> _Frame | None:
     """Return a frame as it is compared; None for one of our own, and where only some versions of Python have one."""
     if function in _INLINED or file.startswith(_OURS):
         return None
-    is_own = not (file.startswith(("<frozen", _STDLIB)) or _FOREIGN.search(file))
+    is_own = not (file.startswith(("<frozen", _STDLIB)) or re.search(_FOREIGN, file))
     return _Frame(_stem(file) if module is None or module in _MAINS else module, function, is_own)
 
 
@@ -172,17 +171,18 @@ def _stem(file: str) -> str:
     """
     if file.startswith("<") or "ipykernel" in file:
         return "__main__"
-    stem = ntpath.splitext(ntpath.basename(file))[0]
-    return ntpath.basename(ntpath.dirname(file)) if stem in ("__init__", "__main__") else stem
+    folder, _, name = file.replace("\\", "/").rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return folder.rpartition("/")[2] if stem in ("__init__", "__main__") else stem
 
 
 # tracebacks that are a text: the root is printed first
 
 _TITLE: Final = "Traceback (most recent call last):"
 _HELD_TITLE: Final = "+-+---------------- 1 ----------------"
-_FRAME_LINE: Final = re.compile(r'\s*File "([^"]*)", line \d+, in (\S+)')
-_TYPE_LINE: Final = re.compile(r"[^\s:]+")
-_MARGIN: Final = re.compile(r"^ *[|+] ")
+_FRAME_LINE: Final = r'\s*File "([^"]*)", line \d+, in (\S+)'
+_TYPE_LINE: Final = r"[^\s:]+"
+_MARGIN: Final = r"^ *[|+] "
 """What stands before each line of a group."""
 
 
@@ -193,14 +193,14 @@ def _told_links(text: str) -> list[_Link]:
     frames: dict[_Frame, None] | None = None
     indent = ""
     for whole in text.splitlines():
-        line = _MARGIN.sub("", whole) if is_group else whole.removeprefix(indent)
+        line = re.sub(_MARGIN, "", whole) if is_group else whole.removeprefix(indent)
         if line.endswith(_TITLE):
             frames, indent = {}, whole.removesuffix(whole.lstrip())
         elif frames is None:
             continue
-        elif found := _FRAME_LINE.match(line):
+        elif found := re.match(_FRAME_LINE, line):
             _put(frames, _frame(found[1], found[2], None))
-        elif named := _TYPE_LINE.match(line):
+        elif named := re.match(_TYPE_LINE, line):
             links.append(_Link(named[0].rpartition(".")[2], tuple(frames)[-_MOST_FRAMES:]))
             frames = None
     distinct = [*dict.fromkeys(links)][:_MOST_LINKS]
@@ -232,7 +232,7 @@ def _digest(parts: object) -> str:
     return f"{_VERSION}:{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"
 
 
-_DIFFERING: Final = re.compile(
+_DIFFERING: Final = (
     r"(?P<mail>[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8})"
     r"|(?P<value>(?<!\w)'[^'\n]*'(?!\w)|\"[^\"\n]*\"|`[^`\n]*`)"
     r"|(?P<uuid>\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b)"
@@ -245,5 +245,5 @@ _DIFFERING: Final = re.compile(
 
 
 def _template(message: str) -> str:
-    text = _DIFFERING.sub(lambda found: f"<{found.lastgroup}>", message[:_LONGEST_MESSAGE])
+    text = re.sub(_DIFFERING, lambda found: f"<{found.lastgroup}>", message[:_LONGEST_MESSAGE])
     return " ".join(text.split())
