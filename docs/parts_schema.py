@@ -18,6 +18,11 @@ _ADDED = re.compile(
     r"(?P<comment>(?:-- [^\n]*\n)+)ALTER TABLE (?P<table>\w+) ADD COLUMN (?P<name>\w+) (?P<type>\w+)(?P<rest>[^;]*);"
 )
 
+_LOOSENED = re.compile(r"ALTER TABLE (?P<table>\w+) ALTER COLUMN (?P<name>\w+) DROP NOT NULL;")
+_VIEW = re.compile(
+    r"(?P<comment>(?:^-- .*\n)+)^CREATE VIEW (?P<name>\w+) AS\n(?P<body>(?:^(?!FROM).*\n)*)^FROM", re.MULTILINE
+)
+
 # What is referred to without a FOREIGN KEY: history outlives what it is about.
 LOOSE = (
     ("event", "run_id", "run"), ("event", "task_id", "task"), ("attempt", "worker_id", "worker"),
@@ -64,7 +69,24 @@ def schema() -> list[Table]:
     by_name = {one.name: one for one in made}
     for found in (found for text in texts for found in _ADDED.finditer(text)):
         by_name[found["table"]].columns.append(_column(found))
+    for found in (found for text in texts for found in _LOOSENED.finditer(text)):
+        for column in by_name[found["table"]].columns:
+            if column.name == found["name"]:
+                column.rest = column.rest.replace("NOT NULL", "").strip()
     return made
+
+
+def views() -> str:
+    """Return a section for each view."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted((SQL_FOLDER / "sqlite").glob("*.sql"))]
+    return "\n\n".join(_view(found) for text in texts for found in _VIEW.finditer(text))
+
+
+def _view(found: re.Match[str]) -> str:
+    comment = " ".join(line.removeprefix("-- ") for line in found["comment"].splitlines())
+    names = re.findall(r"(?:^  (?!CASE)|\bAS )(\w+),?$", found["body"], re.MULTILINE)
+    rows = [[code(name), VIEW_MEANINGS[name]] for name in names]
+    return "\n\n".join((f"### {found['name']}", comment, table(["column", "meaning"], rows)))
 
 
 def _column(found: re.Match[str]) -> Column:
@@ -141,6 +163,34 @@ def diagram() -> str:
     return fence("mermaid", "\n".join(lines))
 
 
+# Of the columns of views.
+VIEW_MEANINGS = {
+    "id": "public id of a recording; of what Tasktrail executed the task's reference, `@` and the attempt's number",
+    "task_id": "the task as its reporter names it, or its reference",
+    "task_slug": "short name of the task, or its key",
+    "task_name": "what people call the task",
+    "task_type": "what kind of task it is, or of run",
+    "scheduled_vs_manual": "`scheduled` or `manual`; NULL: Tasktrail executed it",
+    "status": "`success`, `failed`, `aborted`, `running`; of an error `open`, `resolved`, `regressed`, `ignored`",
+    "started_at": "ISO 8601, UTC, milliseconds",
+    "ended_at": "likewise; NULL while it runs",
+    "duration_ms": "milliseconds; NULL while it runs",
+    "trace_id": "stable over retries",
+    "span_id": "of this attempt alone",
+    "attempt": "counts from 1",
+    "error_type": "class of the exception; NULL: none",
+    "error": "its message, scrubbed",
+    "fingerprint": "what errors of this kind have in common",
+    "memory_count": "how many records it stands on",
+    "backfilled": "1: it was read from a file, long after",
+    "recorded": "1: somebody told of it; 0: Tasktrail executed it",
+    "actor": "who executed it",
+    "example": "message of one of them, scrubbed",
+    "occurrences": "how many attempts failed so",
+    "first_seen": "ISO 8601, UTC, milliseconds",
+    "last_seen": "likewise",
+}
+
 # Of columns that the SQL leaves without a comment; `table.column` before `column`.
 MEANINGS = {
     "id": "row id; it never leaves the store",
@@ -209,14 +259,14 @@ MEANINGS = {
     "need.task_id": "the task that waits",
     "need.position": "order among the needs of the task, from 0",
     "need.optional": "1: it only waits, and takes null where the needed task fails",
-    "attempt.task_id": "the task it executes",
+    "attempt.task_id": "the task it executes; NULL: a recording",
     "attempt.fence": "the task's fence when it started",
     "attempt.duration_us": "microseconds, measured on a clock that is never set",
     "attempt.outcome": "how it ended; NULL while it runs",
     "attempt.code_version": "12 hexadecimal digits that change with the code of the step's function",
     "event.seq": "its number; readers go on from the last one they saw",
     "event.at": "when it happened",
-    "event.run_id": "the run it is about",
+    "event.run_id": "the run it is about; NULL: it belongs to none",
     "event.verb": "what happened; see [events](reference/events.md)",
     "event.from_status": "status before",
     "event.to_status": "status after",

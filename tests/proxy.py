@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Literal
 
-Fate = Literal["pass", "lose the request", "lose the answer"]
+Fate = Literal["pass", "lose the request", "lose the answer", "keep the server"]
 
 
 class Proxy:
@@ -101,7 +101,9 @@ class Proxy:
                         return
                     if end is client and self.word in data and self.fate != "pass":
                         lost, self.fate = self.fate, "pass"
-                        if lost == "lose the request":
+                        if lost == "keep the server":  # it does not hear that its client has gone
+                            self._open.append(server.dup())
+                        if lost != "lose the answer":
                             return
                         mute = True
                     if end is server and mute:

@@ -131,7 +131,7 @@ def dump(url: str | Path) -> Dump:
 
 def _dump_schema(base: str, schema: str) -> Dump:
     with psycopg.connect(base) as connection:
-        names = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
+        names = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'"
         found = {}
         for (name,) in connection.execute(names, (schema,)).fetchall():
             rows = connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, name)))

@@ -61,7 +61,7 @@ def test_both_databases_have_the_same_tables_and_columns(server: Server) -> None
     """What PostgreSQL has besides are functions."""
     of_sqlite = (
         "SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c "
-        "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'"
+        "WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%'"
     )
     with server.schema() as url:
         PostgresStore(url).close()
@@ -406,6 +406,22 @@ def test_events_of_many_changes_are_kept_as_one_by_one(server: Server) -> None:
 def event(**values: object) -> dict[str, object]:
     names = ("at", "actor", "run_id", "task_id", "verb", "from_status", "to_status", "attempt", "changes", "note")
     return {**dict.fromkeys(names), "actor": "tester", "run_id": 1, "verb": "note", **values}
+
+
+def test_a_life_that_has_ended_is_gone_though_the_server_has_not_noticed(server: Server, proxy: Proxy) -> None:
+    with (
+        server.schema() as url,
+        closing(PostgresStore(url.replace(str(server.folder), str(proxy.folder)))) as remote,
+        closing(PostgresStore(url)) as other,
+    ):
+        life = remote.begin_life()
+        assert other.is_held(life.name)
+        proxy.word, proxy.fate = b"X\0\0\0\4", "keep the server"  # the farewell of a session
+
+        life.free()
+
+        spin(lambda: proxy.fate == "pass")
+        assert not other.is_held(life.name)
 
 
 def test_all_lives_are_asked_for_at_once(server: Server) -> None:

@@ -65,8 +65,13 @@ class SessionLife:
         return self._wire
 
     def free(self) -> None:
-        """End the session; harmless when it has ended, and in a forked child, whose parent has it."""
+        """End the session; harmless when it has ended, and in a forked child, whose parent has it.
+
+        The lock is given back first: a server ends a session, and with it the lock, some time after it was left.
+        """
         if self._wire is not None and self._pid == os.getpid():
+            with contextlib.suppress(ServerError):
+                one(self._wire, "SELECT pg_advisory_unlock(:key)", {"key": _key_of(self.name)})
             self._wire.close()
 
 

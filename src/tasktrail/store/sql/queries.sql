@@ -1013,7 +1013,7 @@ WHERE seq > (SELECT coalesce(max(event.seq), 0) FROM event)
 -- Whether an event is there: its moment tells it from others of the same task.
 SELECT 1
 FROM event
-WHERE run_id = :run_id
+WHERE (run_id = :run_id OR (run_id IS NULL AND CAST(:run_id AS BIGINT) IS NULL))
   AND (task_id = :task_id OR (task_id IS NULL AND CAST(:task_id AS BIGINT) IS NULL))
   AND at = :at
   AND verb = :verb
