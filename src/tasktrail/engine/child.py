@@ -91,4 +91,5 @@ def _failure(error: BaseException) -> dict[str, object]:
 
     kept = failure_of(error)
     told = {"type": kept.type, "message": kept.message, "stack": kept.stack, "names": error_names_of(error)}
+    told["fingerprint"] = kept.fingerprint
     return {**told, "retry_after": retry_after_of(error, datetime.now(UTC)), "is_final": False}

@@ -24,6 +24,7 @@ from tasktrail.engine.processes import run
 from tasktrail.engine.steps import Step
 from tasktrail.engine.watchdog import watchdog
 from tasktrail.model.errors import BadInput
+from tasktrail.model.fingerprint import fingerprint_of_text
 from tasktrail.model.lifecycle import Failure
 from tasktrail.model.retry import error_names_of
 
@@ -81,9 +82,11 @@ class Command:
 class CommandFailed(StepFailed):
     """A command ended with something else than exit code 0, or without the result that it promised."""
 
-    def __init__(self, message: str, *codes: int) -> None:
+    def __init__(self, message: str, *codes: int, stderr: str = "") -> None:
         names = (*error_names_of(self), *map(str, codes))
-        super().__init__(Failure("CommandFailed", message), names)
+        kind = " ".join(["CommandFailed", *map(str, codes)])
+        fingerprint = fingerprint_of_text(stderr, kind, message.partition("\n")[0])
+        super().__init__(Failure("CommandFailed", message, fingerprint=fingerprint), names)
 
 
 def command_step(key: str, command: Command, grace_s: float = GRACE_S) -> Step:
@@ -218,10 +221,11 @@ def _cannot_start(command: Command, error: OSError | ValueError) -> CommandFaile
 def _failure(command: Command, ended: _Ended) -> StepFailed:
     code, number = ended.exit_code, _signal_of(command, ended.exit_code)
     how = f"ended with exit code {code}" if number is None else f"was killed by {_signal_name(number)}"
-    message = _with_stderr(f"{command.name} {how}", ended.stderr)
+    stderr = _stderr(ended)
+    message = _with_stderr(f"{command.name} {how}", stderr)
     if number == signal.SIGKILL:
         return StepLost(message)
-    return CommandFailed(message, *((code,) if number is None else (-number, 128 + number)))
+    return CommandFailed(message, *((code,) if number is None else (-number, 128 + number)), stderr=stderr)
 
 
 def _signal_of(command: Command, exit_code: int) -> int | None:
@@ -240,12 +244,14 @@ def _signal_name(number: int) -> str:
     return f"{name} (out of memory?)" if number == signal.SIGKILL else name
 
 
-def _with_stderr(words: str, stderr: bytes) -> str:
+def _stderr(ended: _Ended) -> str:
+    text = ended.stderr.decode("utf-8", "replace")
+    return text.partition("\n")[2] if len(ended.stderr) == _KEPT_STDERR_BYTES else text  # its first line is half a line
+
+
+def _with_stderr(words: str, stderr: str) -> str:
     """The last line is what most programs end with when they fail: it stands in the first line of the message."""
-    text = stderr.decode("utf-8", "replace")
-    if len(stderr) == _KEPT_STDERR_BYTES:
-        text = text.partition("\n")[2]  # its first line is half a line
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()][-_STDERR_LINES:]
+    lines = [line.rstrip() for line in stderr.splitlines() if line.strip()][-_STDERR_LINES:]
     if not lines:
         return words
     return "\n".join([f"{words}: {lines[-1].strip()}", *(lines if len(lines) > 1 else ())])

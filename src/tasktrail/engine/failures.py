@@ -10,6 +10,7 @@ from typing import Final
 
 from tasktrail.engine.values import storable
 from tasktrail.model.errors import BadInput
+from tasktrail.model.fingerprint import fingerprint_of_exception, fingerprint_of_text
 from tasktrail.model.lifecycle import Failure
 from tasktrail.model.retry import error_names_of
 
@@ -63,8 +64,11 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, StepFailed):
         kept = error.failure
         stack = _both_ends(storable(kept.stack), _LONGEST_STACK) if kept.stack else None
-        return Failure(storable(kept.type), _both_ends(storable(kept.message), _LONGEST_MESSAGE), stack)
-    return Failure(type(error).__name__, _both_ends(_words(error), _LONGEST_MESSAGE), _stack(error))
+        message = _both_ends(storable(kept.message), _LONGEST_MESSAGE)
+        return Failure(storable(kept.type), message, stack, kept.fingerprint)
+    words = _words(error)
+    fingerprint = fingerprint_of_exception(error, words)
+    return Failure(type(error).__name__, _both_ends(words, _LONGEST_MESSAGE), _stack(error), fingerprint)
 
 
 def told_failure(text: str, status: str) -> Failure | None:
@@ -85,7 +89,8 @@ def told_failure(text: str, status: str) -> Failure | None:
         raise BadInput(f"expected error with status failed alone, got: {status}", hint="say it in notes")
     first, *more = said.splitlines()
     stack = _both_ends(said, _LONGEST_STACK) if more else None
-    return Failure("TaskFailed", _both_ends(_raised(said) or first, _LONGEST_MESSAGE), stack)
+    message = _both_ends(_raised(said) or first, _LONGEST_MESSAGE)
+    return Failure("TaskFailed", message, stack, fingerprint_of_text(said, "TaskFailed", message))
 
 
 def _raised(text: str) -> str | None:

@@ -42,7 +42,7 @@ def value_of(answer: object) -> object:
     if "value" in answer:
         return answer["value"]
     kept: Mapping[str, Any] = answer["failure"]
-    failure = Failure(str(kept["type"]), str(kept["message"]), kept["stack"])
+    failure = Failure(str(kept["type"]), str(kept["message"]), kept["stack"], kept.get("fingerprint"))
     raise StepFailed(failure, tuple(kept["names"]), kept["retry_after"], is_final=bool(kept["is_final"]))
 
 

@@ -348,6 +348,7 @@ class Ledger:
             self._scrub(failure.type),
             self._scrub(failure.message),
             self._scrub(failure.stack) if failure.stack else None,
+            failure.fingerprint,
         )
 
     def clean(self, ask: Ask) -> Ask:

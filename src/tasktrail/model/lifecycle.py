@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from tasktrail.model.errors import BadInput, UnmetNeed, WrongState
-from tasktrail.model.task import FINAL, STATUSES, Outcome, Status, Task, Value
+from tasktrail.model.fingerprint import fingerprint_of_place, fingerprint_of_text
+from tasktrail.model.task import FAILED, FINAL, STATUSES, Outcome, Status, Task, Value
 
 Verb = Literal[
     "start", "complete", "fail", "retry", "release", "lapse", "restart",
@@ -98,11 +99,15 @@ def route(status: Status, target: Status) -> tuple[Verb, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt failed. All three are text, scrubbed before they get here. An unknown type is empty."""
+    """Why an attempt failed. Type, message and stack are text, scrubbed before they get here; an unknown type is empty.
+
+    The fingerprint tells which failures are one error; it was made of the exception itself, and has none of its text.
+    """
 
     type: str
     message: str
     stack: str | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,21 @@ class Change:
     def verb(self) -> Verb | Literal["edit"]:
         """The verb, as the event records it."""
         return self.ask.verb if self.ask else "edit"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether an attempt fails, or a task without one."""
+        return self.closes in FAILED or (self.closes is None and self.verb == "fail")
+
+    def fingerprint(self, workflow: str) -> str:
+        """Return the fingerprint of the failure that it is, in a run of this workflow.
+
+        A time-out and a death are told by the step, as is a failure of which nobody says anything.
+        """
+        failure = self.ask.failure if self.ask else None
+        if failure is None or self.closes in ("timeout", "lost"):
+            return fingerprint_of_place(failure.type if failure else "", f"{workflow}:{self.task.key}")
+        return failure.fingerprint or fingerprint_of_text(failure.stack or "", failure.type, failure.message)
 
     @property
     def after(self) -> Task:

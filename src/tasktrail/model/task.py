@@ -15,6 +15,7 @@ Value = str | int | None
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 FINAL: Final[frozenset[Status]] = frozenset({"completed", "failed", "skipped", "cancelled"})
+FAILED: Final[frozenset[Outcome | None]] = frozenset({"error", "timeout", "lost"})
 WAITING: Final[frozenset[Status]] = frozenset({"pending", "blocked"})
 PRIORITIES: Final[Mapping[str, int]] = MappingProxyType({"CRITICAL": 1, "HIGH": 2, "MEDIUM": 3, "LOW": 4})
 DEFINITION: Final = ("critical", "priority", "max_retries", "retry", "timeout_ms", "queue", "labels")

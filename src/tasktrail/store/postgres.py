@@ -355,7 +355,7 @@ class PostgresStore:
         """Return the last event that the ticket appended."""
         transaction = Transaction(Connected(wire, self._queries))
         ticket.result = ticket.work(transaction)
-        transaction.settle()
+        transaction.finish()
         return transaction.last_event
 
     def _run_believing(self, wire: Wire, ticket: Ticket) -> Params | None:
@@ -363,7 +363,7 @@ class PostgresStore:
         transaction = Transaction(Connected(wire, self._queries), believes=True)
         try:
             ticket.result = ticket.work(transaction)
-            transaction.settle()
+            transaction.finish()
             wire.settle()
         except Exception as error:
             is_refused = isinstance(error, ServerError) and not error.sqlstate.startswith(_VIOLATED)

@@ -14,6 +14,8 @@ from tasktrail.model.task import Task, Value
 UNRECORDED: Final = frozenset({"worker_id", "lease_token", "lease_until", "open_attempt"})
 """Columns of a lease: they end with it and are no history."""
 
+_LONGEST_EXAMPLE: Final = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -63,7 +65,7 @@ def moving(change: Change, mark: Mark) -> Mapping[str, object]:
     return params
 
 
-def event(change: Change, mark: Mark) -> Mapping[str, object]:
+def event(change: Change, mark: Mark, fingerprint: str | None) -> Mapping[str, object]:
     """Return the event of a change."""
     task = change.task
     return {
@@ -75,20 +77,21 @@ def event(change: Change, mark: Mark) -> Mapping[str, object]:
         "from_status": task.status,
         "to_status": change.status,
         "attempt": change.values.get("open_attempt") or task.open_attempt,
-        "changes": _changes_text(task, change.values, _also(change, mark)),
+        "changes": _changes_text(task, change.values, _also(change, mark, fingerprint)),
         "note": mark.note,
     }
 
 
-def _also(change: Change, mark: Mark) -> Mapping[str, Sequence[object]] | None:
-    """A failure that ends no attempt has its stack in the history alone."""
-    failure = change.ask.failure if change.ask else None
-    if failure is None or failure.stack is None or change.closes is not None:
+def _also(change: Change, mark: Mark, fingerprint: str | None) -> Mapping[str, Sequence[object]] | None:
+    """A failure that ends no attempt has its stack and its fingerprint in the history alone."""
+    if fingerprint is None or change.closes is not None:
         return mark.also
-    return {**(mark.also or {}), "stack": [None, failure.stack]}
+    failure = change.ask.failure if change.ask else None
+    stack = {"stack": [None, failure.stack]} if failure and failure.stack else {}
+    return {**(mark.also or {}), **stack, "fingerprint": [None, fingerprint]}
 
 
-def closing(change: Change, mark: Mark) -> Mapping[str, object]:
+def closing(change: Change, mark: Mark, fingerprint: str | None) -> Mapping[str, object]:
     """Return how the attempt ends that a change closes."""
     failure = change.ask.failure if change.ask else None
     return {
@@ -101,6 +104,19 @@ def closing(change: Change, mark: Mark) -> Mapping[str, object]:
         "error": failure.message if failure else None,
         "stack": failure.stack if failure else None,
         "output": change.values.get("output") if change.status == "completed" else None,
+        "fingerprint": fingerprint,
+    }
+
+
+def sighting(change: Change, fingerprint: str, before: Mapping[str, object] | None) -> Mapping[str, object]:
+    """Return what a failure adds to its error, beside what the same transaction saw of it before."""
+    failure = change.ask.failure if change.ask else None
+    return {
+        "fingerprint": fingerprint,
+        "error_type": (failure.type or None) if failure else None,
+        "example": failure.message[:_LONGEST_EXAMPLE] if failure else None,
+        "times": 1 + (int(str(before["times"])) if before else 0),
+        "at": change.at,
     }
 
 

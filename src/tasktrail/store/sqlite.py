@@ -368,7 +368,7 @@ class SqliteStore:
     def _run_one(self, connection: apsw.Connection, ticket: Ticket) -> None:
         transaction = Transaction(_Connected(connection, self._queries))
         ticket.result = ticket.work(transaction)
-        transaction.settle()
+        transaction.finish()
 
 
 class _Connected:

@@ -16,7 +16,7 @@ from tasktrail.model.errors import NotFound
 from tasktrail.model.lifecycle import Change
 from tasktrail.model.run import OVER, Run, roll_up
 from tasktrail.model.task import STATUSES, Status, Task, Value
-from tasktrail.store.records import Mark, closing, event, moving, opening
+from tasktrail.store.records import Mark, closing, event, moving, opening, sighting
 
 Params = Mapping[str, object]
 Row = tuple[object, ...]
@@ -82,6 +82,7 @@ class Transaction:
         self._set: set[int] = set()
         self._moved_at: dict[int, int] = {}
         self._settled: dict[int, Run] = {}
+        self._errors: dict[str, Params] = {}
         self.adopted: Collection[int] = ()
         """Row ids of documents that are locked, and whose runs are up to date with them."""
         self.last_event: Params | None = None
@@ -273,12 +274,18 @@ class Transaction:
 
     def _record(self, change: Change, mark: Mark, records: Mapping[str, list[Params]]) -> None:
         """Add what a change does to attempts, and its event, to what is written of all changes together."""
+        fingerprint = self._seen(change) if change.is_failure else None
         if change.closes:
-            records["close_attempt"].append(closing(change, mark))
+            records["close_attempt"].append(closing(change, mark, fingerprint))
         if change.opens:
             self._starting.add(change.task.run_id)
             records["open_attempt"].append(opening(change, mark, self._known(change.task.run_id).trace_id))
-        records["add_event"].append(event(change, mark))
+        records["add_event"].append(event(change, mark, fingerprint))
+
+    def _seen(self, change: Change) -> str:
+        fingerprint = change.fingerprint(self._known(change.task.run_id).workflow)
+        self._errors[fingerprint] = sighting(change, fingerprint, self._errors.get(fingerprint))
+        return fingerprint
 
     def _outcome(self, change: Change, rows: Rows) -> list[Row]:
         """How many needs are dead and whether it is critical; no row: the guard did not hold.
@@ -396,6 +403,17 @@ class Transaction:
                     todo.append((task, before, after))
 
     # ending
+
+    def finish(self) -> None:
+        """Write what is left to write; nothing of this transaction comes after it but the commit.
+
+        Rows of errors are shared by all runs. So they come last, when this transaction has all it waits for, and in one
+        order: who waits for one of them holds none that comes later.
+        """
+        self.settle()
+        for _, seen in sorted(self._errors.items()):
+            self.execute("see_error", seen)
+        self._errors.clear()
 
     def settle(self) -> None:
         """Write every run that was touched: counters, and the status rolled up from them."""

@@ -730,10 +730,21 @@ SET ended_at = :at,
     error_type = :error_type,
     error = :error,
     stack = :stack,
-    output = :output
+    output = :output,
+    fingerprint = :fingerprint
 WHERE task_id = :task_id
   AND n = :n
   AND ended_at IS NULL
+
+-- name: see_error
+-- An error was seen again, or for the first time.
+INSERT INTO error (fingerprint, error_type, example, occurrences, first_at, last_at)
+VALUES (:fingerprint, :error_type, :example, :times, :at, :at)
+ON CONFLICT (fingerprint) DO UPDATE
+SET error_type = excluded.error_type,
+    example = excluded.example,
+    occurrences = error.occurrences + excluded.occurrences,
+    last_at = CASE WHEN excluded.last_at > error.last_at THEN excluded.last_at ELSE error.last_at END
 
 -- name: add_output
 INSERT INTO output (task_id, attempt, position, length, at, lines)
