@@ -108,15 +108,18 @@ def closing(change: Change, mark: Mark, fingerprint: str | None) -> Mapping[str,
     }
 
 
-def sighting(change: Change, fingerprint: str, before: Mapping[str, object] | None) -> Mapping[str, object]:
+def sighting(
+    fingerprint: str, error_type: str | None, message: str | None, at: int, before: Mapping[str, object] | None
+) -> Mapping[str, object]:
     """Return what a failure adds to its error, beside what the same transaction saw of it before."""
-    failure = change.ask.failure if change.ask else None
+    first, last = (int(str(before["first_at"])), int(str(before["last_at"]))) if before else (at, at)
     return {
         "fingerprint": fingerprint,
-        "error_type": (failure.type or None) if failure else None,
-        "example": failure.message[:_LONGEST_EXAMPLE] if failure else None,
+        "error_type": error_type,
+        "example": message[:_LONGEST_EXAMPLE] if message else None,
         "times": 1 + (int(str(before["times"])) if before else 0),
-        "at": change.at,
+        "first_at": min(first, at),
+        "last_at": max(last, at),
     }
 
 

@@ -26,6 +26,11 @@ _COUNTERS: Final = (*_COUNTER.values(), "n_unreachable", "n_stopping")
 _UNSHARED: Final = ("n_needs", "definition_id", "owner_token", "cancelled_at", "declared_status")
 """What nobody else may change of a run that is shared: who decides by it must know it."""
 
+_NOTHING_MORE: Final[Params] = dict.fromkeys(
+    ("run_id", "task_id", "from_status", "to_status", "attempt", "changes", "note")
+)
+"""Of an event."""
+
 
 class Rows(Protocol):
     """The part of a database cursor that is used here."""
@@ -242,10 +247,11 @@ class Transaction:
         Whoever appends knows the run: it is held, or shared.
         """
         self._known(run_id)
-        params = {"at": at, "actor": actor, "run_id": run_id, "task_id": None, "verb": verb, "from_status": None}
-        params.update(to_status=None, attempt=None, changes=None, note=None)
-        params.update(details)
-        self._append(params)
+        self._append({**_NOTHING_MORE, "at": at, "actor": actor, "run_id": run_id, "verb": verb, **details})
+
+    def record_alone(self, verb: str, at: int, actor: str, **details: object) -> None:
+        """Append an event that belongs to no run."""
+        self._append({**_NOTHING_MORE, "at": at, "actor": actor, "verb": verb, **details})
 
     def _append(self, event: Params) -> None:
         self.last_event = event
@@ -284,8 +290,14 @@ class Transaction:
 
     def _seen(self, change: Change) -> str:
         fingerprint = change.fingerprint(self._known(change.task.run_id).workflow)
-        self._errors[fingerprint] = sighting(change, fingerprint, self._errors.get(fingerprint))
+        failure = change.ask.failure if change.ask else None
+        error_type, message = (failure.type or None, failure.message) if failure else (None, None)
+        self.see_error(fingerprint, error_type, message, change.at)
         return fingerprint
+
+    def see_error(self, fingerprint: str, error_type: str | None, message: str | None, at: int) -> None:
+        """Count a failure to its error when the transaction ends."""
+        self._errors[fingerprint] = sighting(fingerprint, error_type, message, at, self._errors.get(fingerprint))
 
     def _outcome(self, change: Change, rows: Rows) -> list[Row]:
         """How many needs are dead and whether it is critical; no row: the guard did not hold.
