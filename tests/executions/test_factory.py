@@ -28,9 +28,8 @@ def said(experience: Experience) -> dict[str, Any]:
 
 @pytest.mark.requirement("AX-040", "AX-041", "AX-087")
 def test_the_enumerations_have_the_documented_values() -> None:
-    assert ExperienceType.TASK_EXECUTION == "task_execution"
-    assert CaptureMethod.SCHEDULED_TASK == "scheduled_task"
-    assert CaptureMethod.MANUAL_TASK == "manual_task"
+    assert [ExperienceType.TASK_EXECUTION, ExperienceType.OBSERVATION] == ["task_execution", "observation"]
+    assert [CaptureMethod.SCHEDULED_TASK, CaptureMethod.MANUAL_TASK] == ["scheduled_task", "manual_task"]
 
 
 @pytest.mark.requirement("AX-034", "AX-037", "AX-038", "AX-035", "AX-030", "AX-042", "AX-087")

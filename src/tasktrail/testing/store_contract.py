@@ -46,6 +46,7 @@ _SAMPLES: Final[dict[str, object]] = {
 """Values with which every query can run on a store that holds one run; those that are missing are null."""
 _SAMPLES_OF: Final[dict[str, dict[str, object]]] = {
     "add_run": {"id": 999, "name": "other"}, "add_task": {"id": 999, "key": "other"}, "open_attempt": {"n": 999},
+    "add_recording": {"type": "observation", "started_at": 1, "ended_at": 1, "outcome": "ok"},
     "count_run": {"status": "created"}, "put_run": {"status": "created", "skipped_meets": 0},
 }  # fmt: skip
 
