@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tasktrail.engine.task_views import Linked, Listed, TaskDetails
     from tasktrail.model.attempt import Attempt
 
-_TIMES: Final = frozenset({"not_before", "started_at", "completed_at"})
+_TIMES: Final = frozenset({"completed_at", "ignored_at", "not_before", "resolved_at", "started_at"})
 
 
 def emit(schema: str, data: object, cursor: str | None = None, *, paged: bool = False) -> None:
@@ -176,9 +176,10 @@ def event_records(found: Found, events: Sequence[Event], shared: Collection[str]
     return [event_record(event, reference) for event in events]
 
 
-def event_record(event: Event, run: str) -> dict[str, Any]:
-    """Return an event of a run, given the run's reference, as a record; `id` is made of its place in the log."""
-    task = None if event.key is None else format_task(run, event.key, event.item or "", _index(event))
+def event_record(event: Event, run: str | None) -> dict[str, Any]:
+    """Return an event, given its run's reference if it is of one, as a record; `id` is made of its place in the log."""
+    of_task = run is not None and event.key is not None
+    task = format_task(str(run), str(event.key), event.item or "", _index(event)) if of_task else None
     return {
         "id": f"event/{event.seq}",
         "run": run,

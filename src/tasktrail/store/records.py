@@ -14,8 +14,6 @@ from tasktrail.model.task import Task, Value
 UNRECORDED: Final = frozenset({"worker_id", "lease_token", "lease_until", "open_attempt"})
 """Columns of a lease: they end with it and are no history."""
 
-_LONGEST_EXAMPLE: Final = 500
-
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -105,18 +103,6 @@ def closing(change: Change, mark: Mark, fingerprint: str | None) -> Mapping[str,
         "stack": failure.stack if failure else None,
         "output": change.values.get("output") if change.status == "completed" else None,
         "fingerprint": fingerprint,
-    }
-
-
-def sighting(change: Change, fingerprint: str, before: Mapping[str, object] | None) -> Mapping[str, object]:
-    """Return what a failure adds to its error, beside what the same transaction saw of it before."""
-    failure = change.ask.failure if change.ask else None
-    return {
-        "fingerprint": fingerprint,
-        "error_type": (failure.type or None) if failure else None,
-        "example": failure.message[:_LONGEST_EXAMPLE] if failure else None,
-        "times": 1 + (int(str(before["times"])) if before else 0),
-        "at": change.at,
     }
 
 

@@ -16,7 +16,8 @@ from tasktrail.model.errors import NotFound
 from tasktrail.model.lifecycle import Change
 from tasktrail.model.run import OVER, Run, roll_up
 from tasktrail.model.task import STATUSES, Status, Task, Value
-from tasktrail.store.records import Mark, closing, event, moving, opening, sighting
+from tasktrail.store.records import Mark, closing, event, moving, opening
+from tasktrail.store.sightings import Sightings
 
 Params = Mapping[str, object]
 Row = tuple[object, ...]
@@ -82,11 +83,12 @@ class Transaction:
         self._set: set[int] = set()
         self._moved_at: dict[int, int] = {}
         self._settled: dict[int, Run] = {}
-        self._errors: dict[str, Params] = {}
         self.adopted: Collection[int] = ()
         """Row ids of documents that are locked, and whose runs are up to date with them."""
         self.last_event: Params | None = None
         """By which it is known again that this transaction was committed."""
+        self.failures = Sightings()
+        """Those that are counted when it ends."""
 
     # reading
 
@@ -242,14 +244,17 @@ class Transaction:
         Whoever appends knows the run: it is held, or shared.
         """
         self._known(run_id)
-        params = {"at": at, "actor": actor, "run_id": run_id, "task_id": None, "verb": verb, "from_status": None}
-        params.update(to_status=None, attempt=None, changes=None, note=None)
-        params.update(details)
-        self._append(params)
+        self._append(verb, at, actor, {"run_id": run_id, **details})
 
-    def _append(self, event: Params) -> None:
-        self.last_event = event
-        self.execute("add_event", event)
+    def record(self, verb: str, at: int, actor: str, **details: object) -> None:
+        """Append an event that is of no run."""
+        self._append(verb, at, actor, details)
+
+    def _append(self, verb: str, at: int, actor: str, details: Params) -> None:
+        params: dict[str, object] = {"at": at, "actor": actor, "run_id": None, "task_id": None, "verb": verb}
+        params.update(from_status=None, to_status=None, attempt=None, changes=None, note=None)
+        self.last_event = {**params, **details}
+        self.execute("add_event", self.last_event)
 
     def apply(self, changes: Sequence[tuple[Change, Mark]]) -> list[Change]:
         """Write changes: task, attempt, event, needs of others, counters of the run. Returns those whose guard held."""
@@ -274,18 +279,15 @@ class Transaction:
 
     def _record(self, change: Change, mark: Mark, records: Mapping[str, list[Params]]) -> None:
         """Add what a change does to attempts, and its event, to what is written of all changes together."""
-        fingerprint = self._seen(change) if change.is_failure else None
+        fingerprint = None
+        if change.is_failure:
+            fingerprint = self.failures.see_change(change, self._known(change.task.run_id).workflow)
         if change.closes:
             records["close_attempt"].append(closing(change, mark, fingerprint))
         if change.opens:
             self._starting.add(change.task.run_id)
             records["open_attempt"].append(opening(change, mark, self._known(change.task.run_id).trace_id))
         records["add_event"].append(event(change, mark, fingerprint))
-
-    def _seen(self, change: Change) -> str:
-        fingerprint = change.fingerprint(self._known(change.task.run_id).workflow)
-        self._errors[fingerprint] = sighting(change, fingerprint, self._errors.get(fingerprint))
-        return fingerprint
 
     def _outcome(self, change: Change, rows: Rows) -> list[Row]:
         """How many needs are dead and whether it is critical; no row: the guard did not hold.
@@ -411,9 +413,8 @@ class Transaction:
         order: who waits for one of them holds none that comes later.
         """
         self.settle()
-        for _, seen in sorted(self._errors.items()):
+        for seen in self.failures.take():
             self.execute("see_error", seen)
-        self._errors.clear()
 
     def settle(self) -> None:
         """Write every run that was touched: counters, and the status rolled up from them."""
