@@ -838,8 +838,8 @@ WHERE task_id = CAST(:task_id AS BIGINT)
 ORDER BY n DESC
 LIMIT 1
 
--- name: unknown_fingerprints
--- Errors that have fewer occurrences than attempts, or none: a proof that failures were not counted.
+-- name: uncounted_failures
+-- Errors that more attempts have than were counted, for the proof of a store.
 SELECT attempt.fingerprint, count(*), coalesce(min(error.occurrences), 0)
 FROM attempt
 LEFT JOIN error ON error.fingerprint = attempt.fingerprint
