@@ -20,7 +20,7 @@ from tasktrail import logs
 
 
 def hide(text: str) -> str:
-    return text.replace("s3cret", "[SECRET]")
+    return text.replace("s3cret", "[secret]")
 
 
 @pytest.fixture(autouse=True)
@@ -136,14 +136,14 @@ def test_message_arguments_exception_stack_and_names_are_scrubbed(out: io.String
         except ValueError:
             logs.logger("engine").exception("s3cret in %s", "s3" + "cret", stack_info=True)
     assert "s3cret" not in out.getvalue()
-    assert out.getvalue().count("[SECRET]") >= 5
+    assert out.getvalue().count("[secret]") >= 5
     assert "ValueError" in out.getvalue()
 
 
 def test_a_secret_split_over_message_and_arguments_is_seen(out: io.StringIO) -> None:
     logs.setup("info", "json", hide, out)
     logs.logger("engine").info("s3%s", "cret")
-    assert json_lines(out)[0]["msg"] == "[SECRET]"
+    assert json_lines(out)[0]["msg"] == "[secret]"
 
 
 def test_a_line_is_withheld_when_the_scrubber_fails(out: io.StringIO) -> None:

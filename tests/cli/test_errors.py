@@ -113,7 +113,7 @@ def test_what_nobody_expected_is_one_scrubbed_line_and_with_v_a_stack(call: Call
 
     assert short.code == long.code == 1
     assert short.err == (
-        "error: unexpected RuntimeError: a bug, password=[SECRET]\n"
+        "error: unexpected RuntimeError: a bug, password=[secret]\n"
         "hint: the same command with -v shows where it happened\n"
     )
     assert "Traceback" in long.err

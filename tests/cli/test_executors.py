@@ -156,12 +156,12 @@ def test_what_an_executor_raises_is_classified_as_that_of_any_step(tasktrail: Ca
     done = executed(tasktrail, flow("unreliable", retries={"max": 1, "delay": "1ms", "on": ["ConnectionError"]}))
 
     assert done.code == 0, done.err
-    assert ends(tasktrail) == [("retry", "password=[SECRET]"), ("lapse", "the node went away"), ("complete", None)]
+    assert ends(tasktrail) == [("retry", "password=[secret]"), ("lapse", "the node went away"), ("complete", None)]
 
 
 def test_an_error_that_the_policy_does_not_name_is_final(tasktrail: Call) -> None:
     assert executed(tasktrail, flow("unreliable", retries={"max": 3, "delay": "1ms", "on": ["KeyError"]})).code == 5
-    assert ends(tasktrail) == [("fail", "password=[SECRET]")]
+    assert ends(tasktrail) == [("fail", "password=[secret]")]
 
 
 @pytest.mark.parametrize(

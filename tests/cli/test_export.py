@@ -88,8 +88,8 @@ def test_scrubbing_reaches_data_but_no_key(plan: PlanTools, call: Call) -> None:
 
     assert (plain.count(MAIL), plain.count("swordfish")) == (2, 1)
     first = json.loads(scrubbed)["tasks"][0]
-    assert (first["id"], first["description"]) == ("T1", "=Ask [EMAIL]")
-    assert first["api"] == {"password": "[SECRET]", "to": ["[EMAIL]", 1]}
+    assert (first["id"], first["description"]) == ("T1", "=Ask [email]")
+    assert first["api"] == {"password": "[secret]", "to": ["[email]", 1]}
 
 
 def test_for_spreadsheets_no_cell_begins_like_a_formula(plan: PlanTools, call: Call) -> None:

@@ -28,7 +28,7 @@ def test_a_failed_step_is_done_by_hand_and_its_value_is_data(failed: str, call: 
     assert "nobody executes run my-dag-123" in answer.err
     assert "to do: tasktrail resume my-dag-123" in answer.err
     event = call("history", f"{failed}:process", "--json").data[-1]
-    assert (event["verb"], event["note"]) == ("complete", "asked [EMAIL]")
+    assert (event["verb"], event["note"]) == ("complete", "asked [email]")
     assert event["changes"]["output"] == [None, '{"token":"a@b.example"}'], "data is stored exactly"
 
 

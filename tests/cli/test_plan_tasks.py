@@ -321,7 +321,7 @@ def test_steps_are_not_edited_but_noted(failed: str, call: Call):
     assert call("edit", f"{failed}:process", "--title", "x").code == 4
     assert call("rm", f"{failed}:process").code == 4
     assert call("note", f"{failed}:process", "asked bob@example.com").code == 0
-    assert call("history", f"{failed}:process", "--json").data[-1]["note"] == "asked [EMAIL]"
+    assert call("history", f"{failed}:process", "--json").data[-1]["note"] == "asked [email]"
     assert call("note", f"{failed}:process", " ").code == 2
 
 

@@ -301,8 +301,8 @@ def test_what_steps_print_is_scrubbed_before_it_is_written_or_shown(call: Call):
 
     answer = call("run", "dag", "leaky:build", "--output-dir", "out")
 
-    assert Path("out/leak/output.txt").read_text() == "password=[SECRET]\n"
-    assert "leak | password=[SECRET]\n" in answer.err
+    assert Path("out/leak/output.txt").read_text() == "password=[secret]\n"
+    assert "leak | password=[secret]\n" in answer.err
     assert "hunter2secret" not in answer.err
 
 

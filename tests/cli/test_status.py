@@ -75,7 +75,7 @@ def test_the_dag_id_is_left_out_where_it_is_the_runs_own(ledger: Ledger, call: C
 
 def test_why_it_failed_and_what_to_type_stands_on_stderr(failed: str, call: Call):
     assert call("run", "dag", "--status", failed).err == (
-        "process failed: TimeoutError: no answer, password=[SECRET]\n"
+        "process failed: TimeoutError: no answer, password=[secret]\n"
         "to try them again: tasktrail run dag --retry my-dag-123\n"
     )
 
@@ -193,7 +193,7 @@ def test_json_speaks_of_runs_and_tasks_in_our_words_and_utc(failed: str, call: C
         ("my-dag-123:process", "failed", False),
         ("my-dag-123:save", "pending", True),
     ]
-    assert answer.data["tasks"][1]["error"] == "no answer, password=[SECRET]"
+    assert answer.data["tasks"][1]["error"] == "no answer, password=[secret]"
     assert answer.data["started_at"].endswith("Z")
 
 
@@ -271,7 +271,7 @@ def test_json_has_results_and_attempts_and_the_table_does_not_read_them(failed: 
     assert [(one["n"], one["outcome"], one["error_type"]) for one in tried] == [
         *((n, "error", "TimeoutError") for n in (1, 2, 3, 4)), (5, "ok", None),
     ]  # fmt: skip
-    assert tried[0]["error"] == "no answer, password=[SECRET]"
+    assert tried[0]["error"] == "no answer, password=[secret]"
     assert 'File "' in tried[0]["stack"]
     with sqlite3.connect(".tasktrail/tasktrail.db") as database:
         database.execute("UPDATE payload SET data = 'no JSON'")

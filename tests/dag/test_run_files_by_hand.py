@@ -389,14 +389,14 @@ def test_a_secret_that_a_person_wrote_stays_in_the_file_and_reaches_no_byte_of_t
     words, stays = "login with password=hunter2 refused", {"critical": False}
     by_hand(store, lambda d: d["steps"]["load"].update(status="failed", error=words, metadata=stays))
 
-    assert got(store).steps["load"].error == "login with password=[SECRET] refused"
+    assert got(store).steps["load"].error == "login with password=[secret] refused"
     run = got(store)
     run.metadata["team"] = "east"
     store.update(run)
 
     assert said(store)["steps"]["load"]["error"] == words
     assert said(store)["metadata"]["team"] == "east"
-    assert got(store).steps["load"].error == "login with password=[SECRET] refused"
+    assert got(store).steps["load"].error == "login with password=[secret] refused"
     files = [path.read_bytes() for path in Path(".tasktrail").iterdir() if path.is_file()]
-    assert any(b"[SECRET]" in content for content in files)
+    assert any(b"[secret]" in content for content in files)
     assert not any(b"hunter2" in content for content in files)

@@ -150,7 +150,7 @@ def test_a_late_answer_is_kept_once_scrubbed_and_changes_nothing(ledger: Ledger)
 
     assert task_of(ledger, "A") == before
     assert late_events(ledger) == [
-        ('{"status": ["in_progress", "completed"], "summary": [null, "password=[SECRET]"]}', None)
+        ('{"status": ["in_progress", "completed"], "summary": [null, "password=[secret]"]}', None)
     ]
 
 
@@ -161,7 +161,7 @@ def test_an_answer_counts_after_its_lease_ran_out_while_nobody_took_the_task(led
     end_claim(ledger, "p", "A", held.token, "failed", error=f"password={SECRET}")
 
     found = task_of(ledger, "A")
-    assert (found.status, found.error) == ("failed", "password=[SECRET]")
+    assert (found.status, found.error) == ("failed", "password=[secret]")
 
 
 def test_every_call_with_the_token_renews_the_lease(ledger: Ledger) -> None:

@@ -483,7 +483,7 @@ async def test_a_run_of_commands_keeps_results_and_output(engine: Engine):
 
     assert run.status == "completed"
     assert engine.task(run_id, "a").output == "[1,2]"
-    assert sorted(printed(engine, run_id, "a")) == [("stderr", "password=[SECRET]"), ("stdout", "out")]
+    assert sorted(printed(engine, run_id, "a")) == [("stderr", "password=[secret]"), ("stdout", "out")]
     assert [attempt.code_version is not None for attempt in engine.attempts(run_id, "a")] == [True]
 
 

@@ -102,14 +102,14 @@ def test_a_failed_attempt_keeps_the_scrubbed_stack_and_the_task_its_message(ledg
 
     (attempt,) = attempts_of(ledger, find_task(ledger, "A"))
     assert task_of(ledger).error == attempt.error == "ConnectionError: no route to the bank"
-    assert attempt.stack == TRACEBACK.strip().replace(SECRET, "[SECRET]")
+    assert attempt.stack == TRACEBACK.strip().replace(SECRET, "[secret]")
 
 
 @pytest.mark.requirement("JB-059")
 def test_a_failure_without_an_attempt_has_its_stack_in_the_history(ledger: Ledger):
     mark_task(ledger, "p", "A", "failed", error=TRACEBACK)
 
-    stack = TRACEBACK.strip().replace(SECRET, "[SECRET]")
+    stack = TRACEBACK.strip().replace(SECRET, "[secret]")
     found = find_task(ledger, "A")
     (event,) = [one for one in history(ledger, found).events if one.verb == "fail"]
     assert event.changes["stack"] == [None, stack]

@@ -118,7 +118,7 @@ async def test_a_failure_looks_like_that_of_a_thread(engine: Engine, module: Pat
     task = await executed(engine, isolated(module, "a", "fail"))
     (attempt,) = engine.attempts(task.run_id, "a")
 
-    assert (task.error_type, task.error) == ("Odd", "password=[SECRET]")
+    assert (task.error_type, task.error) == ("Odd", "password=[secret]")
     assert attempt.stack is not None
     assert "def fail(): raise Odd" in attempt.stack
     assert "tasktrail/engine" not in attempt.stack

@@ -25,7 +25,7 @@ from tasktrail.testing import FakeClock, FixedIds
 
 SECRET = "hunter2-" + "Tr0ub4dor"
 TOLD = f"login failed, password={SECRET} for the database"
-CLEAN = "login failed, password=[SECRET] for the database"
+CLEAN = "login failed, password=[secret] for the database"
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ async def test_what_steps_print_is_stored_by_attempt_and_stream(engine: Engine) 
         print("of no step")
 
     assert [(line.stream, line.text) for line in lines(engine, run_id, "a")] == [("stdout", "begun"), ("stderr", "oh")]
-    assert texts(lines(engine, run_id, "b")) == ["password=[SECRET]"]
+    assert texts(lines(engine, run_id, "b")) == ["password=[secret]"]
     assert texts(lines(engine, run_id, "c")) == ["begun", "oh"], "a function that returns something to wait for"
     assert shown == [("", "of no step")]
 

@@ -156,5 +156,5 @@ def test_secrets_in_what_a_file_says_are_scrubbed(made: Made) -> None:
     take_over(ledger, "p", [PlanTask("A", "a", "failed", error=secret, history=moves, notes=(Note(secret, 6),))])
 
     (task,) = exported(ledger, "p")
-    assert (task.error, task.notes[0].text) == ("password=[SECRET]", "password=[SECRET]")
+    assert (task.error, task.notes[0].text) == ("password=[secret]", "password=[secret]")
     assert next_task(ledger, "p").task is None

@@ -315,8 +315,8 @@ def test_results_and_notes_are_scrubbed(ledger: Ledger) -> None:
     add_note(ledger, "p", "A", f"password={SECRET}")
 
     found = tasks_of(ledger)["A"]
-    assert found.result == "password=[SECRET]"
-    assert [note.text for note in found.notes] == ["password=[SECRET]"] * 2
+    assert found.result == "password=[secret]"
+    assert [note.text for note in found.notes] == ["password=[secret]"] * 2
 
 
 # ------------------------------------------------------------------------------------------------------------- edits

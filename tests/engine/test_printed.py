@@ -38,7 +38,7 @@ def test_a_carriage_return_ends_a_line_and_with_a_newline_it_is_one_end():
 def test_a_secret_is_found_wherever_the_text_was_split():
     text = "a\npassword=hunter2secret b\nAKIAABCDEFGHIJKLMNOP\n"
     for at in range(len(text)):
-        assert stored((1, text[:at]), (1, text[at:])) == "1a\n1password=[SECRET] b\n1[SECRET:aws]\n"
+        assert stored((1, text[:at]), (1, text[at:])) == "1a\n1password=[secret] b\n1[secret:aws]\n"
 
 
 def test_nothing_of_a_private_key_is_kept_wherever_its_lines_were_split():
@@ -100,11 +100,11 @@ def test_lines_are_shown_scrubbed_as_they_come_and_after_the_end_too():
     shown: list[str] = []
     printed = Printed(1, 1, scrub_text, shown.append)
     printed.write(STDOUT, "token=abcdef0123456789\nbeg")
-    assert shown == ["token=[SECRET]"]
+    assert shown == ["token=[secret]"]
     printed.end()
     printed.write(STDOUT, "late\n")
 
-    assert shown == ["token=[SECRET]", "beg", "late"]
+    assert shown == ["token=[secret]", "beg", "late"]
     assert printed.end() == []
 
 

@@ -527,7 +527,7 @@ def test_functions_that_cannot_be_called_are_named_all_at_once_and_nothing_is_st
         "step b, call: module own_steps has no function missing",
         "step c, call: no_such_module cannot be imported: ModuleNotFoundError: No module named 'no_such_module'",
         f"step d, call: {asks}; let it come after a step of that name, or give 'for_what' a default",
-        "step e, call: leaving_steps cannot be imported: SystemExit: password=[SECRET]",
+        "step e, call: leaving_steps cannot be imported: SystemExit: password=[secret]",
         "step f, call: expected own_steps:number to be a function, got: int",
         "step g, with: own_steps:good has no parameter goods to be given",
     )

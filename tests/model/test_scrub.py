@@ -31,92 +31,94 @@ SHA_1, SHA_256 = "4bf92f3577b34da6a3ce929d0e0e47364bf92f35", "4bf92f3577b34da6a3
 
 GOES = [
     # e-mail addresses
-    ("mail ann@example.org.", "mail [EMAIL]."),
-    ("<ann.lee+x@mail.example.co.uk>", "<[EMAIL]>"),
-    ("from='ann@example.org'", "from='[EMAIL]'"),
-    ("[INFO]ann@example.org", "[INFO][EMAIL]"),
-    ("jürgen@müller.de", "[EMAIL]"),
-    ("?user=ann%40example.org&x=1", "?user=[EMAIL]&x=1"),
-    ("ann@163.com", "[EMAIL]"),
-    ("ann@example.org bob@example.org Ann@example.org", "[EMAIL:1] [EMAIL:2] [EMAIL:1]"),
-    ("[EMAIL] and bob@example.org", "[EMAIL] and [EMAIL:2]"),
-    ("[EMAIL:7] and bob@example.org", "[EMAIL:7] and [EMAIL:8]"),
+    ("mail ann@example.org.", "mail [email]."),
+    ("<ann.lee+x@mail.example.co.uk>", "<[email]>"),
+    ("from='ann@example.org'", "from='[email]'"),
+    ("[INFO]ann@example.org", "[INFO][email]"),
+    ("jürgen@müller.de", "[email]"),
+    ("?user=ann%40example.org&x=1", "?user=[email]&x=1"),
+    ("ann@163.com", "[email]"),
+    ("ann@example.org bob@example.org Ann@example.org", "[email:1] [email:2] [email:1]"),
+    ("[email] and bob@example.org", "[email] and [email:2]"),
+    ("[email:7] and bob@example.org", "[email:7] and [email:8]"),
+    ("[EMAIL] and bob@example.org", "[EMAIL] and [email:2]"),  # what an older version stored
+    ("[EMAIL:7] and [email:3] and bob@example.org", "[EMAIL:7] and [email:3] and [email:8]"),
     # keys of providers
-    (f"key {AWS} refused", "key [SECRET:aws] refused"),
-    (f"https://example.org/?k={GITHUB}&x=1", "https://example.org/?k=[SECRET:github]&x=1"),
-    (GITHUB_FINE, "[SECRET:github]"),
-    (f"'{GITLAB}'", "'[SECRET:gitlab]'"),
-    (f"slack {SLACK}.", "slack [SECRET:slack]."),
-    (f"({GOOGLE})", "([SECRET:google])"),
-    (STRIPE, "[SECRET:stripe]"),
-    (f"Incorrect key provided: {OPENAI}.", "Incorrect key provided: [SECRET:openai]."),
-    (OPENAI_PROJECT, "[SECRET:openai]"),
-    (f"x={ANTHROPIC}", "x=[SECRET:anthropic]"),
-    (f"npm: {NPM}", "npm: [SECRET:npm]"),
-    (PYPI, "[SECRET:pypi]"),
-    (f"expired: {JWT}", "expired: [SECRET:jwt]"),
-    (f"{BEGIN}\nMIIEpAIB\nAAKC=\n{END}\nnext", "[SECRET:pem]\nnext"),
-    (f"{BEGIN}\nProc-Type: 4,ENCRYPTED\n\nMIIE\n{END}", "[SECRET:pem]"),
-    (f'"private_key": "{BEGIN}\\nMIIE\\n{END}\\n"', '"private_key": "[SECRET:pem]\\n"'),
-    (f"cut off: {BEGIN}\nMIIEpAIB\nAAKC", "cut off: [SECRET:pem]"),
+    (f"key {AWS} refused", "key [secret:aws] refused"),
+    (f"https://example.org/?k={GITHUB}&x=1", "https://example.org/?k=[secret:github]&x=1"),
+    (GITHUB_FINE, "[secret:github]"),
+    (f"'{GITLAB}'", "'[secret:gitlab]'"),
+    (f"slack {SLACK}.", "slack [secret:slack]."),
+    (f"({GOOGLE})", "([secret:google])"),
+    (STRIPE, "[secret:stripe]"),
+    (f"Incorrect key provided: {OPENAI}.", "Incorrect key provided: [secret:openai]."),
+    (OPENAI_PROJECT, "[secret:openai]"),
+    (f"x={ANTHROPIC}", "x=[secret:anthropic]"),
+    (f"npm: {NPM}", "npm: [secret:npm]"),
+    (PYPI, "[secret:pypi]"),
+    (f"expired: {JWT}", "expired: [secret:jwt]"),
+    (f"{BEGIN}\nMIIEpAIB\nAAKC=\n{END}\nnext", "[secret:pem]\nnext"),
+    (f"{BEGIN}\nProc-Type: 4,ENCRYPTED\n\nMIIE\n{END}", "[secret:pem]"),
+    (f'"private_key": "{BEGIN}\\nMIIE\\n{END}\\n"', '"private_key": "[secret:pem]\\n"'),
+    (f"cut off: {BEGIN}\nMIIEpAIB\nAAKC", "cut off: [secret:pem]"),
     # headers and URLs
-    ("Authorization: Bearer abc.def", "Authorization: Bearer [SECRET]"),
-    ("curl -H 'Authorization: Basic YW5uOnB3' x", "curl -H 'Authorization: Basic [SECRET]' x"),
-    ("{'Authorization': 'token abc', 'x': 1}", "{'Authorization': 'token [SECRET]', 'x': 1}"),
-    ("sent Bearer abcdefgh12345678", "sent Bearer [SECRET]"),
-    ("Cookie: sid=abc; theme=dark status=200", "Cookie: [SECRET] status=200"),
-    ("set-cookie: sid=abc; Path=/; HttpOnly", "set-cookie: [SECRET]"),
-    ("postgres://app:pw@db.example.org:5432/x", "postgres://[SECRET]@db.example.org:5432/x"),
-    ("https://ann:p@ss@example.org/x", "https://[SECRET]@example.org/x"),
-    ("redis://:pw@cache/0", "redis://[SECRET]@cache/0"),
-    ("https://A1b2A1b2A1b2A1b2@example.org/x.git", "https://[SECRET]@example.org/x.git"),
+    ("Authorization: Bearer abc.def", "Authorization: Bearer [secret]"),
+    ("curl -H 'Authorization: Basic YW5uOnB3' x", "curl -H 'Authorization: Basic [secret]' x"),
+    ("{'Authorization': 'token abc', 'x': 1}", "{'Authorization': 'token [secret]', 'x': 1}"),
+    ("sent Bearer abcdefgh12345678", "sent Bearer [secret]"),
+    ("Cookie: sid=abc; theme=dark status=200", "Cookie: [secret] status=200"),
+    ("set-cookie: sid=abc; Path=/; HttpOnly", "set-cookie: [secret]"),
+    ("postgres://app:pw@db.example.org:5432/x", "postgres://[secret]@db.example.org:5432/x"),
+    ("https://ann:p@ss@example.org/x", "https://[secret]@example.org/x"),
+    ("redis://:pw@cache/0", "redis://[secret]@cache/0"),
+    ("https://A1b2A1b2A1b2A1b2@example.org/x.git", "https://[secret]@example.org/x.git"),
     # keys with values
-    ("password=hunter2", "password=[SECRET]"),
-    ("Password: hunter2, next", "Password: [SECRET], next"),
-    ('{"password": "hun ter2"}', '{"password": "[SECRET]"}'),
-    ('"{\\"passwd\\": \\"abc\\"}"', '"{\\"passwd\\": \\"[SECRET]\\"}"'),
-    ("{'password': b'abc'}", "{'password': b'[SECRET]'}"),
-    ("os.environ['DB_PASSWORD'] = 'abc'", "os.environ['DB_PASSWORD'] = '[SECRET]'"),
-    ("connect(user='ann', password='abc')", "connect(user='ann', password='[SECRET]')"),
-    ("export CLIENT_SECRET=abc", "export CLIENT_SECRET=[SECRET]"),
-    ("secret_key: abc", "secret_key: [SECRET]"),
-    ("apiKey := abc", "apiKey := [SECRET]"),
-    ("X-Api-Key: abc", "X-Api-Key: [SECRET]"),
-    ("aws_secret_access_key = wJalr/XUt", "aws_secret_access_key = [SECRET]"),
-    ("Server=x;Uid=sa;Pwd=hunter2;", "Server=x;Uid=sa;Pwd=[SECRET];"),
-    ("https://example.org/?access_token=abc123&x=1", "https://example.org/?access_token=[SECRET]&x=1"),
-    ("GITHUB_TOKEN: abc123", "GITHUB_TOKEN: [SECRET]"),
-    ("mysql --password hunter2 db", "mysql --password [SECRET] db"),
-    ("mysql --password=hunter2 db", "mysql --password=[SECRET] db"),
-    ("['mysql', '--db-password', 'hunter2']", "['mysql', '--db-password', '[SECRET]']"),
-    ("--token abc123", "--token [SECRET]"),
+    ("password=hunter2", "password=[secret]"),
+    ("Password: hunter2, next", "Password: [secret], next"),
+    ('{"password": "hun ter2"}', '{"password": "[secret]"}'),
+    ('"{\\"passwd\\": \\"abc\\"}"', '"{\\"passwd\\": \\"[secret]\\"}"'),
+    ("{'password': b'abc'}", "{'password': b'[secret]'}"),
+    ("os.environ['DB_PASSWORD'] = 'abc'", "os.environ['DB_PASSWORD'] = '[secret]'"),
+    ("connect(user='ann', password='abc')", "connect(user='ann', password='[secret]')"),
+    ("export CLIENT_SECRET=abc", "export CLIENT_SECRET=[secret]"),
+    ("secret_key: abc", "secret_key: [secret]"),
+    ("apiKey := abc", "apiKey := [secret]"),
+    ("X-Api-Key: abc", "X-Api-Key: [secret]"),
+    ("aws_secret_access_key = wJalr/XUt", "aws_secret_access_key = [secret]"),
+    ("Server=x;Uid=sa;Pwd=hunter2;", "Server=x;Uid=sa;Pwd=[secret];"),
+    ("https://example.org/?access_token=abc123&x=1", "https://example.org/?access_token=[secret]&x=1"),
+    ("GITHUB_TOKEN: abc123", "GITHUB_TOKEN: [secret]"),
+    ("mysql --password hunter2 db", "mysql --password [secret] db"),
+    ("mysql --password=hunter2 db", "mysql --password=[secret] db"),
+    ("['mysql', '--db-password', 'hunter2']", "['mysql', '--db-password', '[secret]']"),
+    ("--token abc123", "--token [secret]"),
     # cards
-    ("4111 1111 1111 1111", "[CARD]"),
-    ("card=4111-1111-1111-1111.", "card=[CARD]."),
-    ("4111111111111111", "[CARD]"),
-    ("4111 1111 1111 1111 123", "[CARD] 123"),
-    ("2026 4111 1111 1111 1111", "2026 [CARD]"),
-    ("3782 822463 10005", "[CARD]"),
-    ("3056 930902 5904", "[CARD]"),
-    ("4222222222222", "[CARD]"),
-    ("6212 3456 7890 0000 003", "[CARD]"),
-    ("4111111111111111 5555555555554444 4111 1111 1111 1111", "[CARD:1] [CARD:2] [CARD:1]"),
+    ("4111 1111 1111 1111", "[card]"),
+    ("card=4111-1111-1111-1111.", "card=[card]."),
+    ("4111111111111111", "[card]"),
+    ("4111 1111 1111 1111 123", "[card] 123"),
+    ("2026 4111 1111 1111 1111", "2026 [card]"),
+    ("3782 822463 10005", "[card]"),
+    ("3056 930902 5904", "[card]"),
+    ("4222222222222", "[card]"),
+    ("6212 3456 7890 0000 003", "[card]"),
+    ("4111111111111111 5555555555554444 4111 1111 1111 1111", "[card:1] [card:2] [card:1]"),
     # bank accounts
-    ("DE89370400440532013000", "[IBAN]"),
-    ("DE89 3704 0044 0532 0130 00 BIC COBADEFF", "[IBAN] BIC COBADEFF"),
-    ("iban:GB82WEST12345698765432,", "iban:[IBAN],"),
-    ("NO93 8601 1117 947", "[IBAN]"),
+    ("DE89370400440532013000", "[iban]"),
+    ("DE89 3704 0044 0532 0130 00 BIC COBADEFF", "[iban] BIC COBADEFF"),
+    ("iban:GB82WEST12345698765432,", "iban:[iban],"),
+    ("NO93 8601 1117 947", "[iban]"),
     # home folders
-    ('File "/home/ann/src/x.py", line 1', 'File "/home/[USER]/src/x.py", line 1'),
-    ("no such file: /Users/ann.lee.", "no such file: /Users/[USER]."),
-    ("/home/ann/a /home/bob/b /home/ann", "/home/[USER:1]/a /home/[USER:2]/b /home/[USER:1]"),
-    ("C:\\Users\\Ann Lee\\x.txt", "C:\\Users\\[USER]\\x.txt"),
-    ("'C:\\\\Users\\\\ann\\\\x.txt'", "'C:\\\\Users\\\\[USER]\\\\x.txt'"),
-    ("/mnt/c/Users/ann/x", "/mnt/c/Users/[USER]/x"),
-    ("cc -I/home/ann/include", "cc -I/home/[USER]/include"),
-    ("file:///home/ann/x", "file:///home/[USER]/x"),
-    ("/srv/home/ann", "/srv/home/[USER]"),
-    ("PWD=/home/ann", "PWD=/home/[USER]"),
+    ('File "/home/ann/src/x.py", line 1', 'File "/home/[user]/src/x.py", line 1'),
+    ("no such file: /Users/ann.lee.", "no such file: /Users/[user]."),
+    ("/home/ann/a /home/bob/b /home/ann", "/home/[user:1]/a /home/[user:2]/b /home/[user:1]"),
+    ("C:\\Users\\Ann Lee\\x.txt", "C:\\Users\\[user]\\x.txt"),
+    ("'C:\\\\Users\\\\ann\\\\x.txt'", "'C:\\\\Users\\\\[user]\\\\x.txt'"),
+    ("/mnt/c/Users/ann/x", "/mnt/c/Users/[user]/x"),
+    ("cc -I/home/ann/include", "cc -I/home/[user]/include"),
+    ("file:///home/ann/x", "file:///home/[user]/x"),
+    ("/srv/home/ann", "/srv/home/[user]"),
+    ("PWD=/home/ann", "PWD=/home/[user]"),
 ]
 
 STAYS = [
@@ -170,6 +172,7 @@ STAYS = [
     "be71096123456769",
     "-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----",
     # our own placeholders and references
+    "[email] [card:2] [secret:github] [secret]: x, [secret:pem]: x, password=[secret] /home/[user]/x",
     "[EMAIL] [CARD:2] [SECRET:github] [SECRET]: x, [SECRET:pem]: x, password=[SECRET] /home/[USER]/x",
     "plan/my-dag-123:fetch_data job/nightly#2 A:7/research T1",
     "",
@@ -207,20 +210,20 @@ def test_a_value_is_found_in_the_middle_of_a_stack() -> None:
     )
     assert scrub_text(stack) == (
         "Traceback (most recent call last):\n"
-        '  File "/home/[USER]/app/fetch.py", line 12, in fetch\n'
-        "    connect('[EMAIL]', key='[SECRET:aws]')\n"
-        "ConnectionError: postgres://[SECRET]@db/x refused [CARD]\n"
+        '  File "/home/[user]/app/fetch.py", line 12, in fetch\n'
+        "    connect('[email]', key='[secret:aws]')\n"
+        "ConnectionError: postgres://[secret]@db/x refused [card]\n"
     )
 
 
 @pytest.mark.parametrize(
     ("text", "allow", "scrubbed"),
     [
-        ("a@example.org b@example.org", ["a@example.org"], "a@example.org [EMAIL]"),
-        ("/home/ci/x /home/ann/x", {"ci"}, "/home/ci/x /home/[USER]/x"),
+        ("a@example.org b@example.org", ["a@example.org"], "a@example.org [email]"),
+        ("/home/ci/x /home/ann/x", {"ci"}, "/home/ci/x /home/[user]/x"),
         ("4111 1111 1111 1111", ("4111 1111 1111 1111",), "4111 1111 1111 1111"),
-        ("password=test password=live", {"test"}, "password=test password=[SECRET]"),
-        ("a@example.org", "a@example.org and more", "[EMAIL]"),  # a str is a collection of letters, not of values
+        ("password=test password=live", {"test"}, "password=test password=[secret]"),
+        ("a@example.org", "a@example.org and more", "[email]"),  # a str is a collection of letters, not of values
     ],
 )
 def test_an_allowed_value_stays(text: str, allow: list[str], scrubbed: str) -> None:
@@ -228,14 +231,14 @@ def test_an_allowed_value_stays(text: str, allow: list[str], scrubbed: str) -> N
 
 
 def test_a_longer_lower_case_moves_nothing() -> None:
-    assert scrub_text("İİİ PASSWORD=hunter2 x") == "İİİ PASSWORD=[SECRET] x"
+    assert scrub_text("İİİ PASSWORD=hunter2 x") == "İİİ PASSWORD=[secret] x"
 
 
 def test_a_profile_is_a_tuple_of_rules() -> None:
-    ticket = Rule("ticket", "TICKET", r"TICKET-[0-9]{1,9}", signs=("ticket-",), numbered=True)
+    ticket = Rule("ticket", "ticket", r"TICKET-[0-9]{1,9}", signs=("ticket-",), numbered=True)
 
-    assert scrub("TICKET-12 a@example.org", (ticket,)) == "[TICKET] a@example.org"
-    assert scrub("TICKET-12 TICKET-13 a@example.org", (*TEXT, ticket)) == "[TICKET:1] [TICKET:2] [EMAIL]"
+    assert scrub("TICKET-12 a@example.org", (ticket,)) == "[ticket] a@example.org"
+    assert scrub("TICKET-12 TICKET-13 a@example.org", (*TEXT, ticket)) == "[ticket:1] [ticket:2] [email]"
     assert PROFILES["text"] is TEXT
     assert len({rule.name for rule in TEXT}) == len(TEXT)
 
@@ -248,7 +251,7 @@ PIECES = st.sampled_from(
     + [*"@:=/\\.-_+%#'\"[](){}<>,; \n\t$*|&?4aAZİ\x00\ud800", "://", "--", ": ", " = ", "=>", "%40", "b'", '\\"', "]: "]
     + ["password", "secret", "token", "api_key", "pwd", "private_key", "authorization", "Bearer ", "Basic ", "Cookie: "]
     + ["home", "/home/", "/Users/", "C:\\Users\\", "ann", "self.x", "none", "str", "f(", "git@", ".png", "@x.io", "1.2"]
-    + ["4111", "4111 1111 1111 1111", "DE89", "DE89370400440532013000", "[EMAIL]", "[USER:3]", "[SECRET:aws]", SHA_1]
+    + ["4111", "4111 1111 1111 1111", "DE89", "DE89370400440532013000", "[email]", "[USER:3]", "[secret:aws]", SHA_1]
     + [AWS, GITHUB, SLACK, GOOGLE, OPENAI, JWT, BEGIN, END, "gh" + "p_", "sk-", "ey" + "J", "AK" + "IA", "xo" + "xb-"]
 )
 TANGLED = st.lists(PIECES, max_size=12).map("".join)
@@ -275,18 +278,18 @@ def test_forty_or_sixty_four_hex_digits_after_their_word_are_a_version(word: str
 @pytest.mark.parametrize(
     ("value", "placeholder"),
     [
-        ("ann@example.org", "[EMAIL"),
-        ("4111 1111 1111 1111", "[CARD"),
-        ("DE89370400440532013000", "[IBAN"),
-        (GITHUB, "[SECRET:github]"),
-        ("/home/ann/x", "/home/[USER"),
+        ("ann@example.org", "[email"),
+        ("4111 1111 1111 1111", "[card"),
+        ("DE89370400440532013000", "[iban"),
+        (GITHUB, "[secret:github]"),
+        ("/home/ann/x", "/home/[user"),
     ],
 )
 @given(before=TANGLED, after=TANGLED)
 def test_a_value_between_other_texts_never_survives(value: str, placeholder: str, before: str, after: str) -> None:
     scrubbed = scrub_text(f"{before}\n. {value} .\n{after}")
     assert f". {value} ." not in scrubbed
-    assert f". {placeholder}" in scrubbed or "[SECRET:pem]" in scrubbed  # a key that is cut off takes what follows
+    assert f". {placeholder}" in scrubbed or "[secret:pem]" in scrubbed  # a key that is cut off takes what follows
 
 
 @pytest.mark.parametrize(

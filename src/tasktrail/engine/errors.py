@@ -147,7 +147,7 @@ def _judge(
         changes = {name: both for name, both in changed.items() if both[0] != both[1]}
         told = json.dumps({"fingerprint": [None, old.fingerprint], **changes})
         tx.execute("judge_error", new._asdict())
-        tx.record(verb, now, ledger.actor, changes=told, note=note)
+        tx.record_alone(verb, now, ledger.actor, changes=told, note=note)
         return error_of(tx, old.fingerprint)
 
     return ledger.commit(work)

@@ -58,7 +58,7 @@ def scrubbed(task: PlanTask) -> PlanTask:
     """Return a task whose data are scrubbed as its texts are in the store; keys stay, since others name them.
 
     >>> scrubbed(PlanTask("T1", "Ask ann@example.org", extra={"password": "hunter2"}))
-    PlanTask(key='T1', title='Ask [EMAIL]', ..., extra={'password': '[SECRET]'})
+    PlanTask(key='T1', title='Ask [email]', ..., extra={'password': '[secret]'})
     """
     return replace(
         task,
@@ -85,7 +85,7 @@ def _value(name: str, value: object) -> object:
     if not isinstance(value, str):
         return value
     probe = f'{name}="hunter2-Tr0ub4dor"'
-    return "[SECRET]" if value and scrub_text(probe) != probe else scrub_text(value)
+    return "[secret]" if value and scrub_text(probe) != probe else scrub_text(value)
 
 
 # writing

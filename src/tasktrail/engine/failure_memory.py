@@ -20,7 +20,6 @@ from tasktrail.store.transaction import Transaction
 _FAILURES_LOOKED_AT: Final = 20
 _ATTEMPTS_LOOKED_AT: Final = 50
 _EVENTS_LOOKED_AT: Final = 100
-_LAST_EVENTS: Final = 10
 _MOST_PLACES: Final = 5
 _MOST_MENDED: Final = 3
 _MOST_NOTES: Final = 3
@@ -116,15 +115,10 @@ def failed_before(ledger: Ledger, task: Task) -> Memory | None:
 
 
 def _last_failure(tx: Transaction, task: Task) -> str | None:
-    """Return the fingerprint of a task's last failure; one that ended no attempt is in the history alone."""
-    for row in tx.rows("latest_events_of_task", id=task.id, before=None, limit=_LAST_EVENTS):
-        if row[3] == "fail":
-            changes = json.loads(str(row[7] or "{}"))
-            if "fingerprint" in changes:
-                return str(changes["fingerprint"][1])
-            break
-    found = tx.row("last_failure_of_task", task_id=task.id, n=task.attempts, limit=_ATTEMPTS_LOOKED_AT)
-    return str(found[0]) if found else None
+    """Return the fingerprint of a task's last failure, whether that ended an attempt or not."""
+    rows = tx.rows("latest_events_of_task", id=task.id, before=None, limit=_EVENTS_LOOKED_AT)
+    changes = (json.loads(str(row[7])) for row in rows if row[7] is not None and '"fingerprint"' in str(row[7]))
+    return next((str(one["fingerprint"][1]) for one in changes if "fingerprint" in one), None)
 
 
 # what succeeded afterwards

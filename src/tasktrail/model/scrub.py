@@ -31,13 +31,13 @@ class Rule:
 
     Args:
         name: Of the rule, unique in its profile.
-        label: The word in the placeholder: ``EMAIL`` gives ``[EMAIL]``.
+        label: The word in the placeholder: ``email`` gives ``[email]``.
         pattern: A regular expression; its last group that matched is the value, without a group the whole match is.
             What it matches has a digit or one of ``@ : = / \\ _ -``: a text without them is not looked at.
         signs: Lower-case words, one of which every text has that the pattern matches; the empty word is in every text.
         folded: The pattern is in lower case and reads the text in lower case.
         reach: Characters that lengthen the value to the left, as letters and digits then do; empty: nothing does.
-        numbered: Several distinct values get numbers, ``[EMAIL:1]`` and ``[EMAIL:2]``; equal ones the same.
+        numbered: Several distinct values get numbers, ``[email:1]`` and ``[email:2]``; equal ones the same.
         normal: Values are equal when this makes them equal.
         accepts: Has the last word on a value in its normal form; None accepts all.
     """
@@ -64,7 +64,7 @@ def scrub_text(text: str, *, allow: Collection[str] = ()) -> str:
         allow: Values that stay, exactly as they are written: an address, a card number, the name of a home folder.
 
     >>> scrub_text("mail ann@example.org, log in /home/ann/run.log")
-    'mail [EMAIL], log in /home/[USER]/run.log'
+    'mail [email], log in /home/[user]/run.log'
     """
     return scrub(text, TEXT, allow=allow)
 
@@ -79,7 +79,7 @@ def scrub(text: str, profile: Profile, *, allow: Collection[str] = ()) -> str:
         allow: Values that stay, exactly as they are written.
 
     >>> scrub("a@example.org, b@example.org, A@example.org", TEXT)
-    '[EMAIL:1], [EMAIL:2], [EMAIL:1]'
+    '[email:1], [email:2], [email:1]'
     """
     if not _first_sign()(text):
         return text
@@ -166,10 +166,13 @@ def _placeholders(rule: Rule, text: str, spans: list[_Span]) -> dict[str, str]:
 
 
 def _next_number(label: str, text: str) -> int:
-    """Return the number after the highest that the text's placeholders have; one without a number counts as 1."""
-    if f"[{label}" not in text:
+    """Return the number after the highest that the text's placeholders have; one without a number counts as 1.
+
+    Those in capitals are in texts that an older version stored; they stay as they are, and count.
+    """
+    if "[" not in text:
         return 1
-    held = _compiled(rf"\[{label}(?::([0-9]{{1,9}}))?\]").findall(text)
+    held = _compiled(rf"(?i)\[{label}(?::([0-9]{{1,9}}))?\]").findall(text)
     return 1 + max((int(number or 1) for number in held), default=0)
 
 
@@ -348,19 +351,19 @@ _KEY_SIGNS = ("passw", "passphrase", "passcode", "pwd", "secret", "key")
 # By what stands around the value, then by its looks. The whole PEM block first: a key in front of it would take
 # its first word only. The URL before the key, or "redis://:secret=x@host" would lose its host.
 TEXT: Profile = (
-    Rule("private_key", "SECRET:pem", _PEM, signs=("private key",)),
-    Rule("url", "SECRET", _USERINFO, signs=("://",)),
-    Rule("authorization", "SECRET", _AUTHORIZATION, signs=("authorization",), folded=True),
-    Rule("bearer", "SECRET", _BEARER, signs=("bearer", "basic"), folded=True),
-    Rule("cookie", "SECRET", _COOKIE, signs=("cookie",), folded=True),
-    Rule("key", "SECRET", _KEY, signs=_KEY_SIGNS, folded=True),
-    Rule("token", "SECRET", _TOKEN, signs=("token",), folded=True),
-    Rule("flag", "SECRET", _FLAG, signs=("--",), folded=True),
-    *(Rule(f"key_{name}", f"SECRET:{name}", pattern, signs) for name, signs, pattern in _PROVIDERS),
-    Rule("email", "EMAIL", _EMAIL, signs=("@", "%40"), reach="._+-", numbered=True, accepts=_is_address),
-    Rule("iban", "IBAN", _iban_pattern(), numbered=True, normal=_compact, accepts=_is_iban),
-    Rule("card", "CARD", _CARD, numbered=True, normal=_compact, accepts=_is_card),
-    Rule("card_odd", "CARD", _CARD_IN_ODD_GROUPS, numbered=True, normal=_compact, accepts=_is_card),
-    Rule("home", "USER", _HOME, signs=("home/", "users/", "users\\"), numbered=True),
+    Rule("private_key", "secret:pem", _PEM, signs=("private key",)),
+    Rule("url", "secret", _USERINFO, signs=("://",)),
+    Rule("authorization", "secret", _AUTHORIZATION, signs=("authorization",), folded=True),
+    Rule("bearer", "secret", _BEARER, signs=("bearer", "basic"), folded=True),
+    Rule("cookie", "secret", _COOKIE, signs=("cookie",), folded=True),
+    Rule("key", "secret", _KEY, signs=_KEY_SIGNS, folded=True),
+    Rule("token", "secret", _TOKEN, signs=("token",), folded=True),
+    Rule("flag", "secret", _FLAG, signs=("--",), folded=True),
+    *(Rule(f"key_{name}", f"secret:{name}", pattern, signs) for name, signs, pattern in _PROVIDERS),
+    Rule("email", "email", _EMAIL, signs=("@", "%40"), reach="._+-", numbered=True, accepts=_is_address),
+    Rule("iban", "iban", _iban_pattern(), numbered=True, normal=_compact, accepts=_is_iban),
+    Rule("card", "card", _CARD, numbered=True, normal=_compact, accepts=_is_card),
+    Rule("card_odd", "card", _CARD_IN_ODD_GROUPS, numbered=True, normal=_compact, accepts=_is_card),
+    Rule("home", "user", _HOME, signs=("home/", "users/", "users\\"), numbered=True),
 )
 PROFILES: Mapping[str, Profile] = MappingProxyType({"text": TEXT})

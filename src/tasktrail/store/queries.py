@@ -10,6 +10,7 @@ from typing import Final
 
 # A wheel is unpacked to files, and importlib.resources would cost every command 6 to 10 ms of its start.
 SQL_FOLDER: Final = Path(__file__).with_name("sql")
+_COMMON: Final = ("queries", "executions")
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _FRAGMENT = re.compile(r"\{(\w+)\}")
 
@@ -17,8 +18,9 @@ _FRAGMENT = re.compile(r"\{(\w+)\}")
 @cache
 def queries(database: str) -> Mapping[str, str]:
     """Return every query by name, those of `<database>.sql` in place of the common ones."""
-    found = parse((SQL_FOLDER / "queries.sql").read_text(encoding="utf-8"))
-    found.update(parse((SQL_FOLDER / f"{database}.sql").read_text(encoding="utf-8")))
+    found: dict[str, str] = {}
+    for name in (*_COMMON, database):
+        found.update(parse((SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")))
     return {name: _filled(text, found) for name, text in found.items()}
 
 

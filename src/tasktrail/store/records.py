@@ -81,11 +81,11 @@ def event(change: Change, mark: Mark, fingerprint: str | None) -> Mapping[str, o
 
 
 def _also(change: Change, mark: Mark, fingerprint: str | None) -> Mapping[str, Sequence[object]] | None:
-    """A failure that ends no attempt has its stack and its fingerprint in the history alone."""
-    if fingerprint is None or change.closes is not None:
+    """A failure says which error it is; one that ends no attempt has its stack in the history alone."""
+    if fingerprint is None:
         return mark.also
     failure = change.ask.failure if change.ask else None
-    stack = {"stack": [None, failure.stack]} if failure and failure.stack else {}
+    stack = {"stack": [None, failure.stack]} if failure and failure.stack and change.closes is None else {}
     return {**(mark.also or {}), **stack, "fingerprint": [None, fingerprint]}
 
 

@@ -14,7 +14,8 @@ class _Seen(NamedTuple):
     error_type: str | None
     example: str | None
     times: int
-    at: int
+    first_at: int
+    last_at: int
 
 
 class Sightings:
@@ -31,11 +32,10 @@ class Sightings:
         return fingerprint
 
     def see(self, fingerprint: str, error_type: str | None, message: str | None, at: int) -> None:
-        """Take a failure in."""
-        before = self._seen.get(fingerprint)
-        times, last_at = (before.times, max(before.at, at)) if before else (0, at)
-        example = message[:_LONGEST_EXAMPLE] if message is not None else None
-        self._seen[fingerprint] = _Seen(error_type or None, example, times + 1, last_at)
+        """Take a failure in; it may be older than what is known."""
+        _, _, times, first_at, last_at = self._seen.get(fingerprint, _Seen(None, None, 0, at, at))
+        example = message[:_LONGEST_EXAMPLE] if message else None
+        self._seen[fingerprint] = _Seen(error_type or None, example, times + 1, min(first_at, at), max(last_at, at))
 
     def take(self) -> list[Mapping[str, object]]:
         """Return what is to be written, in one order for all who write, and forget it."""

@@ -27,6 +27,11 @@ _COUNTERS: Final = (*_COUNTER.values(), "n_unreachable", "n_stopping")
 _UNSHARED: Final = ("n_needs", "definition_id", "owner_token", "cancelled_at", "declared_status")
 """What nobody else may change of a run that is shared: who decides by it must know it."""
 
+_NOTHING_MORE: Final[Params] = dict.fromkeys(
+    ("run_id", "task_id", "from_status", "to_status", "attempt", "changes", "note")
+)
+"""Of an event."""
+
 
 class Rows(Protocol):
     """The part of a database cursor that is used here."""
@@ -87,8 +92,8 @@ class Transaction:
         """Row ids of documents that are locked, and whose runs are up to date with them."""
         self.last_event: Params | None = None
         """By which it is known again that this transaction was committed."""
-        self.failures = Sightings()
-        """Those that are counted when it ends."""
+        self._sightings = Sightings()
+        self.see_error = self._sightings.see
 
     # reading
 
@@ -244,17 +249,15 @@ class Transaction:
         Whoever appends knows the run: it is held, or shared.
         """
         self._known(run_id)
-        self._append(verb, at, actor, {"run_id": run_id, **details})
+        self._append({**_NOTHING_MORE, "at": at, "actor": actor, "run_id": run_id, "verb": verb, **details})
 
-    def record(self, verb: str, at: int, actor: str, **details: object) -> None:
-        """Append an event that is of no run."""
-        self._append(verb, at, actor, details)
+    def record_alone(self, verb: str, at: int, actor: str, **details: object) -> None:
+        """Append an event that belongs to no run."""
+        self._append({**_NOTHING_MORE, "at": at, "actor": actor, "verb": verb, **details})
 
-    def _append(self, verb: str, at: int, actor: str, details: Params) -> None:
-        params: dict[str, object] = {"at": at, "actor": actor, "run_id": None, "task_id": None, "verb": verb}
-        params.update(from_status=None, to_status=None, attempt=None, changes=None, note=None)
-        self.last_event = {**params, **details}
-        self.execute("add_event", self.last_event)
+    def _append(self, event: Params) -> None:
+        self.last_event = event
+        self.execute("add_event", event)
 
     def apply(self, changes: Sequence[tuple[Change, Mark]]) -> list[Change]:
         """Write changes: task, attempt, event, needs of others, counters of the run. Returns those whose guard held."""
@@ -281,7 +284,7 @@ class Transaction:
         """Add what a change does to attempts, and its event, to what is written of all changes together."""
         fingerprint = None
         if change.is_failure:
-            fingerprint = self.failures.see_change(change, self._known(change.task.run_id).workflow)
+            fingerprint = self._sightings.see_change(change, self._known(change.task.run_id).workflow)
         if change.closes:
             records["close_attempt"].append(closing(change, mark, fingerprint))
         if change.opens:
@@ -413,7 +416,7 @@ class Transaction:
         order: who waits for one of them holds none that comes later.
         """
         self.settle()
-        for seen in self.failures.take():
+        for seen in self._sightings.take():
             self.execute("see_error", seen)
 
     def settle(self) -> None:

@@ -47,7 +47,7 @@ _SAMPLES: Final[dict[str, object]] = {
 """Values with which every query can run on a store that holds one run; those that are missing are null."""
 _SAMPLES_OF: Final[dict[str, dict[str, object]]] = {
     "add_run": {"id": 999, "name": "other"}, "add_task": {"id": 999, "key": "other"}, "open_attempt": {"n": 999},
-    "see_error": {"fingerprint": "fp1:0", "times": 1},
+    "see_error": {"fingerprint": "fp1:0", "times": 1, "first_at": 1, "last_at": 1},
     "count_run": {"status": "created"}, "put_run": {"status": "created", "skipped_meets": 0},
 }  # fmt: skip
 

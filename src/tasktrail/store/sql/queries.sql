@@ -737,13 +737,14 @@ WHERE task_id = :task_id
   AND ended_at IS NULL
 
 -- name: see_error
--- An error was seen again, or for the first time.
+-- An error was seen again, or for the first time. What is read from old files may be older than what is known.
 INSERT INTO error (fingerprint, error_type, example, occurrences, first_at, last_at)
-VALUES (:fingerprint, :error_type, :example, :times, :at, :at)
+VALUES (:fingerprint, :error_type, :example, :times, :first_at, :last_at)
 ON CONFLICT (fingerprint) DO UPDATE
 SET error_type = excluded.error_type,
     example = excluded.example,
     occurrences = error.occurrences + excluded.occurrences,
+    first_at = CASE WHEN excluded.first_at < error.first_at THEN excluded.first_at ELSE error.first_at END,
     last_at = CASE WHEN excluded.last_at > error.last_at THEN excluded.last_at ELSE error.last_at END
 
 -- name: error_columns
@@ -826,16 +827,6 @@ FROM (
   LIMIT CAST(:limit AS BIGINT)) AS later
 WHERE outcome = 'ok'
 ORDER BY started_at
-LIMIT 1
-
--- name: last_failure_of_task
--- The fingerprint of the newest of its last attempts that failed.
-SELECT fingerprint
-FROM attempt
-WHERE task_id = CAST(:task_id AS BIGINT)
-  AND n > CAST(:n AS BIGINT) - CAST(:limit AS BIGINT)
-  AND fingerprint IS NOT NULL
-ORDER BY n DESC
 LIMIT 1
 
 -- name: uncounted_failures

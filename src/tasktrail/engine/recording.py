@@ -1,0 +1,98 @@
+"""Writes what somebody tells of executions: one call is one transaction with one event, and nothing is told twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.values import Encoded
+from tasktrail.model.errors import Conflict
+from tasktrail.model.record import Recording
+from tasktrail.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of a recording: the id under which it is kept, and whether this call brought it."""
+
+    id: str
+    is_new: bool
+
+
+def record(ledger: Ledger, recordings: Sequence[Recording], payloads: Sequence[Encoded] = ()) -> list[Told]:
+    """Store recordings, all or nothing; of one whose idempotency key is known the first one stays.
+
+    Raises:
+        Conflict: An id exists already, under another key or none.
+    """
+
+    def work(tx: Transaction) -> list[Told]:
+        now = ledger.clock.now()
+        for payload in payloads:
+            payload.keep(tx, now)
+        answers = tx.execute_each("add_recording", (recording._asdict() for recording in recordings))
+        told = [
+            Told(one.public_id, True) if rows.fetchall() else Told(_first_of(tx, one), False)
+            for one, rows in zip(recordings, answers, strict=True)
+        ]
+        for one, recording in zip(told, recordings, strict=True):
+            _see(tx, recording, one.is_new)
+        _note(tx, ledger, [one.id for one in told if one.is_new], now)
+        return told
+
+    return ledger.commit(work)
+
+
+def record_again(ledger: Ledger, recording: Recording, payloads: Sequence[Encoded] = ()) -> str:
+    """Store a recording even if its idempotency key is known: it is kept beside the first one, without the key.
+
+    Raises:
+        Conflict: Its id exists already.
+    """
+
+    def work(tx: Transaction) -> str:
+        now = ledger.clock.now()
+        for payload in payloads:
+            payload.keep(tx, now)
+        for one in (recording, _without_key(recording)):
+            if tx.row("add_recording", **one._asdict()):
+                _see(tx, one, True)
+                _note(tx, ledger, [one.public_id], now)
+                return one.public_id
+        raise _known(recording.public_id)
+
+    return ledger.commit(work)
+
+
+def _without_key(recording: Recording) -> Recording:
+    """The key stays among the rest of what was told."""
+    details = {**json.loads(recording.details or "{}"), "idempotency_key": recording.idempotency_key}
+    return recording._replace(idempotency_key=None, details=json.dumps(details, ensure_ascii=False))
+
+
+def _see(tx: Transaction, one: Recording, is_new: bool) -> None:
+    """Count a failure to its error; what was there already was counted then."""
+    if is_new and one.fingerprint is not None:
+        tx.see_error(one.fingerprint, one.error_type, one.error, one.started_at)
+
+
+def _first_of(tx: Transaction, recording: Recording) -> str:
+    """Return the id of the record that has a key already."""
+    key = recording.idempotency_key
+    row = tx.row("recording_of_key", key=key) if key is not None else None
+    if row is None:
+        raise _known(recording.public_id)
+    return str(row[0])
+
+
+def _known(public_id: str) -> Conflict:
+    return Conflict(f"record {public_id} already exists", hint="records are never changed; give this one another id")
+
+
+def _note(tx: Transaction, ledger: Ledger, ids: Sequence[str], now: int) -> None:
+    """One event tells of all that a call brought; of what was there already nothing is to be told."""
+    if ids:
+        told = {"id": [None, ids[0]]} if len(ids) == 1 else {"records": [0, len(ids)], "id": [ids[0], ids[-1]]}
+        tx.record_alone("recorded", now, ledger.actor, changes=json.dumps(told, ensure_ascii=False))

@@ -1,0 +1,182 @@
+"""Reads executions and observations, whoever executed or told them: lists, traces, one by its id."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from tasktrail.formats.moment import parse_moment
+from tasktrail.model.errors import BadInput
+from tasktrail.model.record import STATUSES, Record, executed, recorded
+from tasktrail.model.reference import readings
+from tasktrail.store.transaction import Transaction
+
+MOST: Final = 101
+"""Records of a page, and one more, by which it is seen that there is another page."""
+_MOST_OF_TRACE: Final = 10_000
+_FOREVER: Final = 2**62
+_OWN_SESSION: Final = r"task:(?P<task>.*):(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00):(?P<end>.{4})"
+_LONGEST_NUMBER: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which executions a list is about; None leaves a filter out.
+
+    Args:
+        task_id: As its reporter named it; of what Tasktrail executed the reference.
+        since: The earliest start, microseconds UTC; it is included.
+        backfilled: False is also what says nothing of it.
+        cursor: The last record of the page before.
+    """
+
+    task_id: str | None = None
+    status: str | None = None
+    since: int | None = None
+    backfilled: bool | None = None
+    cursor: str | None = None
+    limit: int = 20
+
+    def params(self) -> dict[str, object]:
+        """Return them as the queries take them."""
+        before, after_id = _place(self.cursor)
+        return {
+            "status": self.status,
+            "since": -_FOREVER if self.since is None else self.since,
+            "before": before,
+            "after_id": after_id,
+            "limit": self.limit,
+        }
+
+
+def list_executions(tx: Transaction, wanted: Wanted) -> list[Record]:
+    """Return executions of both kinds, the newest start first.
+
+    Raises:
+        BadInput: The status or the cursor cannot be.
+    """
+    if wanted.status is not None and wanted.status not in STATUSES:
+        raise BadInput(f"expected status to be {', '.join(STATUSES)}, got: {wanted.status!r}")
+    parts = [_recorded(tx, wanted), *([] if wanted.backfilled else [_executed(tx, wanted)])]
+    merged = heapq.merge(*parts, key=_newest_first)
+    return [record for record, _ in zip(merged, range(wanted.limit), strict=False)]
+
+
+def cursor_of(record: Record) -> str:
+    """Return where the page after a record begins."""
+    return f"{record.started_at}.{record.row_id}"
+
+
+def observations(tx: Transaction, since: int | None, limit: int) -> list[Record]:
+    """Return what was observed, the newest first."""
+    params = Wanted(since=since, limit=limit).params()
+    return [recorded(row) for row in tx.rows("recorded", type="observation", backfilled=None, **params)]
+
+
+def trace(tx: Transaction, trace_id: str) -> list[Record]:
+    """Return all attempts of a trace, by number, then by start."""
+    query = {"trace_id": trace_id, "limit": _MOST_OF_TRACE}
+    found = [recorded(row) for row in tx.rows("recorded_of_trace", **query)]
+    found += [executed(row) for row in tx.rows("executed_of_trace", **query)]
+    return sorted(found, key=lambda record: (record.attempt, record.started_at, record.row_id))
+
+
+def record_by_id(tx: Transaction, public_id: str) -> Record | None:
+    """Return the record of an id, None when there is none."""
+    if row := tx.row("recording_by_id", id=public_id):
+        return recorded(row)
+    reference, is_numbered, number = public_id.rpartition("@")
+    if not is_numbered or not number.isdecimal() or len(number) > _LONGEST_NUMBER:
+        return None
+    rows = (tx.row("executed_by_number", task_id=task_id, n=int(number)) for task_id in _tasks(tx, reference))
+    return next((executed(row) for row in rows if row), None)
+
+
+def session(tx: Transaction, session_id: str) -> list[Record]:
+    """Return the records of a session, the oldest first; the own session of an execution is told by its name."""
+    found = [recorded(row) for row in tx.rows("recorded_of_session", session_id=session_id)]
+    own = re.fullmatch(_OWN_SESSION, session_id, re.DOTALL)
+    at = parse_moment(own["at"]) if own else None
+    if own is None or at is None:
+        return found
+    begun = map(recorded, tx.rows("recorded_at", task=own["task"], first=at, last=at + 1))
+    return [*found, *(one for one in begun if one.session_id is None and one.id[-4:] == own["end"])]
+
+
+def count(tx: Transaction, kind: str) -> int:
+    """Return how many records there are of a type; executions of both kinds."""
+    found = tx.row("count_recorded", type=kind)
+    more = tx.row("count_executed") if kind == "task_execution" else None
+    return sum(int(str(row[0])) for row in (found, more) if row)
+
+
+def moment_of(value: datetime | str, name: str) -> int:
+    """Return a moment in microseconds UTC.
+
+    Raises:
+        BadInput: A text is no ISO 8601 time.
+    """
+    at = parse_moment(value.isoformat() if isinstance(value, datetime) else str(value))
+    if at is None:
+        raise BadInput(f"expected {name} to be an ISO 8601 time, got: {str(value)[:80]!r}", hint="2025-11-05T14:15:00Z")
+    return at
+
+
+# --- both kinds -------------------------------------------------------------------------------------------------------
+
+
+def _recorded(tx: Transaction, wanted: Wanted) -> Iterator[Record]:
+    """The filter that leaves the least decides which index is walked along."""
+    params = {**wanted.params(), "backfilled": None if wanted.backfilled is None else int(wanted.backfilled)}
+    if wanted.task_id is not None:
+        rows = tx.rows("recorded_of_task", task=wanted.task_id, **params)
+    elif wanted.status == "failed":
+        rows = tx.rows("recorded_failed", **params)
+    elif wanted.backfilled:
+        rows = tx.rows("recorded_backfilled", **params)
+    else:
+        rows = tx.rows("recorded", type="task_execution", **params)
+    return map(recorded, rows)
+
+
+def _executed(tx: Transaction, wanted: Wanted) -> Iterator[Record]:
+    params = wanted.params()
+    if wanted.task_id is not None:
+        tasks = _tasks(tx, wanted.task_id)
+        rows = [row for task_id in tasks for row in tx.rows("executed_of_task", task_id=task_id, **params)]
+        return iter(sorted(map(executed, rows), key=_newest_first))
+    name = "executed_failed" if wanted.status == "failed" else "executed_lately"
+    return map(executed, tx.rows(name, **params))
+
+
+def _newest_first(record: Record) -> tuple[int, int]:
+    return -record.started_at, record.row_id
+
+
+def _tasks(tx: Transaction, reference: str) -> list[int]:
+    """Return the row ids of the tasks that a reference with its run may mean: runs of two kinds may be called so."""
+    for reading in readings(reference):
+        if reading.run is None or reading.key is None:
+            continue
+        index = -1 if reading.index is None else reading.index
+        name = {"key": reading.key, "item": reading.item or "", "map_index": index}
+        runs = tx.runs("runs_by_name", name=reading.run, kind=reading.kind)
+        tasks = [task.id for run in runs if (task := tx.task("task_by_key", run_id=run.id, **name))]
+        if tasks:
+            return tasks
+    return []
+
+
+def _place(cursor: str | None) -> tuple[int, int]:
+    """Return the start and the row id of the record before a page."""
+    if cursor is None:
+        return _FOREVER, -1
+    at, _, row_id = cursor.partition(".")
+    try:
+        return int(at), int(row_id)
+    except ValueError:
+        raise BadInput(f"expected a cursor that a page named, got: {cursor[:80]!r}") from None

@@ -1,0 +1,266 @@
+"""The documented factory: what is known of an execution becomes an experience, scrubbed and with its key."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, Final, Literal
+from uuid import uuid4
+
+from tasktrail.engine.failures import failure_of
+from tasktrail.executions.records import SCHEMA_VERSION, UNKNOWN, Content, Experience, Provenance, own_session
+from tasktrail.executions.words import CaptureMethod, ExperienceType
+from tasktrail.model.errors import BadInput
+from tasktrail.model.fingerprint import fingerprint_of_text
+from tasktrail.model.lifecycle import Failure
+from tasktrail.model.plain import plain, shortened, storable
+from tasktrail.model.record import OUTCOME_BY_STATUS
+
+_METHODS: Final = {"scheduled": CaptureMethod.SCHEDULED_TASK, "manual": CaptureMethod.MANUAL_TASK}
+_LONGEST_ID: Final = 128
+_LONGEST_NAME: Final = 500
+_LONGEST_SLUG: Final = 80
+_LONGEST_RESPONSE: Final = 100_000
+_LONGEST_MESSAGE: Final = 4_000
+_LONGEST_STACK: Final = 16_000
+
+
+def strict(texts: Sequence[str]) -> Sequence[str]:
+    from tasktrail.model.scrub import scrub_text
+
+    return [scrub_text(one) for one in texts]
+
+
+_NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_counted = itertools.count(int.from_bytes(os.urandom(2), "big"))
+"""Ends of ids: two of one process differ for 65,536 records."""
+
+
+def create_task_execution_experience(
+    task_id: str,
+    task_slug: str,
+    task_name: str,
+    task_type: str,
+    scheduled_vs_manual: Literal["scheduled", "manual"],
+    started_at: datetime,
+    ended_at: datetime,
+    status: Literal["success", "failed", "aborted"],
+    response_text: str | None = None,
+    error: BaseException | Mapping[str, Any] | None = None,
+    parent_experience_ids: Sequence[str] | None = None,
+    retrieval_metadata: Mapping[str, Any] | None = None,
+    files_written: Sequence[Any] | None = None,
+    tool_calls: Sequence[Any] | None = None,
+    script_runs: Sequence[Any] | None = None,
+    task_config: Mapping[str, Any] | None = None,
+    trace_id: str | None = None,
+    span_id: str | None = None,
+    attempt: int = 1,
+    retry_of: str | None = None,
+    *,
+    more: Mapping[str, Any] | None = None,
+) -> Experience:
+    """Return the experience of one attempt to execute a task, its text scrubbed with the profile `strict`.
+
+    Values that JSON cannot hold are named (`[3 bytes]`, `[nan]`), what is too much is cut; nothing of it raises.
+
+    Args:
+        scheduled_vs_manual: What began it.
+        started_at: Without a time zone it is UTC, as is `ended_at`. An end before it counts as 0 ms and is flagged.
+        response_text: What it answered; None writes a summary.
+        error: What was raised, or a dict of `type`, `message` and `stack_trace`; `stack_hash` is computed.
+        parent_experience_ids: What it stands on; their number is the `memory_count`.
+        retrieval_metadata: `source`, a list of where memories came from, and what else is to be kept of the retrieval.
+        task_config: Only its digest is kept.
+        trace_id: Of all attempts of the task together, up to 128 characters; None draws a new one.
+        span_id: Of this attempt.
+        attempt: Counts from 1.
+        retry_of: Span of the attempt before; a later attempt without it is flagged.
+        more: Further members of the structured content, such as `usage` or `inputs`.
+
+    Raises:
+        BadInput: A status, a number or an id cannot be.
+
+    Source: seed document 001, Features Delivered.
+    """
+    _check(scheduled_vs_manual, status, attempt)
+    trace_id, span_id = _id(trace_id, "trace_id"), _id(span_id, "span_id")
+    started, ended = _utc(started_at, "started_at"), _utc(ended_at, "ended_at")
+    parents = [str(plain(one)) for one in parent_experience_ids or ()]
+    flags = [flag for flag, is_so in (
+        ("ended_before_started", ended < started), ("retry_of_missing", attempt > 1 and not retry_of),
+    ) if is_so]  # fmt: skip
+    failure = _failure(error, status)
+    texts = _texts(task_name, status, response_text, failure)
+    text, *words = strict(texts)
+    iso = started.isoformat()
+    structured: dict[str, Any] = {
+        "attempt": attempt,
+        "duration_ms": max(0, (ended - started) // _MILLISECOND),
+        "embedding_skipped": True,
+        "ended_at_iso": ended.isoformat(),
+        "ended_at_ts": ended.timestamp(),
+        "error": None,
+        "grants": {"scopes": [], "impersonation": False},
+        "idempotency_key": idempotency_key(task_id, started, attempt),
+        "io": {
+            "files_written": _list(files_written),
+            "artifact_ids": [],
+            "tool_calls": _list(tool_calls),
+            "script_runs": _list(script_runs),
+        },
+        "provenance_runner": {"name": "scheduler", "version": "1.0.0", "pid": os.getpid(), "host": _host()},
+        "retrieval": _retrieval(retrieval_metadata, len(parents)),
+        "retry_of": retry_of,
+        "scheduled_vs_manual": scheduled_vs_manual,
+        "schema_version": SCHEMA_VERSION,
+        "scrubbed": True,
+        "span_id": span_id,
+        "started_at_iso": iso,
+        "started_at_ts": started.timestamp(),
+        "status": status,
+        "task_config_digest": digest(task_config),
+        "task_id": _name(task_id),
+        "task_name": _name(task_name),
+        "task_slug": _name(task_slug),
+        "task_type": _name(task_type),
+        "trace_id": trace_id,
+        **({"flags": flags} if flags else {}),
+        **{name: plain(value) for name, value in (more or {}).items()},
+    }
+    if failure is not None:
+        kind, message, stack = words
+        structured["error"] = {
+            "type": kind, "message": message, "stack_trace": stack or None, "stack_hash": failure.fingerprint,
+        }  # fmt: skip
+    public_id = new_id(task_slug, started)
+    return Experience(
+        id=public_id, type=ExperienceType.TASK_EXECUTION, created_at=started, content=Content(text, structured),
+        parents=parents, provenance=Provenance(method=_METHODS[scheduled_vs_manual]),
+        session_id=own_session(structured["task_id"], started, public_id), clean=(text, *words),
+    )  # fmt: skip
+
+
+def idempotency_key(task_id: str, started_at: datetime, attempt: int) -> str:
+    """Return the documented key: an execution that is told twice has it twice.
+
+    >>> idempotency_key("daily", datetime(2025, 11, 5, tzinfo=UTC), 1)[:16]
+    '2e4ddd3dcf6e90d8'
+    """
+    return hashlib.sha256(f"{task_id}:{started_at.isoformat()}:{attempt}".encode("utf-8", "replace")).hexdigest()
+
+
+def new_id(slug: str, started_at: datetime) -> str:
+    """Return a public id: `task_exec_`, the slug, the second of the start, and four hexadecimal digits."""
+    name = _NOT_IN_ID.sub("-", slug)[:_LONGEST_SLUG]
+    number = next(_counted) & 0xFFFF
+    return f"task_exec_{name}_{started_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}_{number:04x}"
+
+
+def new_observation_id(at: datetime) -> str:
+    """Return a public id for an observation of a moment."""
+    return f"obs_{at:%Y-%m-%dT%H:%M:%SZ}_{os.urandom(4).hex()}"
+
+
+def digest(config: Mapping[str, Any] | None) -> str | None:
+    """Return what tells one configuration from another; None has none."""
+    if config is None:
+        return None
+    text = json.dumps(plain(config), sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+# --- what is asked of the arguments -----------------------------------------------------------------------------------
+
+
+def _check(scheduled_vs_manual: object, status: object, attempt: object) -> None:
+    if scheduled_vs_manual not in _METHODS:
+        raise BadInput(f"expected scheduled_vs_manual to be scheduled or manual, got: {plain(scheduled_vs_manual)!r}")
+    if status not in OUTCOME_BY_STATUS:
+        raise BadInput(f"expected status to be {', '.join(OUTCOME_BY_STATUS)}, got: {plain(status)!r}")
+    if type(attempt) is not int or not 1 <= attempt < 2**31:
+        raise BadInput(f"expected attempt to be a number from 1, got: {plain(attempt)!r}")
+
+
+def _id(value: str | None, name: str) -> str:
+    if value is None:
+        return str(uuid4())
+    value = str(plain(value))
+    if not 1 <= len(value) <= _LONGEST_ID or not value.isprintable():
+        raise BadInput(f"expected {name} to have 1 to {_LONGEST_ID} printable characters, got: {plain(value)!r:.80}")
+    return value
+
+
+def _utc(value: datetime, name: str) -> datetime:
+    if not isinstance(value, datetime):
+        raise BadInput(f"expected {name} to be a datetime, got: {type(value).__name__}")
+    try:
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except OverflowError:  # the year 1 or 9999, moved by its offset
+        return value.replace(tzinfo=UTC)
+
+
+def _name(value: object) -> str:
+    return storable(shortened(str(plain(value)), _LONGEST_NAME))
+
+
+def _list(values: Sequence[Any] | None) -> list[Any]:
+    read = plain(list(values)) if values else []
+    assert isinstance(read, list)
+    return read
+
+
+def _retrieval(metadata: Mapping[str, Any] | None, n_parents: int) -> dict[str, Any]:
+    told = plain(metadata) if metadata else {}
+    rest = told if isinstance(told, dict) else {}
+    sources = rest.pop("source", None) or rest.pop("sources", None) or []
+    return {**rest, "memory_count": n_parents, "source": sources if isinstance(sources, list) else [sources]}
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def _failure(error: object, status: str) -> Failure | None:
+    """Return what is known of a failure; of one that failed at least that it did."""
+    if isinstance(error, BaseException):
+        return failure_of(error)
+    if error is None:
+        return (
+            Failure(UNKNOWN, UNKNOWN, None, fingerprint_of_text("", UNKNOWN, UNKNOWN)) if status == "failed" else None
+        )
+    if not isinstance(error, Mapping):
+        got = type(error).__name__
+        raise BadInput(f"expected error to be an exception, or a dict of type, message and stack_trace, got: {got}")
+    kind, message, stack = (_said(error.get(name)) for name in ("type", "message", "stack_trace"))
+    kind, message = kind or UNKNOWN, message or UNKNOWN
+    stack = storable(shortened(stack, _LONGEST_STACK))
+    return Failure(
+        storable(shortened(kind, _LONGEST_NAME)), storable(shortened(message, _LONGEST_MESSAGE)), stack or None,
+        fingerprint_of_text(stack, kind, message),
+    )  # fmt: skip
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(plain(value))
+
+
+def _texts(name: object, status: str, response: str | None, failure: Failure | None) -> list[str]:
+    """Return all text of a record; what it says is its answer, else a summary."""
+    if response is None:
+        said = f"{_name(name)}: {status}" + (f": {failure.message}" if failure else "")
+    else:
+        said = storable(shortened(_said(response), _LONGEST_RESPONSE))
+    return [said] if failure is None else [said, failure.type, failure.message, failure.stack or ""]

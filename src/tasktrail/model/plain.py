@@ -1,0 +1,119 @@
+"""Any Python value as JSON can hold it: what cannot be told is named, what is too much is cut, nothing raises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time
+from enum import Enum
+from pathlib import PurePath
+from typing import Final, TypeAlias
+from uuid import UUID
+
+Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
+
+DEEPEST: Final = 32
+MOST: Final = 10_000
+"""Values that one structure may have, the inner ones counted."""
+LONGEST: Final = 10_000
+"""Characters of one text."""
+_LARGEST: Final = 2**63
+
+
+def plain(value: object) -> Plain:
+    """Return what JSON can hold of a value.
+
+    Tuples and sets become lists, keys texts, dates ISO 8601, enumerations their values. What has no counterpart is
+    named in brackets: bytes, NaN, integers beyond 64 bits, objects of other classes, a structure that contains itself.
+
+    >>> plain({"a": (1, b"x", float("nan")), 2: {3}})
+    {'a': [1, '[1 byte]', '[nan]'], '2': [3]}
+    """
+    return _Reader().read(value, DEEPEST)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Keep the beginning and the end of a text that is too long, and say how much is missing.
+
+    >>> shortened("abcdefgh", 4)
+    'ab\\n… 4 characters left out …\\ngh'
+    """
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+
+
+def storable(text: str) -> str:
+    """Return a text as every database takes it: without lone surrogates and NUL."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+
+
+class _Reader:
+    """Reads one structure; knows what it is inside of, and how much it has read."""
+
+    def __init__(self) -> None:
+        self._around: set[int] = set()
+        self._left = MOST
+
+    def read(self, value: object, depth: int) -> Plain:
+        self._left -= 1
+        if value is None or value is True or value is False:
+            return value
+        try:
+            return self._leaf(value) if not isinstance(value, _CONTAINERS) else self._inside(value, depth)
+        except Exception:  # noqa: BLE001 - a value may be of a class with methods of its own
+            return f"[{type(value).__name__} that cannot be read]"
+
+    def _leaf(self, value: object) -> Plain:
+        if isinstance(value, Enum):
+            return self.read(value.value, 1)
+        if isinstance(value, str):
+            return storable(shortened(str(value), LONGEST))
+        if isinstance(value, int):
+            return int(value) if -_LARGEST <= value < _LARGEST else f"[integer of {value.bit_length()} bits]"
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else f"[{float(value)}]"
+        if isinstance(value, bytes | bytearray | memoryview):
+            size = memoryview(value).nbytes
+            return f"[{size} byte{'s' * (size != 1)}]"
+        if isinstance(value, datetime | date | time):
+            return value.isoformat()
+        if isinstance(value, PurePath | UUID):
+            return storable(str(value))
+        return f"[{type(value).__name__}]"
+
+    def _inside(self, value: object, depth: int) -> Plain:
+        if id(value) in self._around:
+            return "[contains itself]"
+        if depth == 0:
+            return f"[{type(value).__name__} nested too deep]"
+        self._around.add(id(value))
+        try:
+            if isinstance(value, Mapping):
+                return self._members(value, depth)
+            assert isinstance(value, Iterable)
+            return self._items(value, depth)
+        finally:
+            self._around.discard(id(value))
+
+    def _members(self, value: Mapping[object, object], depth: int) -> Plain:
+        read: dict[str, Plain] = {}
+        for key, one in value.items():
+            if self._left <= 0:
+                read["…"] = f"{len(value) - len(read)} more"
+                break
+            read[str(self._leaf(key)) if key is not None else "null"] = self.read(one, depth - 1)
+        return read
+
+    def _items(self, value: Iterable[object], depth: int) -> Plain:
+        read: list[Plain] = []
+        for one in value:
+            if self._left <= 0:
+                read.append("… more")
+                break
+            read.append(self.read(one, depth - 1))
+        return read
+
+
+_CONTAINERS: Final = (Mapping, list, tuple, set, frozenset)
