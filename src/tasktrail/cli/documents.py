@@ -17,6 +17,8 @@ from tasktrail.model.task import Task, elapsed_us
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from tasktrail.engine.errors import KnownError
+    from tasktrail.engine.failure_memory import Memory
     from tasktrail.engine.moving import Moved
     from tasktrail.engine.reading import Line
     from tasktrail.engine.task_views import Linked, Listed, TaskDetails
@@ -95,6 +97,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "error": attempt.error,
         "stack": attempt.stack,
         "code_version": attempt.code_version,
+        "fingerprint": attempt.fingerprint,
     }
 
 
@@ -129,11 +132,15 @@ def _task_record(task: Task, run: Run, reference: str) -> dict[str, Any]:
     }
 
 
-def moved_record(moved: Moved, reference: str) -> dict[str, Any]:
-    """Return a task that was moved by hand, where that leaves its run, and what may be asked of it next."""
+def moved_record(moved: Moved, reference: str, memory: Memory | None = None) -> dict[str, Any]:
+    """Return a task that was moved by hand, where that leaves its run, and what may be asked of it next.
+
+    Args:
+        memory: What is known of its failure.
+    """
     run, task = moved.run, moved.task
-    record = _task_record(task, run, reference)
-    return {**record, "allowed": list(allowed(task.status)), "run_status": run.status, "owner": moved.owner}
+    said = {"run_status": run.status, "owner": moved.owner, "known_error": memory and memory_record(memory)}
+    return {**_task_record(task, run, reference), "allowed": list(allowed(task.status)), **said}
 
 
 def listed_record(one: Listed) -> dict[str, Any]:
@@ -163,7 +170,26 @@ def details_record(seen: TaskDetails) -> dict[str, Any]:
         "events": [event_record(event, seen.reference) for event in seen.events],
         "extra": dict(seen.extra), "allowed": list(allowed(seen.task.status)),
         "run_status": seen.run.status, "owner": seen.owner,
+        "known_error": seen.memory and memory_record(seen.memory),
     }  # fmt: skip
+
+
+def error_record(error: KnownError) -> dict[str, Any]:
+    """Return an error as a record; its id is its fingerprint."""
+    return {
+        "id": error.fingerprint, "status": error.status, "error_type": error.type, "example": error.example,
+        "occurrences": error.occurrences, "first_at": utc(error.first_at), "last_at": utc(error.last_at),
+        "resolved_at": utc(error.resolved_at), "ignored_at": utc(error.ignored_at),
+    }  # fmt: skip
+
+
+def memory_record(memory: Memory) -> dict[str, Any]:
+    """Return an error with where it was seen and what succeeded afterwards."""
+    mended = [
+        {"task": one.task, "attempt": one.attempt, "at": utc(one.at), "actor": one.actor, "notes": list(one.notes)}
+        for one in memory.mended
+    ]
+    return {**error_record(memory.error), "tasks": list(memory.tasks), "mended": mended}
 
 
 def _linked(one: Linked, seen: TaskDetails) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 
 from tasktrail.engine.errors import KnownError, known_error
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.plans import find_plan
+from tasktrail.model.plan import PlanTask
 from tasktrail.model.reference import format_task
-from tasktrail.model.task import Task
+from tasktrail.model.task import FINAL, Task
 from tasktrail.store.transaction import Transaction
 
 _FAILURES_LOOKED_AT: Final = 20
@@ -93,25 +95,39 @@ def memory_of(tx: Transaction, fingerprint: str, *, without: Task | None = None)
     return Memory(error, [failure.task for failure in places], mended[:_MOST_MENDED])
 
 
-def seen_before(ledger: Ledger, task: Task) -> Memory | None:
-    """Return what is known of the failure with which a task has just ended; None when it is new."""
+def remembered(ledger: Ledger, task: Task) -> Memory | None:
+    """Return what is worth knowing of how a task failed; None where that is nothing.
+
+    Of one that stands failed, that its error was seen before; of one that is open, how it failed before.
+    """
+    return ledger.store.read(lambda tx: remembered_in(tx, task)) if _may_remember(task) else None
+
+
+def remembered_of_plan(ledger: Ledger, plan: str, task: PlanTask) -> Memory | None:
+    """Return the same of a task of a plan that was just claimed."""
 
     def work(tx: Transaction) -> Memory | None:
-        fingerprint = _last_failure(tx, task)
-        memory = memory_of(tx, fingerprint, without=task) if fingerprint else None
-        return memory if memory and memory.error.occurrences > 1 else None
-
-    return ledger.store.read(work) if task.status == "failed" else None
-
-
-def failed_before(ledger: Ledger, task: Task) -> Memory | None:
-    """Return what is known of how a task failed before the attempt that has just begun; None when it did not."""
-
-    def work(tx: Transaction) -> Memory | None:
-        fingerprint = _last_failure(tx, task)
-        return memory_of(tx, fingerprint) if fingerprint else None
+        run = find_plan(tx, plan)
+        found = tx.task("task_by_key", key=task.key, run_id=run.id, item="", map_index=-1) if run else None
+        return remembered_in(tx, found) if found else None
 
     return ledger.store.read(work) if task.attempts > 1 else None
+
+
+def remembered_in(tx: Transaction, task: Task) -> Memory | None:
+    """Return what `remembered` does, inside a transaction that does more."""
+    fingerprint = _last_failure(tx, task) if _may_remember(task) else None
+    if fingerprint is None:
+        return None
+    if task.status != "failed":
+        return memory_of(tx, fingerprint)
+    memory = memory_of(tx, fingerprint, without=task)
+    return memory if memory and memory.error.occurrences > 1 else None
+
+
+def _may_remember(task: Task) -> bool:
+    """Whether a look at its history is worth it: what begins for the first time has none."""
+    return task.status == "failed" or (task.status not in FINAL and task.attempts > (task.status == "in_progress"))
 
 
 def _last_failure(tx: Transaction, task: Task) -> str | None:

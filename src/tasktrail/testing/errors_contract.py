@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from tasktrail.engine.errors import KnownError, error_of, ignore, known_error, list_errors, resolve
-from tasktrail.engine.failure_memory import failed_before, memory_of, seen_before
+from tasktrail.engine.failure_memory import memory_of, remembered
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.readers import Reader
 from tasktrail.engine.verification import verify
@@ -131,9 +131,9 @@ class ErrorsContract(Stored):
 
         assert f'"fingerprint": [null, "{ONE}"]' in str(events[0][7])
         assert error(store).occurrences == 1
-        assert seen_before(ledger, task) is None
+        assert remembered(ledger, task) is None
         task = ledger.ask(ledger.ask(task.id, Ask("retry")).id, Ask("fail", failure=GONE))
-        memory = seen_before(ledger, task)
+        memory = remembered(ledger, task)
         assert memory is not None
         assert (memory.error.occurrences, memory.tasks) == (2, [])
 
@@ -244,11 +244,11 @@ class ErrorsContract(Stored):
         ledger.note(task, "long before")
         clock.advance(1)
         task = fail(ledger, task)
-        assert seen_before(ledger, task) is None
+        assert remembered(ledger, task) is None
         ledger.note(task, "the cable was loose")
         clock.advance(1)
         task = ledger.ask(ledger.ask(task.id, Ask("retry")).id, Ask("start"))
-        before = failed_before(ledger, task)
+        before = remembered(ledger, task)
         assert before is not None
         assert (before.tasks, before.mended) == (["etl:extract"], [])
         ledger.ask(task.id, Ask("complete", summary="plugged it in"), note="took long")
@@ -257,7 +257,7 @@ class ErrorsContract(Stored):
         ledger.note(task, "long after")
         other = fail(ledger, task_of(store, etl, "transform"))
 
-        memory = seen_before(ledger, other)
+        memory = remembered(ledger, other)
         assert memory is not None
         assert (memory.error.occurrences, memory.tasks) == (2, ["etl:extract"])
         (mended,) = memory.mended
@@ -269,5 +269,5 @@ class ErrorsContract(Stored):
         task = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
 
         assert store.read(lambda tx: memory_of(tx, ONE)) is None
-        assert failed_before(ledger, task) is None
-        assert seen_before(ledger, ledger.ask(task.id, Ask("complete"))) is None
+        assert remembered(ledger, task) is None
+        assert remembered(ledger, ledger.ask(task.id, Ask("complete"))) is None
