@@ -91,7 +91,7 @@ def test_progress_on_a_terminal_is_a_live_table_that_goes_away(flow: Path):
 
 def test_elsewhere_progress_is_a_line_per_change(ledger: Ledger, run: Run):
     out = io.StringIO()
-    follower = Follower(ledger, run, Lines(out, Ink(on=False)))
+    follower = Follower(ledger, run, Lines(out, ledger, Ink(on=False)))
     task = ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))[0]
     ledger.ask(task.id, Ask("start"))
     ledger.ask(task.id, Ask("fail", failure=Failure("OSError", "no\nspace"), outcome="error"))
@@ -103,7 +103,7 @@ def test_elsewhere_progress_is_a_line_per_change(ledger: Ledger, run: Run):
 
     assert [line.split("  ", 1)[1].split() for line in out.getvalue().splitlines()] == [
         ["fetch", "started"],
-        ["fetch", "failed", "(attempt", "1):", "OSError:", "no"],
+        ["fetch", "failed", "(attempt", "1):", "OSError:", "no;", "error", "fp1:52913d0f5d1e43c5"],
         ["fetch", "is", "tried", "again"],
         ["fetch", "cancelled:", "enough"],
     ]
@@ -136,7 +136,7 @@ def test_a_view_that_breaks_does_not_stop_the_work(ledger: Ledger, run: Run):
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    follower = Follower(ledger, run, Lines(Closed(), Ink(on=False)))
+    follower = Follower(ledger, run, Lines(Closed(), ledger, Ink(on=False)))
     task = ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))[0]
     ledger.ask(task.id, Ask("start"))
 

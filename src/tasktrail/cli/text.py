@@ -6,7 +6,10 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tasktrail.engine.failure_memory import Memory
 
 Row = Sequence[str]
 Style = Callable[[int, str], str | None]
@@ -52,6 +55,24 @@ def error_words(kind: str | None, message: str | None) -> str:
     """Return an error in one line, its type first where it is known."""
     words = ": ".join(part for part in (plain(kind or ""), first_line(message or "")) if part)
     return words or "no reason given"
+
+
+def memory_lines(memory: Memory | None) -> list[str]:
+    """Return what is known of a failure, a line each; nothing where nothing is."""
+    if memory is None:
+        return []
+    error, tasks = memory.error, ", ".join(map(plain, memory.tasks))
+    times = "once" if error.occurrences == 1 else f"{error.occurrences:,} times"
+    stands = f", {error.status}" if error.status != "open" else ""
+    lines = [f"error {error.fingerprint}, seen {times}{stands}: {error_words(error.type, error.example)}"]
+    if error.status == "regressed":
+        lines[0] += f" (it was resolved {local(error.resolved_at)})"
+    if tasks:
+        lines.append(f"  in {tasks}")
+    for one in memory.mended:
+        said = "".join(f" “{plain(note)}”" for note in one.notes)
+        lines.append(f"  attempt {one.attempt} of {plain(one.task)} succeeded afterwards{':' if said else ''}{said}")
+    return lines
 
 
 def local(at: int | None) -> str:

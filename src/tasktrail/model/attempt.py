@@ -48,6 +48,7 @@ class Attempt(NamedTuple):
     stack: str | None
     output: str | None
     code_version: str | None
+    fingerprint: str | None
 
 
 ATTEMPT_FIELDS: Final[tuple[str, ...]] = Attempt._fields

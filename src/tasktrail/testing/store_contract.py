@@ -24,6 +24,7 @@ from tasktrail.store.queries import queries
 from tasktrail.store.records import Mark
 from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Transaction
+from tasktrail.testing.errors_contract import ErrorsContract
 from tasktrail.testing.fakes import FakeClock
 from tasktrail.testing.needs_contract import NeedsContract
 from tasktrail.testing.stored import MARK, snapshot, task_of
@@ -47,6 +48,7 @@ _SAMPLES: Final[dict[str, object]] = {
 _SAMPLES_OF: Final[dict[str, dict[str, object]]] = {
     "add_run": {"id": 999, "name": "other"}, "add_task": {"id": 999, "key": "other"}, "open_attempt": {"n": 999},
     "add_recording": {"type": "observation", "started_at": 1, "ended_at": 1, "outcome": "ok"},
+    "see_error": {"fingerprint": "fp1:0", "times": 1, "first_at": 1, "last_at": 1},
     "count_run": {"status": "created"}, "put_run": {"status": "created", "skipped_meets": 0},
 }  # fmt: skip
 
@@ -55,7 +57,7 @@ class Undo(Exception):
     """Raised by a test's work so that nothing of it stays."""
 
 
-class StoreContract(NeedsContract):
+class StoreContract(NeedsContract, ErrorsContract):
     """Tests that a store passes whatever database it lives in.
 
     A subclass overrides the fixture `store` (empty, closed by the fixture itself) and, where a database other than
