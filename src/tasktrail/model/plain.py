@@ -46,7 +46,13 @@ def shortened(text: str, longest: int) -> str:
 
 def storable(text: str) -> str:
     """Return a text as every database takes it: without lone surrogates and NUL."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.replace("\0", "\\0")
+
+
+def _text(text: str) -> str:
+    return storable(text if len(text) <= LONGEST else shortened(text, LONGEST))
 
 
 class _Reader:
@@ -58,10 +64,14 @@ class _Reader:
 
     def read(self, value: object, depth: int) -> Plain:
         self._left -= 1
+        kind = type(value)
+        if kind is str:  # what JSON has most of
+            return _text(value)
         if value is None or value is True or value is False:
             return value
         try:
-            return self._leaf(value) if not isinstance(value, _CONTAINERS) else self._inside(value, depth)
+            is_leaf = kind in _NUMBERS or not isinstance(value, _CONTAINERS)
+            return self._leaf(value) if is_leaf else self._inside(value, depth)
         except Exception:  # noqa: BLE001 - a value may be of a class with methods of its own
             return f"[{type(value).__name__} that cannot be read]"
 
@@ -69,7 +79,7 @@ class _Reader:
         if isinstance(value, Enum):
             return self.read(value.value, 1)
         if isinstance(value, str):
-            return storable(shortened(str(value), LONGEST))
+            return _text(str(value))
         if isinstance(value, int):
             return int(value) if -_LARGEST <= value < _LARGEST else f"[integer of {value.bit_length()} bits]"
         if isinstance(value, float):
@@ -90,7 +100,7 @@ class _Reader:
             return f"[{type(value).__name__} nested too deep]"
         self._around.add(id(value))
         try:
-            if isinstance(value, Mapping):
+            if isinstance(value, _MAPPINGS):
                 return self._members(value, depth)
             assert isinstance(value, Iterable)
             return self._items(value, depth)
@@ -103,7 +113,8 @@ class _Reader:
             if self._left <= 0:
                 read["…"] = f"{len(value) - len(read)} more"
                 break
-            read[str(self._leaf(key)) if key is not None else "null"] = self.read(one, depth - 1)
+            name = _text(key) if type(key) is str else "null" if key is None else str(self._leaf(key))
+            read[name] = self.read(one, depth - 1)
         return read
 
     def _items(self, value: Iterable[object], depth: int) -> Plain:
@@ -116,4 +127,7 @@ class _Reader:
         return read
 
 
-_CONTAINERS: Final = (Mapping, list, tuple, set, frozenset)
+# Ordinary classes come first: to ask the abstract one takes longer than all else.
+_NUMBERS: Final = frozenset({int, float})
+_MAPPINGS: Final = (dict, Mapping)
+_CONTAINERS: Final = (list, tuple, set, frozenset, *_MAPPINGS)
