@@ -43,6 +43,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "rm": ("editing", "Take a task out of its plan."),
     "matrix": ("matrix", "Show items × task types; what is ready, progress, sync, run."),
     "prime": ("prime", "Say what an agent needs to go on with a plan, within a number of tokens."),
+    "backfill": ("backfill", "Bring result files of an earlier scheduler into the store, each once."),
     "export": ("export", "Write a plan as JSON, lines of JSON, CSV or Markdown."),
     "undo": ("undo", "Take a change back, a batch, or all of an actor since a time."),
     "graph": ("graph", "Draw a run: as text, Mermaid or DOT."),

@@ -49,6 +49,13 @@ class RawStore:
                 location.path.parent.mkdir(parents=True, exist_ok=True)
             self._ledger: Ledger = ledger_of(location, config)
 
+    @classmethod
+    def of(cls, ledger: Ledger) -> RawStore:
+        """Return the store of a ledger that is open already."""
+        made = cls.__new__(cls)
+        made._ledger = ledger
+        return made
+
     # appending
 
     def append_experience(self, experience: Experience) -> str:
@@ -190,6 +197,11 @@ class RawStore:
         kinds = [ExperienceType(experience_type)] if experience_type is not None else list(ExperienceType)
         with _told():
             return sum(self._ledger.store.read(partial(records.count, kind=kind.value)) for kind in kinds)
+
+    def known(self, idempotency_keys: Sequence[str]) -> set[str]:
+        """Return those of the keys under which there is a record."""
+        with _told():
+            return self._ledger.store.read(lambda tx: records.known(tx, idempotency_keys))
 
     # what is refused
 

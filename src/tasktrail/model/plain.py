@@ -64,13 +64,12 @@ class _Reader:
 
     def read(self, value: object, depth: int) -> Plain:
         self._left -= 1
-        kind = type(value)
-        if kind is str:  # what JSON has most of
+        if type(value) is str:  # what JSON has most of
             return _text(value)
         if value is None or value is True or value is False:
             return value
         try:
-            is_leaf = kind in _NUMBERS or not isinstance(value, _CONTAINERS)
+            is_leaf = type(value) in _NUMBERS or not isinstance(value, _CONTAINERS)
             return self._leaf(value) if is_leaf else self._inside(value, depth)
         except Exception:  # noqa: BLE001 - a value may be of a class with methods of its own
             return f"[{type(value).__name__} that cannot be read]"

@@ -396,8 +396,11 @@ class _Connected:
 
     def changed_each(self, name: str, params: Iterable[Params]) -> list[int]:
         """To ask it so takes half as long as RETURNING, for whose rows each statement makes a table."""
-        text, execute, changed = self._queries[name], self._execute, self.changed
-        return [changed() for given in params if execute(text, given)]
+        text, changes = self._queries[name], []
+        for given in params:
+            self._execute(text, given)
+            changes.append(self.changed())
+        return changes
 
     def stream(self, name: str, params: Params) -> Iterator[Row]:
         return iter(self._execute(self._queries[name], params))
