@@ -22,7 +22,7 @@ EXECUTIONS_FAIL: Final = 20
 
 def execution_text(number: int) -> str:
     """Return 300 bytes that an execution answers with, in which nothing is private."""
-    text = f"Loaded {number % 9_973:,} rows from orders-{number % 31}.csv in 3.2 s; 17 were skipped, they had no price. "
+    text = f"Loaded {number % 9_973:,} rows from orders-{number % 31}.csv in 3.2 s; 17 were skipped: no price. "
     return (text * 4)[:300]
 
 

@@ -52,9 +52,9 @@ def store(url: str) -> Iterator[RawStore]:
 
 
 def events(store: RawStore) -> list[tuple[str, dict[str, Any]]]:
-    """Verb and changes of all events of this actor."""
-    ledger = store._ledger
-    rows = ledger.store.read(lambda tx: tx.rows("told_of_actor", actor=ledger.actor, since=0, run_id=None))
+    """Verb and changes of all events."""
+    query = {"after": 0, "until": 1_000_000, "run_id": None, "task_id": None, "limit": 100}
+    rows = store._ledger.store.read(lambda tx: tx.rows("events_between", **query))
     return [(str(row[3]), json.loads(str(row[7]))) for row in rows]
 
 

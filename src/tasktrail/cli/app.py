@@ -47,6 +47,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "resolve": ("known_errors", "Say that an error is resolved; it is told when it comes back."),
     "ignore": ("known_errors", "Hear no more of an error."),
     "prime": ("prime", "Say what an agent needs to go on with a plan, within a number of tokens."),
+    "backfill": ("backfill", "Bring result files of an earlier scheduler into the store, each once."),
     "export": ("export", "Write a plan as JSON, lines of JSON, CSV or Markdown."),
     "undo": ("undo", "Take a change back, a batch, or all of an actor since a time."),
     "graph": ("graph", "Draw a run: as text, Mermaid or DOT."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -102,6 +102,12 @@ def record_by_id(tx: Transaction, public_id: str) -> Record | None:
         return None
     rows = (tx.row("executed_by_number", task_id=task_id, n=int(number)) for task_id in _tasks(tx, reference))
     return next((_whole(tx, executed(row)) for row in rows if row), None)
+
+
+def known(tx: Transaction, keys: Sequence[str]) -> set[str]:
+    """Return those of the idempotency keys under which there is a record."""
+    answers = tx.execute_each("recording_of_key", ({"key": key} for key in keys))
+    return {key for key, rows in zip(keys, answers, strict=True) if rows.fetchall()}
 
 
 def session(tx: Transaction, session_id: str) -> list[Record]:

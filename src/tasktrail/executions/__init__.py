@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tasktrail.executions.backfill import BackfillCounts, backfill
     from tasktrail.executions.exceptions import DuplicateExperience, ImmutabilityViolation, RawStoreError
     from tasktrail.executions.factory import create_task_execution_experience, idempotency_key
     from tasktrail.executions.recording import Recorder, record, recorded
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Actor",
+    "BackfillCounts",
     "CaptureMethod",
     "Content",
     "DuplicateExperience",
@@ -25,6 +27,7 @@ __all__ = [
     "RawStore",
     "RawStoreError",
     "Recorder",
+    "backfill",
     "create_task_execution_experience",
     "idempotency_key",
     "record",
@@ -34,6 +37,7 @@ __all__ = [
 _HOMES = {
     name: home
     for home, names in {
+        "backfill": ["BackfillCounts", "backfill"],
         "exceptions": ["DuplicateExperience", "ImmutabilityViolation", "RawStoreError"],
         "factory": ["create_task_execution_experience", "idempotency_key"],
         "records": ["Content", "Experience", "Provenance"],

@@ -163,7 +163,7 @@ def new_id(slug: str, started_at: datetime) -> str:
     """Return a public id: `task_exec_`, the slug, the second of the start, and four hexadecimal digits."""
     name = _NOT_IN_ID.sub("-", slug)[:_LONGEST_SLUG]
     number = next(_counted) & 0xFFFF
-    return f"task_exec_{name}_{started_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}_{number:04x}"
+    return f"task_exec_{name}_{started_at.astimezone(UTC).isoformat()[:19]}Z_{number:04x}"
 
 
 def renamed(experience: Experience) -> Experience:
@@ -217,7 +217,7 @@ def _utc(value: datetime, name: str) -> datetime:
 
 
 def _name(value: object) -> str:
-    return storable(shortened(str(plain(value)), _LONGEST_NAME))
+    return storable(shortened(value if type(value) is str else str(plain(value)), _LONGEST_NAME))
 
 
 def _list(values: Sequence[Any] | None) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
@@ -50,7 +51,13 @@ def shortened(text: str, longest: int) -> str:
 
 def storable(text: str) -> str:
     """Return a text as every database takes it: without lone surrogates and NUL."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.replace("\0", "\\0")
+
+
+def _text(text: str) -> str:
+    return storable(text if len(text) <= LONGEST else shortened(text, LONGEST))
 
 
 class _Reader:
@@ -62,10 +69,13 @@ class _Reader:
 
     def read(self, value: object, depth: int) -> Plain:
         self._left -= 1
+        if type(value) is str:  # what JSON has most of
+            return _text(value)
         if value is None or value is True or value is False:
             return value
         try:
-            return self._leaf(value) if not isinstance(value, _CONTAINERS) else self._inside(value, depth)
+            is_leaf = type(value) in _NUMBERS or not isinstance(value, _CONTAINERS)
+            return self._leaf(value) if is_leaf else self._inside(value, depth)
         except Exception:  # noqa: BLE001 - a value may be of a class with methods of its own
             return f"[{type(value).__name__} that cannot be read]"
 
@@ -73,7 +83,7 @@ class _Reader:
         if isinstance(value, Enum):
             return self.read(value.value, 1)
         if isinstance(value, str):
-            return storable(shortened(str(value), LONGEST))
+            return _text(str(value))
         if isinstance(value, int):
             return int(value) if -_LARGEST <= value < _LARGEST else f"[integer of {value.bit_length()} bits]"
         if isinstance(value, float):
@@ -94,7 +104,7 @@ class _Reader:
             return f"[{type(value).__name__} nested too deep]"
         self._around.add(id(value))
         try:
-            if isinstance(value, Mapping):
+            if isinstance(value, _MAPPINGS):
                 return self._members(value, depth)
             assert isinstance(value, Iterable)
             return self._items(value, depth)
@@ -107,8 +117,12 @@ class _Reader:
             if self._left <= 0:
                 read["…"] = "more left out"
                 break
-            read[_key(key) if type(key) in _WORDS else str(self._leaf(key))] = self.read(one, depth - 1)
+            read[_text(key) if type(key) is str else self._name(key)] = self.read(one, depth - 1)
         return read
+
+    def _name(self, key: object) -> str:
+        """Return a key as JSON would write it."""
+        return json.dumps(key) if key is None or type(key) is bool else str(self._leaf(key))
 
     def _items(self, value: Iterable[object], depth: int) -> Plain:
         read: list[Plain] = []
@@ -120,9 +134,7 @@ class _Reader:
         return read
 
 
-def _key(key: object) -> str:
-    return str(key).lower() if key is not None else "null"
-
-
-_WORDS: Final = (bool, type(None))
-_CONTAINERS: Final = (Mapping, list, tuple, set, frozenset)
+# Ordinary classes come first: to ask the abstract one takes longer than all else.
+_NUMBERS: Final = frozenset({int, float})
+_MAPPINGS: Final = (dict, Mapping)
+_CONTAINERS: Final = (list, tuple, set, frozenset, *_MAPPINGS)

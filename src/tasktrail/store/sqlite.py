@@ -394,6 +394,14 @@ class _Connected:
     def execute_many(self, name: str, params: Iterable[Params]) -> None:
         self._connection.executemany(self._queries[name], params)
 
+    def changed_each(self, name: str, params: Iterable[Params]) -> list[int]:
+        """To ask it so takes half as long as RETURNING, for whose rows each statement makes a table."""
+        text, changes = self._queries[name], []
+        for given in params:
+            self._execute(text, given)
+            changes.append(self.changed())
+        return changes
+
     def stream(self, name: str, params: Params) -> Iterator[Row]:
         return iter(self._execute(self._queries[name], params))
 

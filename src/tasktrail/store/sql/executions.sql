@@ -49,7 +49,7 @@ LIMIT :limit
 {page_of_executions}
 
 -- name: add_recording
--- No row: its key or its id is there already.
+-- Changes no row when its key or its id is there already.
 INSERT INTO attempt (
   n, fence, actor, trace_id, span_id, started_at, ended_at, duration_us, outcome, error_type, error, stack, fingerprint,
   inputs, output, type, public_id, task_ref, task_slug, idempotency_key, backfilled, response, parents, session_id, details)
@@ -58,7 +58,6 @@ VALUES (
   :fingerprint, :inputs, :output, :type, :public_id, :task_ref, :task_slug, :idempotency_key, :backfilled, :response,
   :parents, :session_id, :details)
 ON CONFLICT DO NOTHING
-RETURNING 1
 
 -- name: recording_of_key
 SELECT public_id
