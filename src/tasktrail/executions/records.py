@@ -87,9 +87,9 @@ def moment(at: int) -> datetime:
     return _EPOCH + at * _MICROSECOND
 
 
-def own_session(task_id: object, started_at: datetime, public_id: str) -> str:
+def own_session(task_id: object, started_at_iso: object, public_id: str) -> str:
     """Return the session of an execution, which nothing else belongs to."""
-    return f"task:{task_id}:{started_at.isoformat()}:{public_id[-4:]}"
+    return f"task:{task_id}:{started_at_iso}:{public_id[-4:]}"
 
 
 # --- to a row ---------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def _execution(experience: Experience, scrub: Scrub, actor: str) -> Recording:
     text, *words = _clean(experience, texts, scrub)
     started_at = microseconds(experience.created_at)
     ended_at = _ended_at(told, started_at)
-    own = own_session(told.get("task_id"), experience.created_at, experience.id)
+    own = own_session(told.get("task_id"), told.get("started_at_iso"), experience.id)
     return Recording(
         "task_execution", experience.id,
         str(told.get("trace_id") or experience.id), str(told.get("span_id") or experience.id),
@@ -215,7 +215,7 @@ def experience_of(record: Record) -> Experience:
     if record.type != "observation":
         structured = _structured(record, details)
         method = _METHODS.get(str(structured.get("scheduled_vs_manual")))
-        session = session or own_session(record.task_id, at, record.id)
+        session = session or own_session(record.task_id, at.isoformat(), record.id)
     text = record.response if record.response is not None else _summary(record)
     return Experience(
         id=record.id, type=ExperienceType(record.type or "task_execution"), created_at=at,
