@@ -102,12 +102,7 @@ def create_task_execution_experience(
         "attempt": attempt,
         "error": _error(words, failure) if failure else None,
         "idempotency_key": idempotency_key(task_id, started, attempt),
-        "io": {
-            "files_written": _list(files_written),
-            "artifact_ids": [],
-            "tool_calls": _list(tool_calls),
-            "script_runs": _list(script_runs),
-        },
+        "io": _io(files_written, tool_calls, script_runs),
         "retrieval": _retrieval(retrieval_metadata, len(parents)),
         "retry_of": None if retry_of is None else _name(retry_of),
         "scheduled_vs_manual": scheduled_vs_manual,
@@ -239,6 +234,15 @@ def _list(values: Sequence[Any] | None) -> list[Any]:
     read = plain(list(values)) if values else []
     assert isinstance(read, list)
     return read
+
+
+def _io(files: Sequence[Any] | None, calls: Sequence[Any] | None, scripts: Sequence[Any] | None) -> dict[str, Any]:
+    return {
+        "files_written": _list(files),
+        "artifact_ids": [],
+        "tool_calls": _list(calls),
+        "script_runs": _list(scripts),
+    }
 
 
 def _retrieval(metadata: Mapping[str, Any] | None, n_parents: int) -> dict[str, Any]:

@@ -34,8 +34,7 @@ _QUERY: Final = re.compile(r"(SELECT|INSERT|UPDATE|DELETE)\b(?! value\b)")
 _SAMPLES: Final[dict[str, object]] = {
     "kind": "dag", "name": "etl", "workflow": "etl", "prefix": "e", "key": "load", "item": "", "map_index": -1,
     "limit": 10, "after": 0, "now": 1, "at": 1, "updated_at": 1, "created_at": 1, "position": 99, "task_id": 1, "n": 1,
-    "spec": "{}",
-    "trace_id": "0" * 32, "span_id": "0" * 16, "verb": "note", "actor": "tester", "status": "pending",
+    "spec": "{}", "trace_id": "0" * 32, "span_id": "0" * 16, "verb": "note", "actor": "tester", "status": "pending",
     "statuses": '["pending"]', "ids": "[]", "was_fence": 0, "was_status": "pending", "was_version": 1, "held": False,
     "fence": 0, "needed_key": "load", "optional": False, "priority": 3, "critical": True, "max_retries": 3,
     "host": "here", "pid": 1, "boot_id": "boot-1", "lock_name": "lock", "hash": "0", "data": "1", "path": "/tmp/week",
