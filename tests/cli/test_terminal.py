@@ -22,6 +22,7 @@ from tasktrail.model.lifecycle import Ask, Failure
 from tasktrail.model.run import Run
 from tasktrail.store.opening import open_store
 from tests.cli.conftest import Call
+from tests.executions.results import write_results
 
 HEAVY = {"asyncio", "pydantic", "rich", "yaml", "jsonschema", "cronsim", "filelock", "markdown_it", "logging"}
 # Needed by some commands only, and 1 to 12 ms each.
@@ -176,3 +177,14 @@ def test_what_an_agent_calls_all_day_imports_neither_workflows_nor_anything_heav
     code, *imported = done.stdout.splitlines()[-1].split()
     assert code == "0"
     assert (HEAVY | LATER) & {*imported} == set()
+
+
+def test_a_backfill_shows_how_far_it_is():
+    write_results(600)
+
+    code, told = on_a_terminal("backfill", "results")
+
+    assert code == 0
+    assert "backfill" in told
+    assert "100%" in told
+    assert told.endswith("Errors: 0\r\n")

@@ -17,7 +17,7 @@ from tasktrail.cli.text import counted, plain
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from tasktrail.executions.backfill import BackfillCounts
+    from tasktrail.executions.backfilling import BackfillCounts
     from tasktrail.executions.store import RawStore
 
 _FOLDER: Final = click.Path(path_type=Path)
@@ -40,7 +40,7 @@ def backfill_command(
     already, also by who executed it, is a duplicate; what has no times is skipped. Stop it at any time: the next call
     brings the rest. With -v every file that brought nothing is named.
     """
-    from tasktrail.executions.backfill import backfill, existing_folder
+    from tasktrail.executions.backfilling import backfill, existing_folder
 
     if folder is not None and results_dir is not None:
         raise click.UsageError("give one of DIR and --results-dir, not both")

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tasktrail.executions.backfill import BackfillCounts, backfill
+    from tasktrail.executions.backfilling import BackfillCounts, backfill
     from tasktrail.executions.exceptions import DuplicateExperience, ImmutabilityViolation, RawStoreError
     from tasktrail.executions.factory import create_task_execution_experience, idempotency_key
     from tasktrail.executions.recording import Recorder, record, recorded
@@ -37,7 +37,7 @@ __all__ = [
 _HOMES = {
     name: home
     for home, names in {
-        "backfill": ["BackfillCounts", "backfill"],
+        "backfilling": ["BackfillCounts", "backfill"],
         "exceptions": ["DuplicateExperience", "ImmutabilityViolation", "RawStoreError"],
         "factory": ["create_task_execution_experience", "idempotency_key"],
         "records": ["Content", "Experience", "Provenance"],

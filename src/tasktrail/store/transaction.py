@@ -27,10 +27,9 @@ _COUNTERS: Final = (*_COUNTER.values(), "n_unreachable", "n_stopping")
 _UNSHARED: Final = ("n_needs", "definition_id", "owner_token", "cancelled_at", "declared_status")
 """What nobody else may change of a run that is shared: who decides by it must know it."""
 
-_NOTHING_MORE: Final[Params] = dict.fromkeys(
+_NOTHING_MORE: Final[Params] = dict.fromkeys(  # of an event
     ("run_id", "task_id", "from_status", "to_status", "attempt", "changes", "note")
 )
-"""Of an event."""
 
 
 class Rows(Protocol):
