@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.values import Encoded
+from tasktrail.engine.values import LARGEST_INLINE, encode_text
 from tasktrail.model.errors import Conflict
 from tasktrail.model.record import Recording
 from tasktrail.store.transaction import Transaction
@@ -21,7 +21,7 @@ class Told:
     is_new: bool
 
 
-def record(ledger: Ledger, recordings: Sequence[Recording], payloads: Sequence[Encoded] = ()) -> list[Told]:
+def record(ledger: Ledger, recordings: Sequence[Recording]) -> list[Told]:
     """Store recordings, all or nothing; of one whose idempotency key is known the first one stays.
 
     Raises:
@@ -30,9 +30,7 @@ def record(ledger: Ledger, recordings: Sequence[Recording], payloads: Sequence[E
 
     def work(tx: Transaction) -> list[Told]:
         now = ledger.clock.now()
-        for payload in payloads:
-            payload.keep(tx, now)
-        answers = tx.execute_each("add_recording", (recording._asdict() for recording in recordings))
+        answers = tx.execute_each("add_recording", (_row(tx, recording, now) for recording in recordings))
         told = [
             Told(one.public_id, True) if rows.fetchall() else Told(_first_of(tx, one), False)
             for one, rows in zip(recordings, answers, strict=True)
@@ -45,7 +43,7 @@ def record(ledger: Ledger, recordings: Sequence[Recording], payloads: Sequence[E
     return ledger.commit(work)
 
 
-def record_again(ledger: Ledger, recording: Recording, payloads: Sequence[Encoded] = ()) -> str:
+def record_again(ledger: Ledger, recording: Recording) -> str:
     """Store a recording even if its idempotency key is known: it is kept beside the first one, without the key.
 
     Raises:
@@ -54,16 +52,25 @@ def record_again(ledger: Ledger, recording: Recording, payloads: Sequence[Encode
 
     def work(tx: Transaction) -> str:
         now = ledger.clock.now()
-        for payload in payloads:
-            payload.keep(tx, now)
         for one in (recording, _without_key(recording)):
-            if tx.row("add_recording", **one._asdict()):
+            if tx.row("add_recording", **_row(tx, one, now)):
                 _see(tx, one, True)
                 _note(tx, ledger, [one.public_id], now)
                 return one.public_id
         raise _known(recording.public_id)
 
     return ledger.commit(work)
+
+
+def _row(tx: Transaction, one: Recording, now: int) -> dict[str, object]:
+    """Return a row's columns; values that are large go where each content is stored once."""
+    row: dict[str, object] = one._asdict()
+    for name, text in (("inputs", one.inputs), ("output", one.output)):
+        if text is not None and len(text) > LARGEST_INLINE:
+            value = encode_text(text)
+            value.keep(tx, now)
+            row[name] = value.column
+    return row
 
 
 def _without_key(recording: Recording) -> Recording:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tasktrail.executions.exceptions import DuplicateExperience, ImmutabilityViolation, RawStoreError
     from tasktrail.executions.factory import create_task_execution_experience, idempotency_key
+    from tasktrail.executions.recording import Recorder, record, recorded
     from tasktrail.executions.records import Content, Experience, Provenance
     from tasktrail.executions.store import RawStore
     from tasktrail.executions.words import Actor, CaptureMethod, ExperienceType
@@ -23,8 +24,11 @@ __all__ = [
     "Provenance",
     "RawStore",
     "RawStoreError",
+    "Recorder",
     "create_task_execution_experience",
     "idempotency_key",
+    "record",
+    "recorded",
 ]
 
 _HOMES = {
@@ -33,6 +37,7 @@ _HOMES = {
         "exceptions": ["DuplicateExperience", "ImmutabilityViolation", "RawStoreError"],
         "factory": ["create_task_execution_experience", "idempotency_key"],
         "records": ["Content", "Experience", "Provenance"],
+        "recording": ["Recorder", "record", "recorded"],
         "store": ["RawStore"],
         "words": ["Actor", "CaptureMethod", "ExperienceType"],
     }.items()

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final, Literal
@@ -101,7 +102,7 @@ def create_task_execution_experience(
     failure = _failure(error, status)
     texts = _texts(task_name, status, response_text, failure)
     text, *words = strict(texts)
-    iso = started.isoformat()
+    task_id, task_slug, iso = _name(task_id), _name(task_slug), started.isoformat()
     structured: dict[str, Any] = {
         "attempt": attempt,
         "duration_ms": max(0, (ended - started) // _MILLISECOND),
@@ -128,9 +129,9 @@ def create_task_execution_experience(
         "started_at_ts": started.timestamp(),
         "status": status,
         "task_config_digest": digest(task_config),
-        "task_id": _name(task_id),
+        "task_id": task_id,
         "task_name": _name(task_name),
-        "task_slug": _name(task_slug),
+        "task_slug": task_slug,
         "task_type": _name(task_type),
         "trace_id": trace_id,
         **({"flags": flags} if flags else {}),
@@ -145,7 +146,7 @@ def create_task_execution_experience(
     return Experience(
         id=public_id, type=ExperienceType.TASK_EXECUTION, created_at=started, content=Content(text, structured),
         parents=parents, provenance=Provenance(method=_METHODS[scheduled_vs_manual]),
-        session_id=own_session(structured["task_id"], started, public_id), clean=(text, *words),
+        session_id=own_session(task_id, started, public_id), clean=(text, *words),
     )  # fmt: skip
 
 
@@ -155,7 +156,7 @@ def idempotency_key(task_id: str, started_at: datetime, attempt: int) -> str:
     >>> idempotency_key("daily", datetime(2025, 11, 5, tzinfo=UTC), 1)[:16]
     '2e4ddd3dcf6e90d8'
     """
-    return hashlib.sha256(f"{task_id}:{started_at.isoformat()}:{attempt}".encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(f"{task_id}:{started_at.isoformat()}:{attempt}".encode()).hexdigest()
 
 
 def new_id(slug: str, started_at: datetime) -> str:
@@ -163,6 +164,13 @@ def new_id(slug: str, started_at: datetime) -> str:
     name = _NOT_IN_ID.sub("-", slug)[:_LONGEST_SLUG]
     number = next(_counted) & 0xFFFF
     return f"task_exec_{name}_{started_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}_{number:04x}"
+
+
+def renamed(experience: Experience) -> Experience:
+    """Return the same execution under another id, and so in another session of its own."""
+    told = experience.content.structured
+    public_id = new_id(told["task_slug"], experience.created_at)
+    return replace(experience, id=public_id, session_id=own_session(told["task_id"], experience.created_at, public_id))
 
 
 def new_observation_id(at: datetime) -> str:

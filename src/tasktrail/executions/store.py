@@ -191,6 +191,11 @@ class RawStore:
         with _told():
             return sum(self._ledger.store.read(partial(records.count, kind=kind.value)) for kind in kinds)
 
+    def last_failed_of(self, trace_id: str, task_id: str) -> tuple[int, str] | None:
+        """Return number and span of the last attempt of a task in a trace, if that failed; None else."""
+        with _told():
+            return self._ledger.store.read(lambda tx: records.last_failed_of(tx, trace_id, task_id))
+
     # what is refused
 
     def update_experience(self, experience_id: str, *args: object, **values: object) -> NoReturn:  # noqa: ARG002

@@ -17,6 +17,8 @@ MOST: Final = 10_000
 """Values that one structure may have, the inner ones counted."""
 LONGEST: Final = 10_000
 """Characters of one text."""
+_NOTE: Final = 44
+"""Room for saying what is missing."""
 _LARGEST: Final = 2**63
 
 
@@ -35,12 +37,14 @@ def plain(value: object) -> Plain:
 def shortened(text: str, longest: int) -> str:
     """Keep the beginning and the end of a text that is too long, and say how much is missing.
 
-    >>> shortened("abcdefgh", 4)
-    'ab\\n… 4 characters left out …\\ngh'
+    Done twice it changes nothing: what comes of it is no longer than that.
+
+    >>> shortened("abcdefgh" * 9, 60)
+    'abcdefgh\\n… 56 characters left out …\\nabcdefgh'
     """
     if len(text) <= longest:
         return text
-    half = longest // 2
+    half = max(0, longest - _NOTE) // 2
     return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
@@ -101,19 +105,24 @@ class _Reader:
         read: dict[str, Plain] = {}
         for key, one in value.items():
             if self._left <= 0:
-                read["…"] = f"{len(value) - len(read)} more"
+                read["…"] = "more left out"
                 break
-            read[str(self._leaf(key)) if key is not None else "null"] = self.read(one, depth - 1)
+            read[_key(key) if type(key) in _WORDS else str(self._leaf(key))] = self.read(one, depth - 1)
         return read
 
     def _items(self, value: Iterable[object], depth: int) -> Plain:
         read: list[Plain] = []
         for one in value:
             if self._left <= 0:
-                read.append("… more")
+                read.append("… more left out")
                 break
             read.append(self.read(one, depth - 1))
         return read
 
 
+def _key(key: object) -> str:
+    return str(key).lower() if key is not None else "null"
+
+
+_WORDS: Final = (bool, type(None))
 _CONTAINERS: Final = (Mapping, list, tuple, set, frozenset)

@@ -37,11 +37,13 @@ END
   AND (attempt.started_at < CAST(:before AS BIGINT) OR attempt.id > CAST(:after_id AS BIGINT))
 
 -- name: page_of_executions
+-- The rest of a page, the newest start first.
   AND ({execution_status} = CAST(:status AS TEXT) OR CAST(:status AS TEXT) IS NULL)
 ORDER BY attempt.started_at DESC, attempt.id
 LIMIT :limit
 
 -- name: recorded_page
+-- A page of recordings; who says nothing of it did not read it from a file.
 {behind_cursor}
   AND (coalesce(attempt.backfilled, 0) = CAST(:backfilled AS BIGINT) OR CAST(:backfilled AS BIGINT) IS NULL)
 {page_of_executions}
@@ -176,7 +178,7 @@ WHERE attempt.type IS NULL
 
 -- name: last_of_trace
 -- The newest attempt of a task in a trace that was told of.
-SELECT attempt.n, attempt.span_id
+SELECT attempt.n, attempt.span_id, {execution_status}
 FROM attempt
 WHERE attempt.type = 'task_execution'
   AND attempt.trace_id = CAST(:trace_id AS TEXT)
