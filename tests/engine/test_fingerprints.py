@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -38,7 +37,7 @@ def test_a_failure_keeps_its_fingerprint_on_the_way_from_another_process(
 ) -> None:
     (tmp_path / "shop_of_fingerprints.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
-    call: dict[str, Any] = {
+    call: dict[str, object] = {
         "target": "shop_of_fingerprints:pay", "folder": None, "first": [], "named": {}, "wants_context": False,
         "context": {"step_id": "pay", "trace_id": "0" * 32, "span_id": "0" * 16},
     }  # fmt: skip

@@ -137,6 +137,13 @@ class ErrorsContract(Stored):
         assert memory is not None
         assert (memory.error.occurrences, memory.tasks) == (2, [])
 
+    def test_failures_of_one_transaction_all_count(self, store: Store, ledger: Ledger, etl: Run) -> None:
+        """Of one and the same error."""
+        tasks = [task_of(store, etl, key) for key in ("extract", "report")]
+
+        ledger.commit(lambda tx: tx.apply([(decide(task, Ask("fail", failure=GONE), 9), MARK) for task in tasks]))
+        assert (error(store).occurrences, error(store).last_at) == (2, 9)
+
     def test_what_is_rolled_back_is_not_counted(self, store: Store, ledger: Ledger, etl: Run) -> None:
         """The count is part of the transaction of the failure."""
         task = ledger.ask(task_of(store, etl, "extract").id, Ask("start"))
