@@ -23,6 +23,7 @@ from tasktrail.model.fingerprint import fingerprint_of_text
 from tasktrail.model.lifecycle import Failure
 from tasktrail.model.plain import plain, shortened, storable
 from tasktrail.model.record import OUTCOME_BY_STATUS
+from tasktrail.model.scrub import PROFILES, scrub_together
 
 _METHODS: Final = {"scheduled": CaptureMethod.SCHEDULED_TASK, "manual": CaptureMethod.MANUAL_TASK}
 _LONGEST_ID: Final = 128
@@ -38,9 +39,8 @@ _counted = itertools.count(int.from_bytes(os.urandom(2), "big"))
 
 
 def strict(texts: Sequence[str]) -> Sequence[str]:
-    from tasktrail.model.scrub import scrub_text
-
-    return [scrub_text(one) for one in texts]
+    """Return the texts of one record scrubbed with the profile `strict`."""
+    return scrub_together(texts, PROFILES["strict"])
 
 
 def create_task_execution_experience(
