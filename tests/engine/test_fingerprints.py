@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tasktrail.engine.calls import Call, PlainContext
 from tasktrail.engine.child import perform
+from tasktrail.engine.commands import Command, execute
 from tasktrail.engine.errors import list_errors
 from tasktrail.engine.failure_memory import memory_of
 from tasktrail.engine.failures import StepFailed, failure_of, told_failure
@@ -25,6 +27,8 @@ def pay():
     raise BankError("no route to ann@example.org")
 """
 
+CONTEXT = PlainContext("r", "s", "r:s", 1, "1" * 32, "1" * 16, "t", "p")
+
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
@@ -37,12 +41,9 @@ def test_a_failure_keeps_its_fingerprint_on_the_way_from_another_process(
 ) -> None:
     (tmp_path / "shop_of_fingerprints.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
-    call: dict[str, object] = {
-        "target": "shop_of_fingerprints:pay", "folder": None, "first": [], "named": {}, "wants_context": False,
-        "context": {"step_id": "pay", "trace_id": "0" * 32, "span_id": "0" * 16},
-    }  # fmt: skip
+    call = Call("shop_of_fingerprints:pay", CONTEXT, (), {}, False, None, lambda *_: None)
     with pytest.raises(StepFailed) as raised:
-        value_of(perform(call))
+        value_of(perform(call.document))
     from shop_of_fingerprints import BankError, pay  # type: ignore[import-not-found]  # written above
 
     with pytest.raises(BankError) as here:
@@ -65,12 +66,8 @@ def test_a_command_is_known_by_the_traceback_that_it_prints_else_by_its_words(tm
 
 
 def _of_command(*arguments: str) -> str:
-    from tasktrail.engine.calls import PlainContext
-    from tasktrail.engine.commands import Command, execute
-
-    context = PlainContext("r", "s", "r:s", 1, "0" * 32, "0" * 16, "t", "p")
     with pytest.raises(StepFailed) as raised:
-        asyncio.run(execute(Command(arguments), context, lambda *_: None))
+        asyncio.run(execute(Command(arguments), CONTEXT, lambda *_: None))
     fingerprint = failure_of(raised.value).fingerprint
     assert fingerprint is not None
     return fingerprint
