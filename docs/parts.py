@@ -99,15 +99,17 @@ def settings() -> str:
 
 def _setting(one: Setting) -> list[str]:
     value = codes(one.choices) if one.choices else _KINDS[one.kind]
-    default = code(str(one.default)) if one.default is not None else "worked out"
-    return [code(one.name), code(one.flag), code(one.env), default, value, one.help]
+    default = code(str(one.default)) if one.default else "none" if one.default is not None else "worked out"
+    return [code(one.name), code(one.flag) if one.flag else "none", code(one.env), default, value, one.help]
 
 
 _KINDS = {
     "actor": "1 to 200 printable characters",
+    "secret": "16 characters or more",
     "seconds": "a number of seconds from 0 to 86,400",
     "tracker": "`yaml`, `json`, `memory:`, `sqlite:///PATH`, `postgresql://…`",
     "url": "a path, `sqlite:///PATH` or `memory:`",
+    "values": "a list of texts; in the variable with commas between them",
     "whole": "a whole number, 1 or more",
 }
 

@@ -88,6 +88,8 @@ def test_each_value_says_where_it_came_from(project: Path, tmp_path: Path) -> No
         "log.format": "environment TASKTRAIL_LOG",
         "log.level": "flag --log-level",
         "run.max_parallel": "default",
+        "scrub.allow": "default",
+        "scrub.key": "default",
         "store.url": "default",
         "store.synchronous": f"{project}/tasktrail.toml line 5",
         "store.busy_timeout_s": "default",
@@ -453,13 +455,39 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         prepare_folder(StoreLocation(f"sqlite:///{path}", path, "default", tmp_path))
 
 
+# -------------------------------------------------------------------------------------------------- lists and secrets
+
+
+def test_a_list_stands_between_commas_in_the_environment_and_in_brackets_in_the_file(project: Path) -> None:
+    write(project / "tasktrail.toml", '[scrub]\nallow = ["4111 1111 1111 1111", "ci"]')
+    assert load(environ={}).scrub_allow == ("4111 1111 1111 1111", "ci")
+    assert load(environ={"TASKTRAIL_SCRUB_ALLOW": " ci,, ann@example.org "}).scrub_allow == ("ci", "ann@example.org")
+
+    write(project / "tasktrail.toml", '[scrub]\nallow = "ci"')
+    with pytest.raises(BadInput, match=r"toml:2: expected scrub.allow to be a list of texts, got: 'ci'"):
+        load(environ={})
+
+
+@pytest.mark.parametrize("said", ['"short-secret"', "123456"])
+def test_a_secret_is_shown_by_nobody(project: Path, said: str) -> None:
+    found = load(environ={"TASKTRAIL_SCRUB_KEY": "a-secret-of-many-letters"})
+    assert found.scrub_key == "a-secret-of-many-letters"
+    assert "a-secret" not in repr(found) + repr(found.origins())
+
+    write(project / "tasktrail.toml", f"[scrub]\nkey = {said}")
+    with pytest.raises(BadInput) as refused:
+        load(environ={})
+    assert refused.value.message.endswith("expected scrub.key to be 16 characters or more, or none, got: '***'")
+
+
 # ------------------------------------------------------------------------------------------------------- the template
 
 
 def test_the_template_sets_nothing_as_it_is(project: Path) -> None:
     write_init(project)
     assert set(origins(load(environ={"USER": "ann"})).values()) == {"default"}
-    assert tomllib.loads(init_template()) == {"executions": {}, "log": {}, "run": {}, "store": {}, "tracker": {}}
+    sections = {"executions", "log", "run", "scrub", "store", "tracker"}
+    assert tomllib.loads(init_template()) == dict.fromkeys(sections, {})
 
 
 def test_the_template_without_its_comment_signs_sets_every_setting_to_its_default(project: Path) -> None:

@@ -34,9 +34,10 @@ def export_command(
     """Write PLAN (main) as a file; write-tasks reads each format, and nothing is lost.
 
     Titles, keys, actors and members of your own are data and are written as they are stored; --scrub scrubs them too,
-    all but keys.
+    all but keys, and everything of IP addresses, long ids and telephone numbers as well.
     """
     from tasktrail.engine.exporting import WRITERS, exported, replace_file, scrubbed
+    from tasktrail.engine.scrubbing import scrubber_of
     from tasktrail.formats.imports.plan_csv import dump_for_spreadsheets
 
     form = wished or ("csv" if for_spreadsheets else _ENDINGS.get(Path(output).suffix.lower(), "json"))
@@ -44,7 +45,8 @@ def export_command(
         raise click.UsageError("--for-spreadsheets needs --format csv")
     tasks = exported(session.ledger(), check_run_id(plan.removeprefix("plan/")))
     if scrub:
-        tasks = [scrubbed(task) for task in tasks]
+        record = scrubber_of(session.config, "strict").record
+        tasks = [scrubbed(task, record()) for task in tasks]
     text = dump_for_spreadsheets(tasks) if for_spreadsheets else WRITERS[form](tasks)
     if output != "-":
         replace_file(Path(output), text)

@@ -72,10 +72,10 @@ class Session:
     def log(self) -> None:
         """Let log lines go to stderr from now on."""
         from tasktrail import logs
-        from tasktrail.model.scrub import scrub_text
+        from tasktrail.engine.scrubbing import scrubber_of
 
         level = _LEVELS.get(min(self.verbosity, 2), self.config.log_level)
-        logs.setup(level, self.config.log_format, scrub_text)
+        logs.setup(level, self.config.log_format, scrubber_of(self.config))
 
     def ink(self, stream: TextIO | None = None) -> Ink:
         """Return whether to colour what goes to a stream; None is stdout."""
@@ -123,7 +123,7 @@ def global_options(*, shown: bool) -> Iterable[click.Option]:
         shown: Whether the help lists them; that of a command shows --json alone.
     """
     yield _option(["-C"], _change_folder, shown, metavar="DIR", help="Work in DIR, as if the command was typed there.")
-    for setting in SETTINGS:
+    for setting in (one for one in SETTINGS if one.flag):
         metavar = _METAVARS.get(setting.name, setting.kind.upper() if not setting.choices else None)
         kind = click.Choice(setting.choices, case_sensitive=False) if setting.choices else None
         remember = partial(_remember, setting.name)

@@ -45,7 +45,8 @@ def show_command(session: Session) -> None:
     if session.json:
         emit("config@1", [{"id": name, "value": value, "origin": origin} for name, value, origin in origins])
         return
-    rows = [(name, plain(value), plain(origin)) for name, value, origin in origins]
+    rows = [(name, plain(", ".join(value) if isinstance(value, tuple) else value), plain(origin))
+            for name, value, origin in origins]  # fmt: skip
     header = ("SETTING", "VALUE", "SAID BY")
     lines = columns(header, rows, limit=None, ink=session.ink(), style=lambda column, _: "dim" if column == 2 else None)
     sys.stdout.writelines(f"{line}\n" for line in lines)

@@ -13,7 +13,7 @@ from tasktrail.config.tables import TABLES
 from tasktrail.model.errors import BadInput, StoreError
 
 Texts = Mapping[str, str]
-Value = str | int | float
+Value = str | int | float | tuple[str, ...]
 _Layer = dict[str, tuple[Value, str]]  # by setting name: the value and where it was said
 
 
@@ -22,7 +22,8 @@ class Setting:
     """One setting; flags, variables, file keys, the template and `config show` are derived from it.
 
     A `name` is section and key in tasktrail.toml. Without a `default` the value is worked out (the store by discovery,
-    the actor as user@host) and the template shows the `example`.
+    the actor as user@host) and the template shows the `example`. Without a `flag` there is none: a command line is seen
+    by everybody on the machine.
     """
 
     name: str
@@ -50,6 +51,10 @@ SETTINGS = (
             "The least severe message that is logged.", ("debug", "info", "warning", "error")),
     Setting("run.max_parallel", "TASKTRAIL_MAX_PARALLEL", "--max-parallel", "whole", 5,
             "Steps of a run that may execute at once; a number in a runner's code wins over it, the flag over both."),
+    Setting("scrub.allow", "TASKTRAIL_SCRUB_ALLOW", "", "values", (),
+            "Values that scrubbing leaves as they are: an address, a number, the name of a home folder."),
+    Setting("scrub.key", "TASKTRAIL_SCRUB_KEY", "", "secret", "",
+            "Makes placeholders that are alike for equal values everywhere; a secret, best set by the variable."),
     Setting("store.url", "TASKTRAIL_STORE", "--store", "url", None,
             "Where the store lies; a relative path starts at this file.", example="sqlite:///.tasktrail/tasktrail.db"),
     Setting("store.synchronous", "TASKTRAIL_SYNCHRONOUS", "--synchronous", "choice", "full",
@@ -94,6 +99,8 @@ class Config:
     log_format: str
     log_level: str
     run_max_parallel: int
+    scrub_allow: tuple[str, ...] = field(repr=False)
+    scrub_key: str = field(repr=False)
     tracker_backend: str = field(repr=False)
     store_busy_timeout_s: float
     store_synchronous: str
@@ -123,7 +130,7 @@ def load(start: Path | None = None, flags: Texts | None = None, environ: Texts |
     project, user = _file_layer(nearest(folder, PROJECT_FILE), TABLES), _file_layer(user_file(environ))
     store = _choose_store(folder, folder, given, project, user)
     layer = {**_defaults(environ), **user, **project, **given, "store.url": (store.url, store.origin)}
-    rows = tuple((name, _shown(layer[name][0]), layer[name][1]) for name in _BY_NAME)
+    rows = tuple((name, _shown(setting, layer[name][0]), layer[name][1]) for name, setting in _BY_NAME.items())
     values = {name.replace(".", "_"): value for name, (value, _) in layer.items()}
     return Config(**values, store=store, _rows=rows)  # type: ignore[arg-type]  # each value was checked by its kind
 
@@ -156,7 +163,7 @@ def _given(flags: Texts, environ: Texts) -> _Layer:
     for name, (text, origin) in said.items():
         setting = _BY_NAME[name]
         try:
-            layer[name] = (_checked(setting, _number(text) if setting.kind in _NUMBERS else text, Path()), origin)
+            layer[name] = (_checked(setting, _from_text(setting, text), Path()), origin)
         except BadInput as error:
             problems.append(f"{origin}: {error.message}")
     _refuse("settings cannot be used", problems)
@@ -202,8 +209,10 @@ def _login_name() -> str:
 
 _KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "actor": ("1-200 printable characters without a blank at either end", lambda v: _is_text(v) and len(str(v)) <= 200),
+    "secret": ("16 characters or more, or none", lambda v: v == "" or (isinstance(v, str) and len(v) >= 16)),
     "seconds": ("a number of seconds from 0 to 86400", lambda v: _is_number(v) and 0 <= float(str(v)) <= 86_400),
     "tracker": ("yaml, json, memory:, sqlite:///PATH, postgresql://… or what a package offers", lambda v: _is_text(v)),
+    "values": ("a list of texts", lambda v: isinstance(v, (list, tuple)) and all(isinstance(one, str) for one in v)),
     "url": ("a path, sqlite:///PATH, memory: or postgresql://…", lambda v: _is_text(v)),
     "whole": ("a whole number, 1 or more", lambda v: _is_number(v) and isinstance(v, int) and v >= 1),
 }
@@ -216,6 +225,13 @@ def _is_text(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)  # true is an int to Python
+
+
+def _from_text(setting: Setting, text: str) -> object:
+    """What a flag or a variable says; values stand between commas."""
+    if setting.kind == "values":
+        return [one.strip() for one in text.split(",") if one.strip()]
+    return _number(text) if setting.kind in _NUMBERS else text
 
 
 def _number(text: str) -> object:
@@ -233,19 +249,23 @@ def _checked(setting: Setting, value: object, base: Path) -> Value:
             return value.lower()
         raise _wrong(setting, " or ".join(setting.choices), value)
     expected, fits = _KINDS[setting.kind]
-    if not fits(value) or not isinstance(value, Value):
+    if fits(value) and isinstance(value, list):
+        return tuple(value)
+    if not fits(value) or not isinstance(value, (str, int, float)):
         raise _wrong(setting, expected, value)
     if setting.kind == "tracker":
         return _canonical_backend(str(value), base)
     return _canonical_url(str(value), base) if setting.kind == "url" else value
 
 
-def _shown(value: Value) -> Value:
+def _shown(setting: Setting, value: Value) -> Value:
+    if setting.kind == "secret":
+        return "***" if value else ""
     return _without_password(value) if isinstance(value, str) else value
 
 
 def _wrong(setting: Setting, expected: str, value: object) -> BadInput:
-    shown = value if not isinstance(value, Value) else _shown(value)
+    shown = _shown(setting, str(value)) if isinstance(value, str) or setting.kind == "secret" else value
     return BadInput(f"expected {setting.name} to be {expected}, got: {shortened(shown)}")
 
 
@@ -294,9 +314,10 @@ def init_template() -> str:
         table, _, key = setting.name.rpartition(".")
         lines += ["", f"[{table}]"] if table != section else [""]
         value = setting.example if setting.default is None else setting.default
-        lines += [f"# {setting.help} ({setting.flag}, {setting.env})"]
+        lines += [f"# {setting.help} ({', '.join(filter(None, (setting.flag, setting.env)))})"]
         lines += [f"# One of: {', '.join(setting.choices)}."] if setting.choices else []
-        lines += [f'# {key} = "{value}"' if isinstance(value, str) else f"# {key} = {value}"]
+        shown = list(value) if isinstance(value, tuple) else f'"{value}"' if isinstance(value, str) else value
+        lines += [f"# {key} = {shown}"]
         section = table
     return "\n".join(lines) + "\n"
 

@@ -26,6 +26,7 @@ Format = Literal["json", "jsonl", "csv", "markdown"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 Writer = Callable[[Sequence[PlanTask]], str]
+Scrub = Callable[[str], str]
 
 
 def _breakdown(tasks: Sequence[PlanTask]) -> str:
@@ -54,38 +55,37 @@ def exported(ledger: Ledger, name: str) -> Sequence[PlanTask]:
 # scrubbing
 
 
-def scrubbed(task: PlanTask) -> PlanTask:
+def scrubbed(task: PlanTask, scrub: Scrub) -> PlanTask:
     """Return a task whose data are scrubbed as its texts are in the store; keys stay, since others name them.
 
-    >>> scrubbed(PlanTask("T1", "Ask ann@example.org", extra={"password": "hunter2"}))
+    >>> from tasktrail.model.scrub import scrub_text
+    >>> scrubbed(PlanTask("T1", "Ask ann@example.org", extra={"password": "hunter2"}), scrub_text)
     PlanTask(key='T1', title='Ask [email]', ..., extra={'password': '[secret]'})
     """
     return replace(
         task,
-        title=scrub_text(task.title),
-        result=task.result and scrub_text(task.result),
-        error=task.error and scrub_text(task.error),
-        reason=task.reason and scrub_text(task.reason),
-        notes=tuple(replace(note, text=scrub_text(note.text), actor=_actor(note.actor)) for note in task.notes),
-        history=tuple(replace(move, actor=_actor(move.actor)) for move in task.history),
-        extra={scrub_text(name): _value(name, value) for name, value in task.extra.items()},
+        title=scrub(task.title),
+        result=task.result and scrub(task.result),
+        error=task.error and scrub(task.error),
+        reason=task.reason and scrub(task.reason),
+        notes=tuple(
+            replace(note, text=scrub(note.text), actor=note.actor and scrub(note.actor)) for note in task.notes
+        ),
+        history=tuple(replace(move, actor=move.actor and scrub(move.actor)) for move in task.history),
+        extra={scrub(name): _value(name, value, scrub) for name, value in task.extra.items()},
     )
 
 
-def _actor(actor: str | None) -> str | None:
-    return actor and scrub_text(actor)
-
-
-def _value(name: str, value: object) -> object:
+def _value(name: str, value: object, scrub: Scrub) -> object:
     """A text is looked at alone, and again behind its name, which may give it away."""
     if isinstance(value, dict):
-        return {scrub_text(inner): _value(inner, one) for inner, one in value.items()}
+        return {scrub(inner): _value(inner, one, scrub) for inner, one in value.items()}
     if isinstance(value, list):
-        return [_value(name, one) for one in value]
+        return [_value(name, one, scrub) for one in value]
     if not isinstance(value, str):
         return value
     probe = f'{name}="hunter2-Tr0ub4dor"'
-    return "[secret]" if value and scrub_text(probe) != probe else scrub_text(value)
+    return "[secret]" if value and scrub_text(probe) != probe else scrub(value)
 
 
 # writing

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from tasktrail.config import Config, StoreLocation, find_store_for_folder, load, prepare_folder
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.scrubbing import scrubber_of
 from tasktrail.logs import logger
 from tasktrail.model.errors import NewerStore, NotAStore, NotFound, StoreError
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
@@ -67,7 +68,7 @@ class FolderProject:
 
     def unsaved(self) -> Ledger:
         """Return the ledger of a new store in memory, which nobody else sees."""
-        return Ledger(open_store("memory:"), actor=self._config.actor, clock=_clock.get())
+        return _ledger(open_store("memory:"), self._config)
 
     def reading(self, stored: Callable[[], T], parsed: Callable[[], T]) -> T:
         """Ask the store; where there is none yet, or it cannot be written, the files alone, and store nothing."""
@@ -101,7 +102,17 @@ def open_project(start: Path | None = None, flags: Mapping[str, str] = NO_FLAGS,
 def ledger_of(location: StoreLocation, config: Config, *, create: bool = True) -> Ledger:
     """Return the ledger of a store's location."""
     store = _made(location, config) if create else existing(location, config) or open_store("memory:")
-    return Ledger(store, actor=config.actor, clock=_clock.get())
+    return _ledger(store, config)
+
+
+def existing_ledger(location: StoreLocation, config: Config) -> Ledger | None:
+    """Return the ledger of a store's location, None when there is no store yet; nothing is made."""
+    store = existing(location, config)
+    return None if store is None else _ledger(store, config)
+
+
+def _ledger(store: Store, config: Config) -> Ledger:
+    return Ledger(store, actor=config.actor, clock=_clock.get(), scrub=scrubber_of(config))
 
 
 def existing(location: StoreLocation, config: Config) -> Store | None:

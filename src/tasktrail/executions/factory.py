@@ -12,10 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import uuid4
 
+from tasktrail.config import load
 from tasktrail.engine.failures import failure_of
+from tasktrail.engine.scrubbing import Scrubber, scrubber_of
 from tasktrail.executions.records import SCHEMA_VERSION, UNKNOWN, Content, Experience, Provenance, own_session
 from tasktrail.executions.words import CaptureMethod, ExperienceType
 from tasktrail.model.errors import BadInput
@@ -23,7 +26,6 @@ from tasktrail.model.fingerprint import fingerprint_of_text
 from tasktrail.model.lifecycle import Failure
 from tasktrail.model.plain import plain, shortened, storable
 from tasktrail.model.record import OUTCOME_BY_STATUS
-from tasktrail.model.scrub import PROFILES, scrub_together
 
 _METHODS: Final = {"scheduled": CaptureMethod.SCHEDULED_TASK, "manual": CaptureMethod.MANUAL_TASK}
 _LONGEST_ID: Final = 128
@@ -39,8 +41,13 @@ _counted = itertools.count(int.from_bytes(os.urandom(2), "big"))
 
 
 def strict(texts: Sequence[str]) -> Sequence[str]:
-    """Return the texts of one record scrubbed with the profile `strict`."""
-    return scrub_together(texts, PROFILES["strict"])
+    """Return the texts of one record scrubbed with the profile `strict`, as the project's settings say."""
+    return _scrubber(Path.cwd()).together(texts)
+
+
+@cache
+def _scrubber(folder: Path) -> Scrubber:
+    return scrubber_of(load(folder), "strict")
 
 
 def create_task_execution_experience(

@@ -13,7 +13,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.matrices import cell_in, create_matrix, find_matrix, move_cell_as, use_grid
 from tasktrail.engine.matrices import picture_of as stored_picture
 from tasktrail.engine.matrix_views import can_start, counts, matrices_of, pending_items, unmet_of
-from tasktrail.engine.project import NO_FLAGS, current_clock, existing, ledger_of
+from tasktrail.engine.project import NO_FLAGS, existing_ledger, ledger_of
 from tasktrail.model.matrix import Grid
 from tasktrail.model.reference import cell_name
 from tasktrail.model.run import Run
@@ -66,8 +66,8 @@ class StoreTrackerBackend(TrackerBackend):
 
     def _has_store(self) -> bool:
         with self._making:
-            if self._made is None and (store := existing(self._location, self._config)):
-                self._made = Ledger(store, actor=self._config.actor, clock=current_clock())
+            if self._made is None:
+                self._made = existing_ledger(self._location, self._config)
             return self._made is not None
 
     def tracker_exists(self, week_letter: str) -> bool:
