@@ -104,6 +104,8 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure("10,000 items × 5 types: a page of what is ready", "tracker-readypage", "seconds", 0.005),
     Figure("10,000 items × 5 types: a page of the matrix", "tracker-matrix", "seconds", 0.020),
     Figure("10,000 items × 5 types: to create", "tracker-create", "seconds", None),
+    Figure("backfill of 20,000 files", "backfill-results", "per second", 5_000),
+    Figure("backfill of 20,000 files ÷ by hand", "backfill-results", "rate", None, ("backfillraw-results",)),
     Figure("import tasktrail", "tasktrail-import", "seconds", 0.060),
     Figure("list-runs on 10,000 runs", "tasktrail-list-runs", "seconds", 0.150),
 )

@@ -84,6 +84,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("planraw", "apsw", ("apsw",)),
         Family("planfile", "json", ()),
         Family("tracker", "tasktrail", ()),
+        Family("backfill", "tasktrail", ()),
+        Family("backfillraw", "apsw", ("apsw",)),
         Family("ruamel", "ruamel.yaml", ("ruamel.yaml",)),
         Family("taskwarrior", "json", (), command="task"),
         Family("taskmaster", "json", (), command="task-master"),
@@ -183,6 +185,7 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
         _MATRIX,
         *(_MATRIX.before(f"tracker-{name}") for name in ("progress", "readypage", "matrix")),
     ),
+    "backfill": _each(20_000, 200, "backfill-results", "backfillraw-results"),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }
 
