@@ -110,6 +110,8 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure("1,000,000 executions: a list, p99", "executions-list", "seconds", 0.005),
     Figure("1,000,000 executions: a trace, p99", "executions-trace", "seconds", 0.001),
     Figure("1,000,000 executions: last failed, p99", "executions-lastfailed", "seconds", 0.005),
+    Figure("backfill of 20,000 files", "backfill-results", "per second", 5_000),
+    Figure("backfill of 20,000 files ÷ by hand", "backfill-results", "rate", None, ("backfillraw-results",)),
     Figure("import tasktrail", "tasktrail-import", "seconds", 0.060),
     Figure("list-runs on 10,000 runs", "tasktrail-list-runs", "seconds", 0.150),
 )

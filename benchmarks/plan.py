@@ -86,6 +86,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("tracker", "tasktrail", ()),
         Family("executions", "tasktrail", ()),
         Family("executionsraw", "apsw", ("apsw",)),
+        Family("backfill", "tasktrail", ()),
+        Family("backfillraw", "apsw", ("apsw",)),
         Family("ruamel", "ruamel.yaml", ("ruamel.yaml",)),
         Family("taskwarrior", "json", (), command="task"),
         Family("taskmaster", "json", (), command="task-master"),
@@ -192,6 +194,7 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
         *(_EXECUTIONS_BY_HAND.before("executionsraw-one"), _EXECUTIONS.before("executions-one")),
         *(_EXECUTIONS.before(f"executions-{name}") for name in ("list", "trace", "lastfailed")),
     ),
+    "backfill": _each(20_000, 200, "backfill-results", "backfillraw-results"),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }
 

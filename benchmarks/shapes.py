@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 AT_ONCE: Final = 8
@@ -40,6 +43,27 @@ def tracker_text(n: int) -> str:
         "week_tasks:\n  tasks:\n    blog_post:\n      status: pending\n      agent: writer\n\n"
         'metadata:\n  created_at: "2026-02-01T09:00:00"\n  week_letter: A\n'
     )
+
+
+def write_results(n: int, folder: Path) -> Path:
+    """Write n result files of about 300 bytes, of two tasks, a tenth of which failed; return their folder."""
+    results = folder / "results"
+    results.mkdir()
+    for number in range(n):
+        failed = number % 10 == 0
+        began = datetime(2025, 1, 1) + timedelta(seconds=37 * number)
+        told = {
+            "task_id": ("daily_reflection", "idea_generation")[number % 2],
+            "task_name": ("Daily Reflection", "Idea Generation")[number % 2],
+            "started_at": began.isoformat(),
+            "completed_at": (began + timedelta(seconds=3)).isoformat(),
+            "success": not failed,
+            "response": None if failed else f"Looked at {number % 97} notes: three things went well, one did not.",
+            "error": "TimeoutError: no answer within 30 s" if failed else None,
+            "metadata": {"model": "small", "tokens": number % 1000},
+        }
+        (results / f"{told['task_id']}_{began:%Y%m%d_%H%M%S}.json").write_text(json.dumps(told), "utf-8")
+    return results
 
 
 def plan_tasks(n: int) -> list[dict[str, Any]]:

@@ -23,6 +23,8 @@ PEERS = {
     "procrastinate": ("procrastinate",),
 }
 OURS = [
+    "backfill-results",
+    "backfillraw-results",
     "byhand-batches",
     "byhand-chain",
     "decorators-chain",
@@ -103,7 +105,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What one quick run of the raw limit and Tasktrail wrote."""
     folder = tmp_path_factory.mktemp("bench")
     ours = ("raw", "tasktrail", "yaml", "decorators", "workflow", "workers", "postgres", "byhand")
-    families = (*ours, "plan", "planraw", "planfile")
+    families = (*ours, "backfill", "backfillraw", "plan", "planraw", "planfile")
     done = bench(folder, *(word for family in families for word in ("--only", family)))
     assert done.returncode == 0, done.stderr
     return written(folder)

@@ -284,12 +284,22 @@ def test_what_was_recorded_while_it_ran_is_a_duplicate(store: RawStore):
         "daily_reflection", "daily_reflection", "Daily", "self_reflection", "scheduled", at, at, "success", attempt=2
     )
     store.append_experience(live)
-    write_result("first.json")
     write_result("second.json", metadata={"attempt": 2}, started_at="2025-11-05T15:15:00+01:00")
+    assert counted(backfill(FOLDER, store)) == (0, 1, 0, 0)
+
+    write_result("first.json")
 
     assert counted(backfill(FOLDER, store)) == (1, 1, 0, 0)
-    assert store.get_experience(live.id).content.structured["attempt"] == 2  # type: ignore[union-attr]  # it is there
-    assert len(store.list_task_executions(backfilled=True)) == 1
+    assert [one.content.structured["attempt"] for one in store.list_task_executions(backfilled=True)] == [1]
+
+
+@pytest.mark.parametrize("metadata", [{"attempt": 0}, {"attempt": "second"}, {"attempt": True}, ["attempt"], "none"])
+def test_metadata_that_counts_no_attempts_is_kept_and_no_error(store: RawStore, metadata: object):
+    write_result("one.json", metadata=metadata)
+
+    told = only(store).content.structured
+
+    assert (told["attempt"], told["metadata"]) == (1, metadata)
 
 
 @pytest.mark.requirement("AX-071", "AX-074")
