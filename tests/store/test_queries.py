@@ -67,7 +67,7 @@ def test_a_query_that_is_not_self_evident_has_a_sentence_above() -> None:
 
 def test_an_override_says_why_it_differs() -> None:
     for path in FILES:
-        for name, text in blocks(path).items() if path.name != "queries.sql" else ():
+        for name, text in blocks(path).items() if path.stem not in module.COMMON else ():
             # What other databases have no word for at all says so in the same way.
             assert text.startswith("-- Differs because "), f"{path.name}: {name}"
 
@@ -112,6 +112,8 @@ def test_a_databases_own_query_takes_the_place_of_the_common_one(
 ) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()
+    for common in module.COMMON:
+        (folder / f"{common}.sql").touch()
     (folder / "queries.sql").write_text("-- name: cols\na, b\n\n-- name: one\nSELECT {cols} FROM t\n")
     (folder / "other.sql").write_text("-- name: one\n-- Differs because it must.\nSELECT {cols} FROM u\n")
     monkeypatch.setattr(module, "SQL_FOLDER", folder)

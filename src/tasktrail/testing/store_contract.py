@@ -24,6 +24,7 @@ from tasktrail.store.queries import queries
 from tasktrail.store.records import Mark
 from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Transaction
+from tasktrail.testing.asking_contract import AskingContract
 from tasktrail.testing.fakes import FakeClock
 from tasktrail.testing.needs_contract import NeedsContract
 from tasktrail.testing.stored import MARK, snapshot, task_of
@@ -54,7 +55,7 @@ class Undo(Exception):
     """Raised by a test's work so that nothing of it stays."""
 
 
-class StoreContract(NeedsContract):
+class StoreContract(NeedsContract, AskingContract):
     """Tests that a store passes whatever database it lives in.
 
     A subclass overrides the fixture `store` (empty, closed by the fixture itself) and, where a database other than

@@ -42,6 +42,7 @@ ORDER BY attempt.started_at DESC, attempt.id
 LIMIT :limit
 
 -- name: recorded_page
+-- The same of recordings, which may have been read from files.
 {behind_cursor}
   AND (coalesce(attempt.backfilled, 0) = CAST(:backfilled AS BIGINT) OR CAST(:backfilled AS BIGINT) IS NULL)
 {page_of_executions}
@@ -95,6 +96,15 @@ SELECT {record_columns}
 FROM attempt
 WHERE attempt.outcome IN ('error', 'timeout', 'lost')
   AND coalesce(attempt.type, '') = 'task_execution'
+{recorded_page}
+
+-- name: recorded_failed_of_task
+-- By attempt_failed_task.
+SELECT {record_columns}
+FROM attempt
+WHERE {failed}
+  AND attempt.type = 'task_execution'
+  AND attempt.task_ref = CAST(:task AS TEXT)
 {recorded_page}
 
 -- name: recorded_backfilled
