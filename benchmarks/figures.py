@@ -104,6 +104,12 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure("10,000 items × 5 types: a page of what is ready", "tracker-readypage", "seconds", 0.005),
     Figure("10,000 items × 5 types: a page of the matrix", "tracker-matrix", "seconds", 0.020),
     Figure("10,000 items × 5 types: to create", "tracker-create", "seconds", None),
+    Figure("executions in batches ÷ by hand", "executions-create", "rate", 0.5, ("executionsraw-create",)),
+    Figure("executions one by one", "executions-one", "per second", 2_000),
+    Figure("executions one by one ÷ by hand", "executions-one", "rate", None, ("executionsraw-one",)),
+    Figure("1,000,000 executions: a list, p99", "executions-list", "seconds", 0.005),
+    Figure("1,000,000 executions: a trace, p99", "executions-trace", "seconds", 0.001),
+    Figure("1,000,000 executions: last failed, p99", "executions-lastfailed", "seconds", 0.005),
     Figure("import tasktrail", "tasktrail-import", "seconds", 0.060),
     Figure("list-runs on 10,000 runs", "tasktrail-list-runs", "seconds", 0.150),
 )

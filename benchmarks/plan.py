@@ -84,6 +84,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("planraw", "apsw", ("apsw",)),
         Family("planfile", "json", ()),
         Family("tracker", "tasktrail", ()),
+        Family("executions", "tasktrail", ()),
+        Family("executionsraw", "apsw", ("apsw",)),
         Family("ruamel", "ruamel.yaml", ("ruamel.yaml",)),
         Family("taskwarrior", "json", (), command="task"),
         Family("taskmaster", "json", (), command="task-master"),
@@ -111,6 +113,8 @@ _PLAN: Final = Subject("plan-create", 10_000, 100)
 _LARGE_PLAN: Final = Subject("plan-create-large", 100_000, 500, once=True)
 _PLAN_PEERS: Final = ("taskwarrior-cycles", "taskmaster-cycles", "backlog-cycles")
 _MATRIX: Final = Subject("tracker-create", 10_000, 50, once=True)
+_EXECUTIONS: Final = Subject("executions-create", 1_000_000, 500, once=True)
+_EXECUTIONS_BY_HAND: Final = Subject("executionsraw-create", 1_000_000, 500, once=True)
 _MANY_RUNS: Final = Subject("tasktrail-many-runs", 10_000, 50, once=True)
 
 SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
@@ -182,6 +186,11 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
         *(Subject(name, 50, 5) for name in ("tracker-readycold", "tracker-readymirrored")),
         _MATRIX,
         *(_MATRIX.before(f"tracker-{name}") for name in ("progress", "readypage", "matrix")),
+    ),
+    "executions": (
+        *(_EXECUTIONS_BY_HAND, _EXECUTIONS),
+        *(_EXECUTIONS_BY_HAND.before("executionsraw-one"), _EXECUTIONS.before("executions-one")),
+        *(_EXECUTIONS.before(f"executions-{name}") for name in ("list", "trace", "lastfailed")),
     ),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }

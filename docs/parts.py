@@ -216,11 +216,12 @@ def words() -> str:
 
 
 def events() -> str:
-    """Return every verb that the history may have, of tasks and then of runs."""
+    """Return every verb that the history may have: of tasks, of runs, and of neither."""
     tasks = [[code(verb), rule.says] for verb, rule in lifecycle.RULES.items()]
     of_tasks = table(["verb", "means"], tasks + [[code(verb), TASK_EVENTS[verb]] for verb in TASK_EVENTS])
     of_runs = table(["verb", "means"], [[code(verb), RUN_EVENTS[verb]] for verb in RUN_EVENTS])
-    return f"### Of a task\n\n{of_tasks}\n\n### Of a run\n\n{of_runs}"
+    of_none = table(["verb", "means"], [[code(verb), OTHER_EVENTS[verb]] for verb in OTHER_EVENTS])
+    return f"### Of a task\n\n{of_tasks}\n\n### Of a run\n\n{of_runs}\n\n### Of no run\n\n{of_none}"
 
 
 TASK_EVENTS = {
@@ -228,6 +229,10 @@ TASK_EVENTS = {
     "or the undo of an edit or a note",
     "late": "an answer came after the attempt was over; it is kept here and changes nothing",
     "note": "somebody, or the step itself, left a note",
+}
+OTHER_EVENTS = {
+    "error_resolved": "somebody said that an error is resolved; when it is seen again, it has regressed",
+    "error_ignored": "nobody wants to hear of an error, or somebody does again",
 }
 RUN_EVENTS = {
     "batch": "what one call changed, all events of it since the one before it; undo takes it back as one",

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 import tasktrail.dag
+import tasktrail.executions
 import tasktrail.plan
 import tasktrail.testing
 import tasktrail.tracker
@@ -32,6 +33,11 @@ def dag() -> str:
 def plan() -> str:
     """Return the reference of `tasktrail.plan`."""
     return module(tasktrail.plan)
+
+
+def executions() -> str:
+    """Return the reference of `tasktrail.executions`."""
+    return module(tasktrail.executions)
 
 
 def tracker() -> str:

@@ -272,7 +272,7 @@ MEANINGS = {
     "event.from_status": "status before",
     "event.to_status": "status after",
     "error.fingerprint": "what such attempts have in common",
-    "error.occurrences": "how many attempts",
+    "error.occurrences": "how many failures",
     "error.first_at": "when it was first seen",
     "error.last_at": "when it was last seen",
     "error.resolved_at": "when somebody called it resolved",

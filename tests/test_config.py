@@ -84,6 +84,7 @@ def test_each_value_says_where_it_came_from(project: Path, tmp_path: Path) -> No
     assert origins(load(flags={"log.level": "debug"}, environ=environ)) == {
         "actor": f"{project}/tasktrail.toml line 3",
         "color": f"{tmp_path}/home/.config/tasktrail/config.toml line 1",
+        "executions.record": "default",
         "log.format": "environment TASKTRAIL_LOG",
         "log.level": "flag --log-level",
         "run.max_parallel": "default",
@@ -458,7 +459,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_the_template_sets_nothing_as_it_is(project: Path) -> None:
     write_init(project)
     assert set(origins(load(environ={"USER": "ann"})).values()) == {"default"}
-    assert tomllib.loads(init_template()) == {"log": {}, "run": {}, "store": {}, "tracker": {}}
+    assert tomllib.loads(init_template()) == {"executions": {}, "log": {}, "run": {}, "store": {}, "tracker": {}}
 
 
 def test_the_template_without_its_comment_signs_sets_every_setting_to_its_default(project: Path) -> None:

@@ -22,6 +22,7 @@ from tasktrail.model.lifecycle import Ask, Failure
 from tasktrail.model.run import Run
 from tasktrail.store.opening import open_store
 from tests.cli.conftest import Call
+from tests.executions.results import write_results
 
 HEAVY = {"asyncio", "pydantic", "rich", "yaml", "jsonschema", "cronsim", "filelock", "markdown_it", "logging"}
 # Needed by some commands only, and 1 to 12 ms each.
@@ -91,7 +92,7 @@ def test_progress_on_a_terminal_is_a_live_table_that_goes_away(flow: Path):
 
 def test_elsewhere_progress_is_a_line_per_change(ledger: Ledger, run: Run):
     out = io.StringIO()
-    follower = Follower(ledger, run, Lines(out, Ink(on=False)))
+    follower = Follower(ledger, run, Lines(out, ledger, Ink(on=False)))
     task = ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))[0]
     ledger.ask(task.id, Ask("start"))
     ledger.ask(task.id, Ask("fail", failure=Failure("OSError", "no\nspace"), outcome="error"))
@@ -103,7 +104,7 @@ def test_elsewhere_progress_is_a_line_per_change(ledger: Ledger, run: Run):
 
     assert [line.split("  ", 1)[1].split() for line in out.getvalue().splitlines()] == [
         ["fetch", "started"],
-        ["fetch", "failed", "(attempt", "1):", "OSError:", "no"],
+        ["fetch", "failed", "(attempt", "1):", "OSError:", "no;", "error", "fp1:52913d0f5d1e43c5"],
         ["fetch", "is", "tried", "again"],
         ["fetch", "cancelled:", "enough"],
     ]
@@ -136,7 +137,7 @@ def test_a_view_that_breaks_does_not_stop_the_work(ledger: Ledger, run: Run):
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    follower = Follower(ledger, run, Lines(Closed(), Ink(on=False)))
+    follower = Follower(ledger, run, Lines(Closed(), ledger, Ink(on=False)))
     task = ledger.store.read(lambda tx: tx.tasks("tasks_of_run", run_id=run.id))[0]
     ledger.ask(task.id, Ask("start"))
 
@@ -176,3 +177,14 @@ def test_what_an_agent_calls_all_day_imports_neither_workflows_nor_anything_heav
     code, *imported = done.stdout.splitlines()[-1].split()
     assert code == "0"
     assert (HEAVY | LATER) & {*imported} == set()
+
+
+def test_a_backfill_shows_how_far_it_is():
+    write_results(600)
+
+    code, told = on_a_terminal("backfill", "results")
+
+    assert code == 0
+    assert "backfill" in told
+    assert "100%" in told
+    assert told.endswith("Errors: 0\r\n")

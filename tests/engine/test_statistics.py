@@ -1,4 +1,4 @@
-"""Statistics of executions of both kinds: counts that can be checked by eye, percentiles against a plain computation."""
+"""Statistics of executions of both kinds: counts to be checked by eye, percentiles against a plain computation."""
 
 from __future__ import annotations
 

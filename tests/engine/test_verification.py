@@ -123,6 +123,9 @@ COMPLETION = "(SELECT seq FROM event WHERE verb = 'complete')"
             "task dag/etl:busy has open_attempt nothing, but its history says 1",
         ),
         (f"UPDATE task SET version = version + 1 {LOAD}", "task dag/etl:load has version 4, but its history says 3"),
+        # errors
+        ("UPDATE error SET occurrences = 0", "was counted 0 times, but 1 attempts have it"),
+        ("DELETE FROM error", "was counted 0 times, but 1 attempts have it"),
         # needs
         (f"UPDATE task SET unmet = 1 {LOAD}", "task dag/etl:load has unmet 1, but its needs say 0"),
         (f"UPDATE task SET unmet = 0 {AFTER}", "task dag/etl:after has unmet 0, but its needs say 1"),

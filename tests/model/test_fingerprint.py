@@ -55,9 +55,13 @@ PROGRAM = """
 import shop
 from tasktrail.model.fingerprint import fingerprint_of_exception
 
-try:
-    shop.pay(12)
-except RuntimeError as error:
+failures = []
+for function in (shop.pay, shop.refund, shop.charge, shop.each):
+    try:
+        function(12)
+    except Exception as error:
+        failures.append(error)
+for error in (failures[0], ExceptionGroup("all", failures)):
     print(fingerprint_of_exception(error, str(error)))
 """
 LINES = "# a line\n\n\n"
@@ -106,15 +110,16 @@ def program_in(folder: Path, more: str = "") -> str:
     (folder / "buy.py").write_text(more + PROGRAM)
     (folder / "shop.py").write_text(more + SHOP)
     command = [sys.executable, str(folder / "buy.py")]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.requirement("AX-014")
 def test_the_same_failure_has_the_same_fingerprint_in_another_process_folder_and_line(tmp_path: Path) -> None:
     first = program_in(tmp_path / "one")
 
-    assert program_in(tmp_path / "two", LINES) == first
-    assert first == "fp1:03bf6925e420fbb9"  # on other machines and in other versions of Python, too
+    assert program_in(tmp_path / "two", LINES) == first == program_in(tmp_path / "three")
+    # On other machines and in other versions of Python, too.
+    assert first == "fp1:03bf6925e420fbb9\nfp1:f2969d10b096b58e\n"
 
 
 @pytest.mark.requirement("AX-014")
@@ -126,6 +131,22 @@ def test_a_fingerprint_does_not_change_with_what_differs_each_time(tmp_path: Pat
     assert of(shop.walk, 0, 7) == of(shop.walk, 1, 7) == of(shop.walk, 300, 7)
     assert of(shop.walk_and_pay, 1, 7) == of(shop.walk_and_pay, 200, 7)
     assert of(shop.each, [1, 7]) == of(shop.each, [1, 2, 7])
+
+
+def test_of_functions_that_call_each_other_the_one_that_failed_counts_and_not_how_deep(tmp_path: Path) -> None:
+    source = "def ping(n):\n    pong(n - 1) if n else 1 / 0\n\ndef pong(n):\n    ping(n - 1) if n else 1 / 0\n"
+    ping = load(tmp_path / "game", source, "game").ping
+
+    assert of(ping, 2) == of(ping, 20)
+    assert of(ping, 3) == of(ping, 21)
+    assert of(ping, 2) != of(ping, 3)
+
+
+def test_a_module_is_told_by_its_name_and_not_by_its_file(tmp_path: Path, shop: ModuleType) -> None:
+    moved = load(tmp_path / "moved")
+    moved.__dict__["__name__"] = "market.shop"
+
+    assert of(moved.pay, 7) != of(shop.pay, 7)
 
 
 def test_other_functions_types_and_causes_have_other_fingerprints(tmp_path: Path, shop: ModuleType) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import tasktrail
 from tasktrail.store import queries as module
-from tasktrail.store.queries import parse, queries
+from tasktrail.store.queries import COMMON, parse, queries
 
 PACKAGE = Path(tasktrail.__path__[0])
 FOLDER = PACKAGE / "store" / "sql"
@@ -49,9 +49,12 @@ def test_every_query_is_used() -> None:
 
 
 def test_no_name_is_given_twice() -> None:
-    for path in FILES:
-        names = re.findall(r"^-- name: (\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-        assert len(names) == len(set(names)), path.name
+    """What all databases have in common is in several files."""
+    own = [[path] for path in FILES if path.stem not in COMMON]
+    for paths in (*own, [path for path in FILES if path.stem in COMMON]):
+        texts = (path.read_text(encoding="utf-8") for path in paths)
+        names = [name for text in texts for name in re.findall(r"^-- name: (\w+)$", text, re.MULTILINE)]
+        assert len(names) == len(set(names)), paths
 
 
 def test_a_query_that_is_not_self_evident_has_a_sentence_above() -> None:
@@ -67,7 +70,7 @@ def test_a_query_that_is_not_self_evident_has_a_sentence_above() -> None:
 
 def test_an_override_says_why_it_differs() -> None:
     for path in FILES:
-        for name, text in blocks(path).items() if path.stem not in module.COMMON else ():
+        for name, text in blocks(path).items() if path.stem not in COMMON else ():
             # What other databases have no word for at all says so in the same way.
             assert text.startswith("-- Differs because "), f"{path.name}: {name}"
 
@@ -112,10 +115,11 @@ def test_a_databases_own_query_takes_the_place_of_the_common_one(
 ) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()
-    for common in module.COMMON:
+    for common in COMMON:
         (folder / f"{common}.sql").touch()
     (folder / "queries.sql").write_text("-- name: cols\na, b\n\n-- name: one\nSELECT {cols} FROM t\n")
+    (folder / "executions.sql").write_text("-- name: two\nSELECT 2\n")
     (folder / "other.sql").write_text("-- name: one\n-- Differs because it must.\nSELECT {cols} FROM u\n")
     monkeypatch.setattr(module, "SQL_FOLDER", folder)
 
-    assert queries.__wrapped__("other") == {"cols": "a, b", "one": "SELECT a, b FROM u"}
+    assert queries.__wrapped__("other") == {"cols": "a, b", "one": "SELECT a, b FROM u", "two": "SELECT 2"}

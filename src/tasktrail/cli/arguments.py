@@ -66,6 +66,30 @@ class TaskReference(RunReference):
             return []
 
 
+class ErrorReference(click.ParamType[str]):
+    """The fingerprint of an error, or how it begins. The store resolves it; here a shell completes it."""
+
+    name = "error"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002 - click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Return the errors that were seen last, of those whose fingerprints begin so."""
+        from click.shell_completion import CompletionItem
+
+        from tasktrail.engine.errors import list_errors
+
+        try:
+            found = session_of(ctx).ledger().store.read(lambda tx: list_errors(tx, limit=1000)).errors
+        except TasktrailError:
+            return []
+        return [CompletionItem(one.fingerprint) for one in found if one.fingerprint.startswith(incomplete)]
+
+
+ERROR = ErrorReference()
 RUN = RunReference()
 TASK = TaskReference()
 

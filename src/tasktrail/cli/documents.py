@@ -17,12 +17,14 @@ from tasktrail.model.task import Task, elapsed_us
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from tasktrail.engine.errors import KnownError
+    from tasktrail.engine.failure_memory import Memory
     from tasktrail.engine.moving import Moved
     from tasktrail.engine.reading import Line
     from tasktrail.engine.task_views import Linked, Listed, TaskDetails
     from tasktrail.model.attempt import Attempt
 
-_TIMES: Final = frozenset({"not_before", "started_at", "completed_at"})
+_TIMES: Final = frozenset({"completed_at", "ignored_at", "not_before", "resolved_at", "started_at"})
 
 
 def emit(schema: str, data: object, cursor: str | None = None, *, paged: bool = False) -> None:
@@ -95,6 +97,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "error": attempt.error,
         "stack": attempt.stack,
         "code_version": attempt.code_version,
+        "fingerprint": attempt.fingerprint,
     }
 
 
@@ -129,11 +132,15 @@ def _task_record(task: Task, run: Run, reference: str) -> dict[str, Any]:
     }
 
 
-def moved_record(moved: Moved, reference: str) -> dict[str, Any]:
-    """Return a task that was moved by hand, where that leaves its run, and what may be asked of it next."""
+def moved_record(moved: Moved, reference: str, memory: Memory | None = None) -> dict[str, Any]:
+    """Return a task that was moved by hand, where that leaves its run, and what may be asked of it next.
+
+    Args:
+        memory: What is known of its failure.
+    """
     run, task = moved.run, moved.task
-    record = _task_record(task, run, reference)
-    return {**record, "allowed": list(allowed(task.status)), "run_status": run.status, "owner": moved.owner}
+    said = {"run_status": run.status, "owner": moved.owner, "known_error": memory and memory_record(memory)}
+    return {**_task_record(task, run, reference), "allowed": list(allowed(task.status)), **said}
 
 
 def listed_record(one: Listed) -> dict[str, Any]:
@@ -163,7 +170,26 @@ def details_record(seen: TaskDetails) -> dict[str, Any]:
         "events": [event_record(event, seen.reference) for event in seen.events],
         "extra": dict(seen.extra), "allowed": list(allowed(seen.task.status)),
         "run_status": seen.run.status, "owner": seen.owner,
+        "known_error": seen.memory and memory_record(seen.memory),
     }  # fmt: skip
+
+
+def error_record(error: KnownError) -> dict[str, Any]:
+    """Return an error as a record; its id is its fingerprint."""
+    return {
+        "id": error.fingerprint, "status": error.status, "error_type": error.type, "example": error.example,
+        "occurrences": error.occurrences, "first_at": utc(error.first_at), "last_at": utc(error.last_at),
+        "resolved_at": utc(error.resolved_at), "ignored_at": utc(error.ignored_at),
+    }  # fmt: skip
+
+
+def memory_record(memory: Memory) -> dict[str, Any]:
+    """Return an error with where it was seen and what succeeded afterwards."""
+    mended = [
+        {"task": one.task, "attempt": one.attempt, "at": utc(one.at), "actor": one.actor, "notes": list(one.notes)}
+        for one in memory.mended
+    ]
+    return {**error_record(memory.error), "tasks": list(memory.tasks), "mended": mended}
 
 
 def _linked(one: Linked, seen: TaskDetails) -> dict[str, Any]:
@@ -176,9 +202,10 @@ def event_records(found: Found, events: Sequence[Event], shared: Collection[str]
     return [event_record(event, reference) for event in events]
 
 
-def event_record(event: Event, run: str) -> dict[str, Any]:
-    """Return an event of a run, given the run's reference, as a record; `id` is made of its place in the log."""
-    task = None if event.key is None else format_task(run, event.key, event.item or "", _index(event))
+def event_record(event: Event, run: str | None) -> dict[str, Any]:
+    """Return an event, given its run's reference if it is of one, as a record; `id` is made of its place in the log."""
+    of_task = run is not None and event.key is not None
+    task = format_task(str(run), str(event.key), event.item or "", _index(event)) if of_task else None
     return {
         "id": f"event/{event.seq}",
         "run": run,

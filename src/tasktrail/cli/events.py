@@ -20,8 +20,8 @@ from tasktrail.engine.readers import Logged, NamedReader, Reader, log_end
 from tasktrail.model.reference import format_task
 
 _UNTOLD: Final = frozenset({
-    "after", "attempts", "completed_at", "error_type", "fence", "last_outcome", "stack", "started_at", "summary",
-    "tries", "undoes",
+    "after", "attempts", "completed_at", "error_type", "fence", "ignored_at", "last_outcome", "resolved_at", "stack",
+    "started_at", "summary", "tries", "undoes",
 })  # fmt: skip
 """Columns that the verb says already, or that only the engine looks at; --json has them all."""
 _LOOK_EVERY_S: Final = 0.25
@@ -195,8 +195,8 @@ def _what(found: Found, event: Event) -> str:
 
 def _reference(one: Logged) -> str:
     event = one.event
-    if event.key is None:
-        return one.run
+    if event.key is None or one.run is None:
+        return one.run or "-"
     return format_task(one.run, event.key, event.item or "", -1 if event.map_index is None else event.map_index)
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tasktrail.cli.board import Board, Member, Row
-from tasktrail.cli.progress import STYLES, overdrawn, words_of
+from tasktrail.cli.progress import STYLES, overdrawn, told
 from tasktrail.cli.text import clock, first_line, pad, plain, shorten, span, width
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.limits import held_back, limited_steps
@@ -103,7 +103,7 @@ class Table:
         """Take it to the board; failures stay readable above it."""
         self._screen.changed(event)
         if event.verb in ("fail", "lapse", "late"):
-            self._print(f"{clock(event.at)}  {name}  {words_of(event)}", STYLES[event.verb])
+            self._print(f"{clock(event.at)}  {name}  {told(self._ledger, event)}", STYLES[event.verb])
 
     def say(self, name: str, line: str) -> None:
         """Print what a step printed above the table."""

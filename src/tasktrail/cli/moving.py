@@ -15,8 +15,9 @@ from tasktrail.cli.arguments import TASK, SessionCommand
 from tasktrail.cli.documents import emit, moved_record
 from tasktrail.cli.explain import tell_reasons
 from tasktrail.cli.session import Session, tell
-from tasktrail.cli.text import named, plain
+from tasktrail.cli.text import memory_lines, named, plain
 from tasktrail.engine.explaining import explain_run
+from tasktrail.engine.failure_memory import remembered
 from tasktrail.engine.lookup import Found, find_task, run_reference, shared_names, task_reference
 from tasktrail.engine.moving import STARTS
 from tasktrail.engine.situation import situation
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from tasktrail.model.task import Status
 
 _MOST_REASONS: Final = 2
+_REMEMBERING: Final = ("failed", "in_progress")
+"""Where it helps to know how a task failed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,19 +231,21 @@ def _show(session: Session, ledger: Ledger, moved: Moved) -> None:
         _show_in_plan(session, ledger, moved)
         return
     seen = situation(ledger, moved.run)
-    _print(session, moved, seen.reference)
+    _print(session, ledger, moved, seen.reference)
     if moved.owner:
         tell(f"{moved.owner} executes run {seen.reference}, which goes on")
         return
     tell_reasons(explain_run(seen)[:_MOST_REASONS], seen.now)
 
 
-def _print(session: Session, moved: Moved, reference: str) -> None:
+def _print(session: Session, ledger: Ledger, moved: Moved, reference: str) -> None:
+    memory = remembered(ledger, moved.task) if moved.task.status in _REMEMBERING else None
     if session.json:
-        emit("task@1", moved_record(moved, reference))
-    else:
-        sys.stdout.write(f"{plain(task_reference(reference, moved.task))} is {moved.task.status}\n")
-        sys.stdout.flush()
+        emit("task@1", moved_record(moved, reference, memory))
+        return
+    sys.stdout.write(f"{plain(task_reference(reference, moved.task))} is {moved.task.status}\n")
+    sys.stdout.flush()
+    tell(*memory_lines(memory))
 
 
 def _show_in_plan(session: Session, ledger: Ledger, moved: Moved) -> None:
@@ -249,7 +254,7 @@ def _show_in_plan(session: Session, ledger: Ledger, moved: Moved) -> None:
 
     run, task = moved.run, moved.task
     shared = ledger.store.read(lambda tx: shared_names(tx, [run]))
-    _print(session, moved, run_reference(run, shared))
+    _print(session, ledger, moved, run_reference(run, shared))
     if run.status == "completed":
         tell(f"plan {run.name} is completed, nothing is left to do")
     elif task.status in FINAL and (coming := next_task(ledger, run.name).task):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tasktrail.cli.arguments import SessionCommand
-from tasktrail.cli.documents import emit
+from tasktrail.cli.documents import emit, memory_record
 from tasktrail.cli.session import Session, tell
-from tasktrail.cli.text import counted, named, plain, utc
+from tasktrail.cli.text import counted, memory_lines, named, plain, utc
 from tasktrail.model.errors import BadInput, NotFound
 from tasktrail.model.plan import STANDING_PLAN
 from tasktrail.model.reference import check_run_id, format_task, readings
@@ -178,6 +178,7 @@ def next_command(
 
 def _claim(session: Session, plan: str, skip_needs: bool, owner: str | None, lease_s: float) -> None:
     from tasktrail.engine.claims import claim_next
+    from tasktrail.engine.failure_memory import remembered_of_plan
 
     ledger = session.ledger()
     claimed = claim_next(ledger, plan, owner=owner or ledger.actor, lease_s=lease_s, skip_needs=skip_needs)
@@ -186,11 +187,15 @@ def _claim(session: Session, plan: str, skip_needs: bool, owner: str | None, lea
     if claimed.claim is None:
         raise _nothing(session, claimed.next, plan)
     task, token = claimed.claim.task, claimed.claim.token
+    memory = remembered_of_plan(ledger, plan, task)
     if session.json:
-        emit("claim@1", _claim_record(claimed, plan, lease_s))
+        known = {"known_error": memory and memory_record(memory)}
+        emit("claim@1", {**_claim_record(claimed, plan, lease_s), **known})
         return
     _print(task)
     sys.stdout.write(f"token {token}\n")
+    sys.stdout.flush()
+    tell(*memory_lines(memory))
     tell(f"when it is done: tasktrail complete {shlex.quote(f'{plan}:{task.key}')} --token {token}")
 
 

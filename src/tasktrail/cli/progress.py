@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol, TextIO
 
 from tasktrail.cli.text import Ink, clock, error_words, first_line, named, pad, plain, span, width
+from tasktrail.engine.errors import known_error
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Event, events_after, history
 from tasktrail.engine.lookup import Found as _Found
@@ -81,6 +82,18 @@ def event_name(event: Event) -> str:
     return named(format_task("", event.key or "", event.item or "", index)[1:], event.title if index >= 0 else None)
 
 
+def told(ledger: Ledger, event: Event) -> str | None:
+    """Return the words of an event; a failure comes with its error, and how often that was seen."""
+    words, fingerprint = words_of(event), _new(event, "fingerprint")
+    if words is None or not isinstance(fingerprint, str):
+        return words
+    error = ledger.store.read(lambda tx: known_error(tx, fingerprint))
+    if error is None or error.status == "ignored":
+        return words
+    again = f", seen {error.occurrences:,} times" if error.occurrences > 1 else ""
+    return f"{words}; error {fingerprint}{again}{', regressed' if error.status == 'regressed' else ''}"
+
+
 def words_of(event: Event) -> str | None:
     """Return what a step's event means to who looks on; None for what is of no interest."""
     again = f" (attempt {event.attempt})" if event.attempt is not None and event.attempt > 1 else ""
@@ -117,15 +130,16 @@ def _failure(event: Event) -> str | None:
 class Lines:
     """A line per change: for logs, pipes and CI."""
 
-    def __init__(self, stream: TextIO, ink: Ink) -> None:
+    def __init__(self, stream: TextIO, ledger: Ledger, ink: Ink) -> None:
         self._stream = stream
+        self._ledger = ledger
         self._ink = ink
         self._lock = threading.RLock()
         self._columns = 12
 
     def changed(self, event: Event, name: str) -> None:
         """Write the change."""
-        if words := words_of(event):
+        if words := told(self._ledger, event):
             self.write(event.at, name, words, STYLES.get(event.verb))
 
     def write(self, at: int, name: str, words: str, style: str | None = None) -> None:
@@ -160,7 +174,7 @@ def overdrawn(line: str) -> str:
 def view_for(stream: TextIO, ledger: Ledger, run: Run, ink: Ink) -> View:
     """Return the view that fits where it is shown."""
     if not stream.isatty():
-        return Lines(stream, ink)
+        return Lines(stream, ledger, ink)
     from tasktrail.cli.live import Table
 
     return Table(stream, ledger, run, color=ink.on)

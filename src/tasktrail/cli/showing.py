@@ -15,7 +15,7 @@ from tasktrail.cli.documents import details_record, emit
 from tasktrail.cli.events import change_words
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.tasks import COLORS
-from tasktrail.cli.text import Ink, error_words, local, plain, span
+from tasktrail.cli.text import Ink, error_words, local, memory_lines, plain, span
 from tasktrail.engine.lookup import find_task, run_reference, shared_names, task_reference
 from tasktrail.engine.task_views import Linked, TaskDetails, details, lasted_us
 from tasktrail.model.task import elapsed_us
@@ -60,6 +60,7 @@ def _lines(seen: TaskDetails, ink: Ink) -> Iterator[str]:
             yield f"{name + ':':<11} {text}"
     yield from _section("Notes", [f"{local(note.at)}  {_by(note.actor)}{plain(note.text)}" for note in seen.notes], ink)
     yield from _section("Stack", [plain(line) for line in (seen.stack or "").splitlines()], ink)
+    yield from _section("Known error", memory_lines(seen.memory), ink)
     yield from _section("Attempts", [line for one in seen.attempts for line in _attempt(one, seen.now)], ink)
     events = [f"{local(event.at)}  {plain(event.actor)}  {event.verb}  {change_words(event)}" for event in seen.events]
     yield from _section("History", [line.rstrip() for line in events], ink)

@@ -6,7 +6,10 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tasktrail.engine.failure_memory import Memory
 
 Row = Sequence[str]
 Style = Callable[[int, str], str | None]
@@ -52,6 +55,24 @@ def error_words(kind: str | None, message: str | None) -> str:
     """Return an error in one line, its type first where it is known."""
     words = ": ".join(part for part in (plain(kind or ""), first_line(message or "")) if part)
     return words or "no reason given"
+
+
+def memory_lines(memory: Memory | None) -> list[str]:
+    """Return what is known of a failure, a line each; nothing where nothing is."""
+    if memory is None:
+        return []
+    error, tasks = memory.error, ", ".join(map(plain, memory.tasks))
+    times = "once" if error.occurrences == 1 else f"{error.occurrences:,} times"
+    stands = f", {error.status}" if error.status != "open" else ""
+    lines = [f"error {error.fingerprint}, seen {times}{stands}: {error_words(error.type, error.example)}"]
+    if error.status == "regressed":
+        lines[0] += f" (it was resolved {local(error.resolved_at)})"
+    if tasks:
+        lines.append(f"  in {tasks}")
+    for one in memory.mended:
+        said = "".join(f" “{plain(note)}”" for note in one.notes)
+        lines.append(f"  attempt {one.attempt} of {plain(one.task)} succeeded afterwards{':' if said else ''}{said}")
+    return lines
 
 
 def local(at: int | None) -> str:
@@ -155,9 +176,9 @@ def columns(header: Row, rows: Sequence[Row], *, limit: int | None, ink: Ink, st
     """Yield the lines of a table without a frame, two blanks between columns; its first one gives way when it must."""
     widths = [_widest(header, rows, column) for column in range(len(header))]
     _give_way(widths, limit, between=2 * (len(header) - 1), column=0, spare=0)
-    widths[-1] = 0  # nothing follows it, so nothing is filled up
+    first, widths[-1] = widths[0], 0  # nothing follows the last one, so nothing is filled up
     for number, row in enumerate([header, *rows]):
-        cells = (shorten(row[0], widths[0]), *row[1:])
+        cells = (shorten(row[0], first), *row[1:])
         filled = (pad(cell, columns) for cell, columns in zip(cells, widths, strict=True))
         parts = (ink(style(at, row[at]) if number else "bold", text) for at, text in enumerate(filled))
         yield "  ".join(parts).rstrip()

@@ -58,7 +58,7 @@ def _selected(
         from tasktrail.engine.lookup import find_run
 
         run = find_run(ledger, reference) if reference else None
-        return of_actor(changed_by, _moment(ledger, str(since)), run)
+        return of_actor(changed_by, moment_of(ledger, str(since)), run)
     assert reference is not None
     return of_event(int(reference)) if _is_number(reference) else _last_of(ledger, reference)
 
@@ -89,7 +89,7 @@ def _last_of(ledger: Ledger, reference: str) -> Select:
     return of_task(found)
 
 
-def _moment(ledger: Ledger, text: str) -> int:
+def moment_of(ledger: Ledger, text: str) -> int:
     from tasktrail.formats.moment import parse_moment
     from tasktrail.model.duration import parse_duration_ms
 

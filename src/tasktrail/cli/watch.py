@@ -132,7 +132,7 @@ class Plain:
     """A line per change, on stdout."""
 
     def __init__(self, session: Session, ledger: Ledger, run: Run) -> None:
-        self._lines = Lines(sys.stdout, session.ink())
+        self._lines = Lines(sys.stdout, ledger, session.ink())
         self._ledger = ledger
         self._limited = limited_steps(ledger, run)
         self._held: set[tuple[str, str]] = set()

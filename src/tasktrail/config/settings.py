@@ -41,6 +41,9 @@ SETTINGS = (
             "Who the history names for changes made here; user@host when not set.", example="ann@desk"),
     Setting("color", "TASKTRAIL_COLOR", "--color", "choice", "auto",
             "Colours, auto: on a terminal; NO_COLOR and FORCE_COLOR are honoured.", ("auto", "always", "never")),
+    Setting("executions.record", "TASKTRAIL_RECORD", "--record", "choice", "on",
+            "Whether record() and @recorded write what they see; off lets the program run as if they were not there.",
+            ("on", "off")),
     Setting("log.format", "TASKTRAIL_LOG", "--log-format", "choice", "text",
             "What commands log to stderr: text for people, json for machines.", ("text", "json")),
     Setting("log.level", "TASKTRAIL_LOG_LEVEL", "--log-level", "choice", "warning",
@@ -87,6 +90,7 @@ class Config:
 
     actor: str
     color: str
+    executions_record: str
     log_format: str
     log_level: str
     run_max_parallel: int
@@ -127,6 +131,11 @@ def load(start: Path | None = None, flags: Texts | None = None, environ: Texts |
 def environment() -> dict[str, str]:
     """Return a copy of the process's environment, for a command that inherits it."""
     return dict(os.environ)
+
+
+def inherited_trace(environ: Texts | None = None) -> str | None:
+    """Return the `TRACEPARENT` of the environment; None where there is none."""
+    return (os.environ if environ is None else environ).get("TRACEPARENT") or None
 
 
 def user_file(environ: Texts | None = None, windows: bool = os.name == "nt") -> Path | None:

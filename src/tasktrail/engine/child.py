@@ -17,6 +17,8 @@ from typing import Any, Final
 
 from tasktrail.config import environment
 from tasktrail.engine.calls import PlainContext
+from tasktrail.engine.spans import current
+from tasktrail.model.attempt import Span
 
 BOOT: Final = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from tasktrail.engine.child import main; main()"
 """What the interpreter executes: before anything of ours is imported the child looks where the parent looks."""
@@ -62,7 +64,8 @@ def find(target: str) -> Callable[..., Any]:
 
 
 def _called(function: Callable[..., Any], document: Mapping[str, Any]) -> Any:
-    named = dict(document["named"])
+    named, told = dict(document["named"]), document["context"]
+    current.set(Span(told["trace_id"], told["span_id"]))
     if document["wants_context"]:
         named["ctx"] = PlainContext(**document["context"])
     value = function(*document["first"], **named)

@@ -41,6 +41,7 @@ class StepContext:
         self._load = load
         self._results: Mapping[str, object] | None = None
         self.trace_id = run.trace_id
+        self._born_at = run.created_at
         self.span_id = claim.span_id
         self.timeout_s = None if claim.task.timeout_ms is None else claim.task.timeout_ms / 1000
         self.cancelled = False
@@ -48,7 +49,8 @@ class StepContext:
     @property
     def token(self) -> str:
         """The same for every attempt of this step: give it to services that take an idempotency key."""
-        return hashlib.sha256(f"{self.trace_id}:{self.reference}".encode()).hexdigest()[:32]
+        born = f"{self.trace_id}:{self._born_at}"  # runs of one trace may have been called alike, one after the other
+        return hashlib.sha256(f"{born}:{self.reference}".encode()).hexdigest()[:32]
 
     @property
     def reference(self) -> str:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from tasktrail.engine.additions import check_tasks, distinct, named_by, task_row, waits_of
 from tasktrail.engine.ids import RANDOM_IDS, Ids
+from tasktrail.engine.spans import enclosing
 from tasktrail.engine.values import NOTHING, Encoded, storable
 from tasktrail.formats import PLAN_CODEC
+from tasktrail.model.attempt import w3c_span
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import Conflict, Held, NotFound, TasktrailError
 from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, decide
@@ -169,11 +171,16 @@ class Ledger:
         run_id = int(str(last[0])) + 1
         params: dict[str, object] = {"id": run_id, "kind": draft.kind, "name": draft.name, "workflow": draft.workflow}
         params.update(target=draft.target, definition_id=draft.definition_id, metadata=draft.metadata)
-        params["trace_id"] = draft.trace_id or self.ids.trace_id()
+        params["trace_id"] = draft.trace_id or self._trace_id()
         n_needs = sum(len(distinct(task.needs)) for task in draft.tasks)
         params.update(n_pending=len(draft.tasks), n_needs=n_needs, document_id=None, at=now)
         tx.execute("add_run", params)
         return run_id
+
+    def _trace_id(self) -> str:
+        """Return the trace of the code that creates a run, else a new one."""
+        around = enclosing()
+        return w3c_span(*around).trace_id if around else self.ids.trace_id()
 
     def _insert_tasks(
         self, tx: Transaction, run_id: int, drafts: Sequence[TaskDraft], existing: Mapping[str, Task], now: int

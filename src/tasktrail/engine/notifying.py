@@ -149,12 +149,12 @@ def variables_of(one: Logged) -> Mapping[str, str]:
     """Return what a command finds in its environment."""
     event = one.event
     return {
-        "TASKTRAIL_EVENT": str(event.seq), "TASKTRAIL_RUN": one.run, "TASKTRAIL_TASK": _task(one.run, event),
+        "TASKTRAIL_EVENT": str(event.seq), "TASKTRAIL_RUN": one.run or "", "TASKTRAIL_TASK": _task(one.run, event),
         "TASKTRAIL_VERB": event.verb, "TASKTRAIL_STATUS": event.to_status or "",
     }  # fmt: skip
 
 
-def _task(run: str, event: Event) -> str:
-    if event.key is None:
+def _task(run: str | None, event: Event) -> str:
+    if event.key is None or run is None:
         return ""
     return format_task(run, event.key, event.item or "", -1 if event.map_index is None else event.map_index)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Final
 
+from tasktrail.engine.failure_memory import remembered_in
 from tasktrail.engine.instructions import ways
 from tasktrail.engine.leases import holdings
 from tasktrail.engine.ledger import Ledger
@@ -63,7 +64,9 @@ class _Briefing:
             self._section(
                 "Failed",
                 self._failed(),
-                lambda task: f"{_moment(task.completed_at)} {_first_line(task.error or task.summary)}",
+                lambda task: (
+                    f"{_moment(task.completed_at)} {_first_line(task.error or task.summary)}{self._known(task)}"
+                ),
             ),
             self._notes(),
         ]
@@ -96,7 +99,20 @@ class _Briefing:
         ran_out = (
             "; the claim ran out, the next `next --claim` may take the task over" if claim and claim.ran_out else ""
         )
-        return f"by {_name(str(who))} since {_moment(since)}{ran_out}"
+        return f"by {_name(str(who))} since {_moment(since)}{ran_out}{self._known(task)}"
+
+    def _known(self, task: Task) -> str:
+        """What is known of its failure, behind the rest of its line; nothing where nothing is."""
+        memory = remembered_in(self._tx, task)
+        if memory is None:
+            return ""
+        error = memory.error
+        words = f"; error {error.fingerprint} seen {error.occurrences:,} times"
+        words += f", {error.status}" if error.status != "open" else ""
+        for one in memory.mended[:1]:
+            words += f"; then attempt {one.attempt} of {_name(one.task)} succeeded"
+            words += "".join(f" {_quoted(note)}" for note in one.notes[-1:])
+        return words
 
     def _with_status(self, status: Status) -> list[Task]:
         return [task for task in self._tasks if task.status == status]
@@ -110,6 +126,9 @@ class _Briefing:
         dead = {one.key: one.reason for one in blocked_in(self._tx, self._run)[0]}
         tasks = [task for task in self._tasks if task.status == "blocked" or task.key in dead]
         return self._section("Blocked", tasks, lambda task: _quoted(dead.get(task.key) or task.reason or "by a person"))
+
+    def _failure(self, task: Task) -> str:
+        return f"{_moment(task.completed_at)} {_first_line(task.error or task.summary)}{self._known(task)}"
 
     def _failed(self) -> list[Task]:
         """The last one first."""

@@ -51,11 +51,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """An event with the run it is of, as people write that, and its row id."""
+    """An event with the run it is of, as people write that, and its row id; of no run both are None."""
 
     event: Event
-    run: str
-    run_id: int
+    run: str | None
+    run_id: int | None
 
 
 class Reader:
@@ -96,7 +96,7 @@ class Reader:
 
     def _read(self, tx: Transaction, after: int, until: int) -> list[Logged]:
         rows = tx.rows("events_between", after=after, until=until, limit=_PAGE, **self._of)
-        names = json.dumps(sorted({str(row[-1]) for row in rows}))
+        names = json.dumps(sorted({str(row[-1]) for row in rows if row[-1] is not None}))
         shared = {row[0] for row in tx.rows("shared_names", names=names)}
         return [_logged(row, shared) for row in rows]
 
@@ -174,5 +174,8 @@ def log_end(ledger: Ledger) -> LogEnd:
 
 
 def _logged(row: Row, shared: Sequence[object] | set[object]) -> Logged:
+    event = event_of(row[:-3])
+    if row[-3] is None:
+        return Logged(event, None, None)
     run_id, kind, name = cast("int", row[-3]), str(row[-2]), str(row[-1])
-    return Logged(event_of(row[:-3]), str(Reference(name, kind if name in shared else None)), run_id)
+    return Logged(event, str(Reference(name, kind if name in shared else None)), run_id)

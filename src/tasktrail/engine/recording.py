@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.values import Encoded
+from tasktrail.engine.values import LARGEST_INLINE, encode_text
 from tasktrail.model.errors import Conflict
 from tasktrail.model.record import Recording
-from tasktrail.store.transaction import Transaction
+from tasktrail.store.transaction import Rows, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Told:
     is_new: bool
 
 
-def record(ledger: Ledger, recordings: Sequence[Recording], payloads: Sequence[Encoded] = ()) -> list[Told]:
+def record(ledger: Ledger, recordings: Sequence[Recording]) -> list[Told]:
     """Store recordings, all or nothing; of one whose idempotency key is known the first one stays.
 
     Raises:
@@ -30,12 +30,12 @@ def record(ledger: Ledger, recordings: Sequence[Recording], payloads: Sequence[E
 
     def work(tx: Transaction) -> list[Told]:
         now = ledger.clock.now()
-        for payload in payloads:
-            payload.keep(tx, now)
-        answers = tx.execute_each("add_recording", (recording._asdict() for recording in recordings))
+        added = tx.changed_each("add_recording", (_row(tx, recording, now) for recording in recordings))
+        known = [one.idempotency_key for one, is_new in zip(recordings, added, strict=True) if not is_new]
+        firsts = iter(tx.execute_each("recording_of_key", ({"key": key} for key in known)))
         told = [
-            Told(one.public_id, True) if rows.fetchall() else Told(_first_of(tx, one), False)
-            for one, rows in zip(recordings, answers, strict=True)
+            Told(one.public_id, True) if is_new else Told(_first_of(next(firsts), one), False)
+            for one, is_new in zip(recordings, added, strict=True)
         ]
         for one, recording in zip(told, recordings, strict=True):
             _see(tx, recording, one.is_new)
@@ -45,7 +45,7 @@ def record(ledger: Ledger, recordings: Sequence[Recording], payloads: Sequence[E
     return ledger.commit(work)
 
 
-def record_again(ledger: Ledger, recording: Recording, payloads: Sequence[Encoded] = ()) -> str:
+def record_again(ledger: Ledger, recording: Recording) -> str:
     """Store a recording even if its idempotency key is known: it is kept beside the first one, without the key.
 
     Raises:
@@ -54,16 +54,25 @@ def record_again(ledger: Ledger, recording: Recording, payloads: Sequence[Encode
 
     def work(tx: Transaction) -> str:
         now = ledger.clock.now()
-        for payload in payloads:
-            payload.keep(tx, now)
         for one in (recording, _without_key(recording)):
-            if tx.row("add_recording", **one._asdict()):
+            if any(tx.changed_each("add_recording", [_row(tx, one, now)])):
                 _see(tx, one, True)
                 _note(tx, ledger, [one.public_id], now)
                 return one.public_id
         raise _known(recording.public_id)
 
     return ledger.commit(work)
+
+
+def _row(tx: Transaction, one: Recording, now: int) -> dict[str, object]:
+    """Return a row's columns; values that are large go where each content is stored once."""
+    row: dict[str, object] = one._asdict()
+    for name, text in (("inputs", one.inputs), ("output", one.output)):
+        if text is not None and len(text) > LARGEST_INLINE:
+            value = encode_text(text)
+            value.keep(tx, now)
+            row[name] = value.column
+    return row
 
 
 def _without_key(recording: Recording) -> Recording:
@@ -78,10 +87,9 @@ def _see(tx: Transaction, one: Recording, is_new: bool) -> None:
         tx.see_error(one.fingerprint, one.error_type, one.error, one.started_at)
 
 
-def _first_of(tx: Transaction, recording: Recording) -> str:
-    """Return the id of the record that has a key already."""
-    key = recording.idempotency_key
-    row = tx.row("recording_of_key", key=key) if key is not None else None
+def _first_of(rows: Rows, recording: Recording) -> str:
+    """Return the id of the record that has a key already; without one it is the id that is there."""
+    row = rows.fetchone()
     if row is None:
         raise _known(recording.public_id)
     return str(row[0])

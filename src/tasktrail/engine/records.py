@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from tasktrail.engine.values import text_of
 from tasktrail.formats.moment import parse_moment
 from tasktrail.model.errors import BadInput
 from tasktrail.model.record import STATUSES, Record, executed, recorded
@@ -64,7 +65,7 @@ def list_executions(tx: Transaction, wanted: Wanted) -> list[Record]:
         raise BadInput(f"expected status to be {', '.join(STATUSES)}, got: {wanted.status!r}")
     parts = [_recorded(tx, wanted), *([] if wanted.backfilled else [_executed(tx, wanted)])]
     merged = heapq.merge(*parts, key=_newest_first)
-    return [record for record, _ in zip(merged, range(wanted.limit), strict=False)]
+    return [_whole(tx, record) for record, _ in zip(merged, range(wanted.limit), strict=False)]
 
 
 def cursor_of(record: Record) -> str:
@@ -83,25 +84,38 @@ def trace(tx: Transaction, trace_id: str) -> list[Record]:
     query = {"trace_id": trace_id, "limit": MOST_OF_TRACE}
     found = [recorded(row) for row in tx.rows("recorded_of_trace", **query)]
     found += [executed(row) for row in tx.rows("executed_of_trace", **query)]
-    return sorted(found, key=lambda record: (record.attempt, record.started_at, record.row_id))
+    found.sort(key=lambda record: (record.attempt, record.started_at, record.row_id))
+    return [_whole(tx, record) for record in found]
+
+
+def last_failed_of(tx: Transaction, trace_id: str, task_id: str) -> tuple[int, str] | None:
+    """Return number and span of the last attempt of a task that was told of in a trace; None unless that failed."""
+    row = tx.row("last_of_trace", trace_id=trace_id, task=task_id)
+    return (int(str(row[0])), str(row[1])) if row and row[2] == "failed" else None
 
 
 def record_by_id(tx: Transaction, public_id: str) -> Record | None:
     """Return the record of an id, None when there is none."""
     if row := tx.row("recording_by_id", id=public_id):
-        return recorded(row)
+        return _whole(tx, recorded(row))
     reference, is_numbered, number = public_id.rpartition("@")
     if not is_numbered or not number.isdecimal() or len(number) > _LONGEST_NUMBER:
         return None
     rows = (tx.row("executed_by_number", task_id=task_id, n=int(number)) for task_id in tasks_of(tx, reference))
-    return next((executed(row) for row in rows if row), None)
+    return next((_whole(tx, executed(row)) for row in rows if row), None)
+
+
+def known(tx: Transaction, keys: Sequence[str]) -> set[str]:
+    """Return those of the idempotency keys under which there is a record."""
+    answers = tx.execute_each("recording_of_key", ({"key": key} for key in keys))
+    return {key for key, rows in zip(keys, answers, strict=True) if rows.fetchall()}
 
 
 def by_row(tx: Transaction, row_id: int, *, is_recorded: bool) -> Record:
     """Return the record of a row that is there."""
     row = tx.row("recorded_by_row" if is_recorded else "executed_by_row", id=row_id)
     assert row is not None
-    return recorded(row) if is_recorded else executed(row)
+    return _whole(tx, recorded(row) if is_recorded else executed(row))
 
 
 def session(tx: Transaction, session_id: str) -> list[Record]:
@@ -109,10 +123,10 @@ def session(tx: Transaction, session_id: str) -> list[Record]:
     found = [recorded(row) for row in tx.rows("recorded_of_session", session_id=session_id)]
     own = re.fullmatch(_OWN_SESSION, session_id, re.DOTALL)
     at = parse_moment(own["at"]) if own else None
-    if own is None or at is None:
-        return found
-    begun = map(recorded, tx.rows("recorded_at", task=own["task"], first=at, last=at + 1))
-    return [*found, *(one for one in begun if one.session_id is None and one.id[-4:] == own["end"])]
+    if own is not None and at is not None:
+        begun = map(recorded, tx.rows("recorded_at", task=own["task"], first=at, last=at + 1))
+        found += [one for one in begun if one.session_id is None and one.id[-4:] == own["end"]]
+    return [_whole(tx, record) for record in found]
 
 
 def count(tx: Transaction, kind: str) -> int:
@@ -162,6 +176,13 @@ def _executed(tx: Transaction, wanted: Wanted) -> Iterator[Record]:
         return iter(sorted(map(executed, rows), key=_newest_first))
     name = "executed_failed" if wanted.status == "failed" else "executed_lately"
     return map(executed, tx.rows(name, **params))
+
+
+def _whole(tx: Transaction, record: Record) -> Record:
+    """Return a record with its values, where columns hold the hash of a large one."""
+    if not any(value is not None and value.startswith("@") for value in (record.inputs, record.output)):
+        return record
+    return record._replace(inputs=text_of(record.inputs, tx), output=text_of(record.output, tx))
 
 
 def _newest_first(record: Record) -> tuple[int, int]:

@@ -18,9 +18,11 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.picking import ByNeeds, InOrder, Picker
 from tasktrail.engine.plan import Plan
 from tasktrail.engine.printed import Printed, printing
+from tasktrail.engine.spans import current
 from tasktrail.engine.steps import Step
 from tasktrail.engine.threads import Threads
 from tasktrail.engine.values import decode
+from tasktrail.model.attempt import Span
 from tasktrail.model.errors import Busy, TasktrailError, Unreachable
 from tasktrail.model.lifecycle import Ask
 from tasktrail.model.run import OVER, Run
@@ -40,6 +42,7 @@ class _Running:
     """One attempt that this process executes just now."""
 
     claim: Claim
+    span: Span
     step: Step
     context: StepContext | None
     printed: Printed
@@ -194,7 +197,8 @@ class Runner:
         step = self._plan.steps[claim.task.key]
         context = StepContext(self._ledger, run, claim, self._results) if step.wants_context else None
         printed = self._printed(claim.task)
-        running = self._running[claim.task.id] = _Running(claim, step, context, printed, time.perf_counter_ns())
+        span, began_ns = Span(run.trace_id, claim.span_id), time.perf_counter_ns()
+        running = self._running[claim.task.id] = _Running(claim, span, step, context, printed, began_ns)
         results = self._wanted(claim.task, step) if step.wants else {}
         if step.asynchronous:
             running.task = self._loop.create_task(self._perform(running, results))
@@ -216,6 +220,7 @@ class Runner:
 
     async def _await(self, running: _Running, call: Callable[[], Awaitable[Any]]) -> None:
         printing.set(running.printed)
+        current.set(running.span)
         try:
             value = await call()
         except asyncio.CancelledError as error:
@@ -233,6 +238,7 @@ class Runner:
     def _start_thread(self, running: _Running, results: Mapping[str, object]) -> None:
         inherited = contextvars.copy_context()
         inherited.run(printing.set, running.printed)
+        inherited.run(current.set, running.span)
 
         def work() -> None:
             value, error = None, None

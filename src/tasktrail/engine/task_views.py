@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tasktrail.engine.failure_memory import Memory, remembered_in
 from tasktrail.engine.leases import Holding, holdings
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import (
@@ -78,6 +79,7 @@ class TaskDetails:
         claim: Who has claimed it.
         events: The last ones, oldest first.
         extra: What else is said of it, by name.
+        memory: What is known of its failure.
     """
 
     run: Run
@@ -94,6 +96,7 @@ class TaskDetails:
     extra: Mapping[str, object]
     owner: str | None
     stale: bool
+    memory: Memory | None
     now: int
 
     @property
@@ -217,7 +220,8 @@ def details(ledger: Ledger, found: Found) -> TaskDetails:
             task.summary if task.output is None else decode(task.output, tx),
             _needs(tx, task), _needed_by(tx, task), said.notes, tx.attempts("attempts_of_task", task_id=task.id),
             next((one for one in claims if one.key == task.name), None),
-            [event_of(row) for row in reversed(events)], said.extra, owner, task.id in stale_of(tx, run), now,
+            [event_of(row) for row in reversed(events)], said.extra, owner, task.id in stale_of(tx, run),
+            remembered_in(tx, task), now,
         )  # fmt: skip
 
     return ledger.store.read(work)

@@ -6,14 +6,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tasktrail.executions.backfilling import BackfillCounts, backfill
     from tasktrail.executions.exceptions import DuplicateExperience, ImmutabilityViolation, RawStoreError
     from tasktrail.executions.factory import create_task_execution_experience, idempotency_key
+    from tasktrail.executions.recording import Recorder, record, recorded
     from tasktrail.executions.records import Content, Experience, Provenance
     from tasktrail.executions.store import RawStore
     from tasktrail.executions.words import Actor, CaptureMethod, ExperienceType
 
 __all__ = [
     "Actor",
+    "BackfillCounts",
     "CaptureMethod",
     "Content",
     "DuplicateExperience",
@@ -23,16 +26,22 @@ __all__ = [
     "Provenance",
     "RawStore",
     "RawStoreError",
+    "Recorder",
+    "backfill",
     "create_task_execution_experience",
     "idempotency_key",
+    "record",
+    "recorded",
 ]
 
 _HOMES = {
     name: home
     for home, names in {
+        "backfilling": ["BackfillCounts", "backfill"],
         "exceptions": ["DuplicateExperience", "ImmutabilityViolation", "RawStoreError"],
         "factory": ["create_task_execution_experience", "idempotency_key"],
         "records": ["Content", "Experience", "Provenance"],
+        "recording": ["Recorder", "record", "recorded"],
         "store": ["RawStore"],
         "words": ["Actor", "CaptureMethod", "ExperienceType"],
     }.items()

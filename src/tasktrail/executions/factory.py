@@ -9,6 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final, Literal
@@ -30,18 +31,16 @@ _LONGEST_SLUG: Final = 80
 _LONGEST_RESPONSE: Final = 100_000
 _LONGEST_MESSAGE: Final = 4_000
 _LONGEST_STACK: Final = 16_000
+_NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_counted = itertools.count(int.from_bytes(os.urandom(2), "big"))
+"""Ends of ids: two of one process differ for 65,536 records."""
 
 
 def strict(texts: Sequence[str]) -> Sequence[str]:
     from tasktrail.model.scrub import scrub_text
 
     return [scrub_text(one) for one in texts]
-
-
-_NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]+")
-_MILLISECOND: Final = timedelta(milliseconds=1)
-_counted = itertools.count(int.from_bytes(os.urandom(2), "big"))
-"""Ends of ids: two of one process differ for 65,536 records."""
 
 
 def create_task_execution_experience(
@@ -92,60 +91,37 @@ def create_task_execution_experience(
     Source: seed document 001, Features Delivered.
     """
     _check(scheduled_vs_manual, status, attempt)
-    trace_id, span_id = _id(trace_id, "trace_id"), _id(span_id, "span_id")
     started, ended = _utc(started_at, "started_at"), _utc(ended_at, "ended_at")
     parents = [str(plain(one)) for one in parent_experience_ids or ()]
-    flags = [flag for flag, is_so in (
-        ("ended_before_started", ended < started), ("retry_of_missing", attempt > 1 and not retry_of),
-    ) if is_so]  # fmt: skip
     failure = _failure(error, status)
-    texts = _texts(task_name, status, response_text, failure)
-    text, *words = strict(texts)
-    iso = started.isoformat()
+    text, *words = strict(_texts(task_name, status, response_text, failure))
+    task_id, task_slug = _name(task_id), _name(task_slug)
     structured: dict[str, Any] = {
+        **_always(),
+        **_times(started, ended),
         "attempt": attempt,
-        "duration_ms": max(0, (ended - started) // _MILLISECOND),
-        "embedding_skipped": True,
-        "ended_at_iso": ended.isoformat(),
-        "ended_at_ts": ended.timestamp(),
-        "error": None,
-        "grants": {"scopes": [], "impersonation": False},
+        "error": _error(words, failure) if failure else None,
         "idempotency_key": idempotency_key(task_id, started, attempt),
-        "io": {
-            "files_written": _list(files_written),
-            "artifact_ids": [],
-            "tool_calls": _list(tool_calls),
-            "script_runs": _list(script_runs),
-        },
-        "provenance_runner": {"name": "scheduler", "version": "1.0.0", "pid": os.getpid(), "host": _host()},
+        "io": _io(files_written, tool_calls, script_runs),
         "retrieval": _retrieval(retrieval_metadata, len(parents)),
-        "retry_of": retry_of,
+        "retry_of": None if retry_of is None else _name(retry_of),
         "scheduled_vs_manual": scheduled_vs_manual,
-        "schema_version": SCHEMA_VERSION,
-        "scrubbed": True,
-        "span_id": span_id,
-        "started_at_iso": iso,
-        "started_at_ts": started.timestamp(),
+        "span_id": _id(span_id, "span_id"),
         "status": status,
         "task_config_digest": digest(task_config),
-        "task_id": _name(task_id),
+        "task_id": task_id,
         "task_name": _name(task_name),
-        "task_slug": _name(task_slug),
+        "task_slug": task_slug,
         "task_type": _name(task_type),
-        "trace_id": trace_id,
-        **({"flags": flags} if flags else {}),
+        "trace_id": _id(trace_id, "trace_id"),
+        **_flags(ended < started, attempt > 1 and not retry_of),
         **{name: plain(value) for name, value in (more or {}).items()},
     }
-    if failure is not None:
-        kind, message, stack = words
-        structured["error"] = {
-            "type": kind, "message": message, "stack_trace": stack or None, "stack_hash": failure.fingerprint,
-        }  # fmt: skip
     public_id = new_id(task_slug, started)
     return Experience(
         id=public_id, type=ExperienceType.TASK_EXECUTION, created_at=started, content=Content(text, structured),
         parents=parents, provenance=Provenance(method=_METHODS[scheduled_vs_manual]),
-        session_id=own_session(structured["task_id"], started, public_id), clean=(text, *words),
+        session_id=own_session(task_id, structured["started_at_iso"], public_id), clean=(text, *words),
     )  # fmt: skip
 
 
@@ -153,16 +129,23 @@ def idempotency_key(task_id: str, started_at: datetime, attempt: int) -> str:
     """Return the documented key: an execution that is told twice has it twice.
 
     >>> idempotency_key("daily", datetime(2025, 11, 5, tzinfo=UTC), 1)[:16]
-    '2e4ddd3dcf6e90d8'
+    'e672fdf2bf633dde'
     """
-    return hashlib.sha256(f"{task_id}:{started_at.isoformat()}:{attempt}".encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(f"{task_id}:{started_at.isoformat()}:{attempt}".encode()).hexdigest()
 
 
 def new_id(slug: str, started_at: datetime) -> str:
     """Return a public id: `task_exec_`, the slug, the second of the start, and four hexadecimal digits."""
     name = _NOT_IN_ID.sub("-", slug)[:_LONGEST_SLUG]
     number = next(_counted) & 0xFFFF
-    return f"task_exec_{name}_{started_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}_{number:04x}"
+    return f"task_exec_{name}_{started_at.astimezone(UTC).isoformat()[:19]}Z_{number:04x}"
+
+
+def renamed(experience: Experience) -> Experience:
+    """Return the same execution under another id, and so in another session of its own."""
+    told = experience.content.structured
+    public_id = new_id(told["task_slug"], experience.created_at)
+    return replace(experience, id=public_id, session_id=own_session(told["task_id"], told["started_at_iso"], public_id))
 
 
 def new_observation_id(at: datetime) -> str:
@@ -176,6 +159,41 @@ def digest(config: Mapping[str, Any] | None) -> str | None:
         return None
     text = json.dumps(plain(config), sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+# --- what every record has --------------------------------------------------------------------------------------------
+
+
+def _always() -> dict[str, Any]:
+    return {
+        "embedding_skipped": True,
+        "grants": {"scopes": [], "impersonation": False},
+        "provenance_runner": {"name": "scheduler", "version": "1.0.0", "pid": os.getpid(), "host": _host()},
+        "schema_version": SCHEMA_VERSION,
+        "scrubbed": True,
+    }
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _times(started: datetime, ended: datetime) -> dict[str, Any]:
+    return {
+        "duration_ms": max(0, (ended - started) // _MILLISECOND),
+        "ended_at_iso": ended.isoformat(),
+        "ended_at_ts": ended.timestamp(),
+        "started_at_iso": started.isoformat(),
+        "started_at_ts": started.timestamp(),
+    }
+
+
+def _flags(ended_before_started: bool, retry_of_missing: bool) -> dict[str, Any]:
+    """Return what is odd about an execution; nothing where nothing is."""
+    told = {"ended_before_started": ended_before_started, "retry_of_missing": retry_of_missing}
+    found = [name for name, is_so in told.items() if is_so]
+    return {"flags": found} if found else {}
 
 
 # --- what is asked of the arguments -----------------------------------------------------------------------------------
@@ -209,7 +227,7 @@ def _utc(value: datetime, name: str) -> datetime:
 
 
 def _name(value: object) -> str:
-    return storable(shortened(str(plain(value)), _LONGEST_NAME))
+    return storable(shortened(value if type(value) is str else str(plain(value)), _LONGEST_NAME))
 
 
 def _list(values: Sequence[Any] | None) -> list[Any]:
@@ -218,16 +236,20 @@ def _list(values: Sequence[Any] | None) -> list[Any]:
     return read
 
 
+def _io(files: Sequence[Any] | None, calls: Sequence[Any] | None, scripts: Sequence[Any] | None) -> dict[str, Any]:
+    return {
+        "files_written": _list(files),
+        "artifact_ids": [],
+        "tool_calls": _list(calls),
+        "script_runs": _list(scripts),
+    }
+
+
 def _retrieval(metadata: Mapping[str, Any] | None, n_parents: int) -> dict[str, Any]:
     told = plain(metadata) if metadata else {}
     rest = told if isinstance(told, dict) else {}
     sources = rest.pop("source", None) or rest.pop("sources", None) or []
     return {**rest, "memory_count": n_parents, "source": sources if isinstance(sources, list) else [sources]}
-
-
-@cache
-def _host() -> str:
-    return socket.gethostname()
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -251,6 +273,11 @@ def _failure(error: object, status: str) -> Failure | None:
         storable(shortened(kind, _LONGEST_NAME)), storable(shortened(message, _LONGEST_MESSAGE)), stack or None,
         fingerprint_of_text(stack, kind, message),
     )  # fmt: skip
+
+
+def _error(words: Sequence[str], failure: Failure) -> dict[str, Any]:
+    kind, message, stack = words
+    return {"type": kind, "message": message, "stack_trace": stack or None, "stack_hash": failure.fingerprint}
 
 
 def _said(value: object) -> str:

@@ -21,13 +21,14 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _METHODS: Final = {"scheduled": CaptureMethod.SCHEDULED_TASK, "manual": CaptureMethod.MANUAL_TASK}
 _IN_COLUMNS: Final = frozenset({
-    "attempt", "backfilled", "duration_ms", "ended_at_iso", "ended_at_ts", "error", "idempotency_key", "span_id",
-    "started_at_iso", "started_at_ts", "status", "task_id", "task_slug", "trace_id",
+    "attempt", "backfilled", "duration_ms", "ended_at_iso", "ended_at_ts", "error", "idempotency_key", "inputs",
+    "output", "span_id", "started_at_iso", "started_at_ts", "status", "task_id", "task_slug", "trace_id",
 })  # fmt: skip
 _BESIDE: Final = ("causes", "evidence_ptrs")
 """Lists of an experience that are kept with the rest of what was told."""
 
 _LONGEST_NAME: Final = 500
+_LONGEST_JSON: Final = 2_000_000
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 Scrub = Callable[[Sequence[str]], Sequence[str]]
@@ -86,9 +87,9 @@ def moment(at: int) -> datetime:
     return _EPOCH + at * _MICROSECOND
 
 
-def own_session(task_id: object, started_at: datetime, public_id: str) -> str:
+def own_session(task_id: object, started_at_iso: object, public_id: str) -> str:
     """Return the session of an execution, which nothing else belongs to."""
-    return f"task:{task_id}:{started_at.isoformat()}:{public_id[-4:]}"
+    return f"task:{task_id}:{started_at_iso}:{public_id[-4:]}"
 
 
 # --- to a row ---------------------------------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ def _execution(experience: Experience, scrub: Scrub, actor: str) -> Recording:
     text, *words = _clean(experience, texts, scrub)
     started_at = microseconds(experience.created_at)
     ended_at = _ended_at(told, started_at)
-    own = own_session(told.get("task_id"), experience.created_at, experience.id)
+    own = own_session(told.get("task_id"), told.get("started_at_iso"), experience.id)
     return Recording(
         "task_execution", experience.id,
         str(told.get("trace_id") or experience.id), str(told.get("span_id") or experience.id),
@@ -130,6 +131,7 @@ def _execution(experience: Experience, scrub: Scrub, actor: str) -> Recording:
         int(bool(told["backfilled"])) if "backfilled" in told else None, text, _listed(experience.parents),
         None if experience.session_id == own else experience.session_id,
         _details(experience, {name: value for name, value in told.items() if name not in _IN_COLUMNS}),
+        _value(told.get("inputs")), _value(told.get("output")),
     )  # fmt: skip
 
 
@@ -172,8 +174,22 @@ def _text(value: object) -> str | None:
     return None if value is None else storable(shortened(str(value), _LONGEST_NAME))
 
 
+def _value(value: object) -> str | None:
+    return None if value is None else _json(value)
+
+
 def _listed(ids: Sequence[str]) -> str | None:
-    return _to_json(plain(list(ids))) if ids else None
+    return _json(list(ids)) if ids else None
+
+
+def _json(value: object) -> str:
+    """Return a value as JSON text; what an experience made by hand has and JSON has not is named."""
+    try:
+        text = _to_json(value)
+        text.encode()
+    except (TypeError, ValueError, RecursionError):
+        return _to_json(plain(value))
+    return text if len(text) <= _LONGEST_JSON else _to_json(plain(value))
 
 
 def _details(experience: Experience, told: Mapping[str, Any]) -> str | None:
@@ -181,8 +197,8 @@ def _details(experience: Experience, told: Mapping[str, Any]) -> str | None:
     actor = experience.provenance.actor
     if actor is not Actor.AGENT:
         beside["provenance_actor"] = Actor(actor).value
-    rest = plain({**told, **beside})
-    return _to_json(rest) if rest else None
+    rest = {**told, **beside}
+    return _json(rest) if rest else None
 
 
 # --- from a row -------------------------------------------------------------------------------------------------------
@@ -199,7 +215,7 @@ def experience_of(record: Record) -> Experience:
     if record.type != "observation":
         structured = _structured(record, details)
         method = _METHODS.get(str(structured.get("scheduled_vs_manual")))
-        session = session or own_session(record.task_id, at, record.id)
+        session = session or own_session(record.task_id, at.isoformat(), record.id)
     text = record.response if record.response is not None else _summary(record)
     return Experience(
         id=record.id, type=ExperienceType(record.type or "task_execution"), created_at=at,
@@ -232,6 +248,10 @@ def _structured(record: Record, rest: dict[str, Any]) -> dict[str, Any]:
         told.update(ended_at_iso=ended.isoformat(), ended_at_ts=ended.timestamp())
     if record.backfilled:
         told["backfilled"] = True
+    if record.inputs is not None:
+        told["inputs"] = json.loads(record.inputs)
+    if record.output is not None:
+        told["output"] = json.loads(record.output)
     return told
 
 

@@ -49,6 +49,13 @@ class RawStore:
                 location.path.parent.mkdir(parents=True, exist_ok=True)
             self._ledger: Ledger = ledger_of(location, config)
 
+    @classmethod
+    def of(cls, ledger: Ledger) -> RawStore:
+        """Return the store of a ledger that is open already."""
+        made = cls.__new__(cls)
+        made._ledger = ledger
+        return made
+
     # appending
 
     def append_experience(self, experience: Experience) -> str:
@@ -190,6 +197,16 @@ class RawStore:
         kinds = [ExperienceType(experience_type)] if experience_type is not None else list(ExperienceType)
         with _told():
             return sum(self._ledger.store.read(partial(records.count, kind=kind.value)) for kind in kinds)
+
+    def last_failed_of(self, trace_id: str, task_id: str) -> tuple[int, str] | None:
+        """Return number and span of the last attempt of a task in a trace, if that failed; None else."""
+        with _told():
+            return self._ledger.store.read(lambda tx: records.last_failed_of(tx, trace_id, task_id))
+
+    def known(self, idempotency_keys: Sequence[str]) -> set[str]:
+        """Return those of the keys under which there is a record."""
+        with _told():
+            return self._ledger.store.read(lambda tx: records.known(tx, idempotency_keys))
 
     # what is refused
 

@@ -76,7 +76,8 @@ def _decode(text: str) -> object:
     end = skip_blank(text, end)
     if end != len(text):
         raise json.JSONDecodeError("Extra data", text, end)
-    if _SURROGATE.search(text) or _too_deep(value):
+    may_be_deep = text.count("{") + text.count("[") > MAX_DEPTH
+    if _SURROGATE.search(text) or (may_be_deep and _too_deep(value)):
         _check_text(text)
     text.encode()
     return value

@@ -53,7 +53,7 @@ class RunDraft:
         workflow: The name of what is executed (the dag_id); runs of one workflow share it.
         target: `module:attribute` from which the code can be found again; None when only the creator has it.
         definition_id: Row id of the workflow as it is now, which the run goes by; None when only code says it.
-        trace_id: 32 hexadecimal digits (W3C); None lets the ledger draw one.
+        trace_id: 32 hexadecimal digits (W3C); None is that of the code around it, else a new one.
     """
 
     kind: Kind

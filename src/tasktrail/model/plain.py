@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
@@ -17,6 +18,8 @@ MOST: Final = 10_000
 """Values that one structure may have, the inner ones counted."""
 LONGEST: Final = 10_000
 """Characters of one text."""
+_NOTE: Final = 44
+"""Room for saying what is missing."""
 _LARGEST: Final = 2**63
 
 
@@ -35,18 +38,26 @@ def plain(value: object) -> Plain:
 def shortened(text: str, longest: int) -> str:
     """Keep the beginning and the end of a text that is too long, and say how much is missing.
 
-    >>> shortened("abcdefgh", 4)
-    'ab\\n… 4 characters left out …\\ngh'
+    Done twice it changes nothing: what comes of it is no longer than that.
+
+    >>> shortened("abcdefgh" * 9, 60)
+    'abcdefgh\\n… 56 characters left out …\\nabcdefgh'
     """
     if len(text) <= longest:
         return text
-    half = longest // 2
+    half = max(0, longest - _NOTE) // 2
     return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
 def storable(text: str) -> str:
     """Return a text as every database takes it: without lone surrogates and NUL."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.replace("\0", "\\0")
+
+
+def _text(text: str) -> str:
+    return storable(text if len(text) <= LONGEST else shortened(text, LONGEST))
 
 
 class _Reader:
@@ -58,10 +69,13 @@ class _Reader:
 
     def read(self, value: object, depth: int) -> Plain:
         self._left -= 1
+        if type(value) is str:  # what JSON has most of
+            return _text(value)
         if value is None or value is True or value is False:
             return value
         try:
-            return self._leaf(value) if not isinstance(value, _CONTAINERS) else self._inside(value, depth)
+            is_leaf = type(value) in _NUMBERS or not isinstance(value, _CONTAINERS)
+            return self._leaf(value) if is_leaf else self._inside(value, depth)
         except Exception:  # noqa: BLE001 - a value may be of a class with methods of its own
             return f"[{type(value).__name__} that cannot be read]"
 
@@ -69,7 +83,7 @@ class _Reader:
         if isinstance(value, Enum):
             return self.read(value.value, 1)
         if isinstance(value, str):
-            return storable(shortened(str(value), LONGEST))
+            return _text(str(value))
         if isinstance(value, int):
             return int(value) if -_LARGEST <= value < _LARGEST else f"[integer of {value.bit_length()} bits]"
         if isinstance(value, float):
@@ -90,7 +104,7 @@ class _Reader:
             return f"[{type(value).__name__} nested too deep]"
         self._around.add(id(value))
         try:
-            if isinstance(value, Mapping):
+            if isinstance(value, _MAPPINGS):
                 return self._members(value, depth)
             assert isinstance(value, Iterable)
             return self._items(value, depth)
@@ -101,19 +115,26 @@ class _Reader:
         read: dict[str, Plain] = {}
         for key, one in value.items():
             if self._left <= 0:
-                read["…"] = f"{len(value) - len(read)} more"
+                read["…"] = "more left out"
                 break
-            read[str(self._leaf(key)) if key is not None else "null"] = self.read(one, depth - 1)
+            read[_text(key) if type(key) is str else self._name(key)] = self.read(one, depth - 1)
         return read
+
+    def _name(self, key: object) -> str:
+        """Return a key as JSON would write it."""
+        return json.dumps(key) if key is None or type(key) is bool else str(self._leaf(key))
 
     def _items(self, value: Iterable[object], depth: int) -> Plain:
         read: list[Plain] = []
         for one in value:
             if self._left <= 0:
-                read.append("… more")
+                read.append("… more left out")
                 break
             read.append(self.read(one, depth - 1))
         return read
 
 
-_CONTAINERS: Final = (Mapping, list, tuple, set, frozenset)
+# Ordinary classes come first: to ask the abstract one takes longer than all else.
+_NUMBERS: Final = frozenset({int, float})
+_MAPPINGS: Final = (dict, Mapping)
+_CONTAINERS: Final = (list, tuple, set, frozenset, *_MAPPINGS)

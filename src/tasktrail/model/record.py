@@ -23,8 +23,7 @@ _STATUS_BY_OUTCOME: Final[Mapping[Outcome | None, ExecutionStatus]] = {
 class Recording(NamedTuple):
     """One row that is handed in; its text is scrubbed. The names are the parameters of the query `add_recording`.
 
-    Times are microseconds UTC; `parents` and `details` are JSON text, `inputs` and `output` too, or `@` and the hash of
-    a payload.
+    Times are microseconds UTC; `parents`, `details`, `inputs` and `output` are JSON text.
     """
 
     type: RecordType
@@ -63,7 +62,7 @@ class Record(NamedTuple):
         task_id: The task as its reporter names it, or its reference.
         retry_of: Span of the attempt before it.
         details: What else was told of it, by name.
-        inputs: As their column holds them: JSON text, or `@` and the hash of a payload; so is `output`.
+        inputs: JSON text, as is `output`.
     """
 
     row_id: int

@@ -12,8 +12,8 @@ UNDOES: Final = "undoes"
 """In the changes of an event: the numbers of the events that it takes back."""
 UNSAID: Final = "unsaid"
 """In the changes of an event: the numbers of the events whose notes somebody took out of a document."""
-_KEPT: Final = frozenset({"attempts", "fence", "stack", UNDOES, UNSAID})
-"""What is never taken back: starts stay counted, no answer becomes valid again, and a stack is history alone."""
+_KEPT: Final = frozenset({"attempts", "fence", "fingerprint", "stack", UNDOES, UNSAID})
+"""What is never taken back: starts stay counted, no answer becomes valid again, and how something failed is history."""
 _SAYING: Final = frozenset({"note", "late"})
 """What says something and changes nothing."""
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from tasktrail.engine.batches import mark_tasks
 from tasktrail.engine.claims import End, claim_next, claim_task, end_claim, renew_claim
 from tasktrail.engine.explaining import explain_run, explain_task
+from tasktrail.engine.failure_memory import remembered, remembered_of_plan
 from tasktrail.engine.failures import told_failure
 from tasktrail.engine.lookup import attempts_of, history
 from tasktrail.engine.plan_lists import ListWritten, edit_task
@@ -31,7 +32,7 @@ from tasktrail.model.errors import BadInput
 from tasktrail.model.plan import STANDING_PLAN, percent_done
 from tasktrail.model.task import STATUSES, Task
 from tasktrail.plan.answers import NO_PLAN, answering
-from tasktrail.plan.places import FILE, FolderPlan, Place, StorePlan
+from tasktrail.plan.places import FILE, FolderPlan, Place, Plan, StorePlan
 from tasktrail.plan.updates import marked_words, marks_of, selected, undone_words
 from tasktrail.plan.words import (
     MARK_LIST,
@@ -43,6 +44,7 @@ from tasktrail.plan.words import (
     edit_of,
     elapsed_words,
     event_words,
+    memory_words,
     reason_words,
     tasks_of,
     words_of,
@@ -179,6 +181,7 @@ class PlanTools:
         words = _next_words(found.next)
         if found.claim is not None:
             words.update(token=found.claim.token, lease_seconds=lease_seconds)
+            words.update(memory_words(remembered_of_plan(*plan, found.claim.task)))
         if found.taken_back:
             words["taken_back"] = list(found.taken_back)
         return words
@@ -193,6 +196,7 @@ class PlanTools:
         task = words_of(claim.task)
         return {
             "status": "success", "message": message, "task": task, "token": claim.token, "lease_seconds": lease_seconds,
+            **memory_words(remembered_of_plan(*plan, claim.task)),
         }  # fmt: skip
 
     @tool(repeats=True)
@@ -257,8 +261,9 @@ class PlanTools:
         if token:
             told_failure(error, status)  # refuses what no task in progress has
             return _done(renew_claim(*self._place.open(), task_id, token, notes))
-        marked = mark_task(*self._place.open(), str(task_id), status, note=notes, result=result, error=error)
-        words = _done(marked.task)
+        plan = self._place.open()
+        marked = mark_task(*plan, str(task_id), status, note=notes, result=result, error=error)
+        words = {**_done(marked.task), **_remembered(plan, marked.task)}
         for name in marked.notes:
             words["message"] += f"; it has another {name} already, this one was kept as a note"
         return words
@@ -424,7 +429,7 @@ class PlanTools:
     def _end(self, task_id: str, token: str, end: End, notes: str, result: str, error: str = "") -> Words:
         place = self._place.open()
         ended = end_claim(*place, task_id, token, end, note=notes, result=result, error=error)
-        return {**_done(ended), **elapsed_words(ended)}
+        return {**_done(ended), **elapsed_words(ended), **_remembered(place, ended)}
 
 
 def _check_limit(limit: int) -> None:
@@ -435,6 +440,11 @@ def _check_limit(limit: int) -> None:
 def _done(task: Task, message: str | None = None) -> Words:
     said = message or f"Task {task.key} marked as {task.status}"
     return {"status": "success", "message": said, "task_id": task.key, "new_status": task.status}
+
+
+def _remembered(plan: Plan, task: Task) -> Words:
+    """What is known of a failure that an agent has just told of."""
+    return memory_words(remembered(plan.ledger, task)) if task.status == "failed" else {}
 
 
 def _next_words(found: NextTask) -> Words:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final, Literal, get_args
 
 from tasktrail.engine.explaining import Reason
+from tasktrail.engine.failure_memory import Memory
 from tasktrail.engine.leases import Holding
 from tasktrail.engine.lookup import Event
 from tasktrail.engine.plan_lists import PlanTaskEdit, check_list
@@ -109,6 +110,17 @@ def attempt_words(attempt: Attempt) -> Words:
     words: Words = {**told, "started_at": format_moment(attempt.started_at), **_seconds(attempt.duration_us)}
     words.update(error=attempt.error, stack=attempt.stack)
     return {name: value for name, value in words.items() if value is not None}
+
+
+def memory_words(memory: Memory | None) -> Words:
+    """Return what is known of a failure; nothing where nothing is."""
+    if memory is None:
+        return {}
+    error = memory.error
+    words: Words = {"fingerprint": error.fingerprint, "status": error.status, "seen": error.occurrences}
+    words.update(last_seen=format_moment(error.last_at), tasks=list(memory.tasks))
+    words["mended"] = [{"task": one.task, "attempt": one.attempt, "notes": list(one.notes)} for one in memory.mended]
+    return {"known_error": {name: value for name, value in words.items() if value}}
 
 
 def reason_words(reason: Reason) -> Words:

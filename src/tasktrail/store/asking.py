@@ -16,6 +16,8 @@ _SPACE: Final = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))"
 _FIRST: Final = re.compile(rf"(?:{_SPACE}|\()*(\w*)", re.DOTALL)
 NOTHING_MORE: Final = re.compile(rf"(?:{_SPACE}|;)*", re.DOTALL)
 """What may stand behind the one statement."""
+_AROUND: Final = 60
+"""Characters of a long line that are shown before a place."""
 _HINT: Final = "tasktrail help lists the commands that change tasks and runs"
 
 
@@ -74,6 +76,6 @@ def misunderstood(message: str, text: str, at: int | None) -> BadInput:
     before = text[:at]
     number, column = before.count("\n") + 1, at - (before.rfind("\n") + 1)
     line = text.split("\n")[number - 1]
-    start = max(0, column - 60)  # of a very long line what is around the place
-    shown = line[start : start + 100]
-    return BadInput(f"line {number}, column {column + 1}: {message}", details=[f"{shown}\n{' ' * (column - start)}^"])
+    start = max(0, column - _AROUND) if len(line) > 2 * _AROUND else 0
+    shown = f"{line[start : start + 2 * _AROUND]}\n{' ' * (column - start)}^"
+    return BadInput(f"line {number}, column {column + 1}: {message}", details=[shown])

@@ -48,6 +48,12 @@ class Connected:
     def execute_many(self, name: str, params: Iterable[Params]) -> None:
         self.execute_each(name, params)
 
+    def changed_each(self, name: str, params: Iterable[Params]) -> list[int]:
+        text, ask = self._queries[name], self._wire.ask
+        answers = [ask(text, given) for given in params]
+        self._wire.settle()
+        return [answer.changed for answer in answers]
+
     def stream(self, name: str, params: Params) -> Iterator[Row]:
         """The server keeps the rows; a thousand at a time are here."""
         cursor = next(one for one in map("rows_{}".format, count()) if one not in self._wire.cursors)

@@ -14,8 +14,6 @@ from tasktrail.model.task import Task, Value
 UNRECORDED: Final = frozenset({"worker_id", "lease_token", "lease_until", "open_attempt"})
 """Columns of a lease: they end with it and are no history."""
 
-_LONGEST_EXAMPLE: Final = 500
-
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -83,11 +81,11 @@ def event(change: Change, mark: Mark, fingerprint: str | None) -> Mapping[str, o
 
 
 def _also(change: Change, mark: Mark, fingerprint: str | None) -> Mapping[str, Sequence[object]] | None:
-    """A failure that ends no attempt has its stack and its fingerprint in the history alone."""
-    if fingerprint is None or change.closes is not None:
+    """A failure says which error it is; one that ends no attempt has its stack in the history alone."""
+    if fingerprint is None:
         return mark.also
     failure = change.ask.failure if change.ask else None
-    stack = {"stack": [None, failure.stack]} if failure and failure.stack else {}
+    stack = {"stack": [None, failure.stack]} if failure and failure.stack and change.closes is None else {}
     return {**(mark.also or {}), **stack, "fingerprint": [None, fingerprint]}
 
 
@@ -105,21 +103,6 @@ def closing(change: Change, mark: Mark, fingerprint: str | None) -> Mapping[str,
         "stack": failure.stack if failure else None,
         "output": change.values.get("output") if change.status == "completed" else None,
         "fingerprint": fingerprint,
-    }
-
-
-def sighting(
-    fingerprint: str, error_type: str | None, message: str | None, at: int, before: Mapping[str, object] | None
-) -> Mapping[str, object]:
-    """Return what a failure adds to its error, beside what the same transaction saw of it before."""
-    first, last = (int(str(before["first_at"])), int(str(before["last_at"]))) if before else (at, at)
-    return {
-        "fingerprint": fingerprint,
-        "error_type": error_type,
-        "example": message[:_LONGEST_EXAMPLE] if message else None,
-        "times": 1 + (int(str(before["times"])) if before else 0),
-        "first_at": min(first, at),
-        "last_at": max(last, at),
     }
 
 

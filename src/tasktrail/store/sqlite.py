@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,8 +19,9 @@ from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.patience import Patience
 from tasktrail.store.queries import queries
 from tasktrail.store.seam import LEASE_S, Store
+from tasktrail.store.sqlite_connection import Connection
 from tasktrail.store.sqlite_file import APPLICATION_ID, check_file, foreign
-from tasktrail.store.transaction import Params, Row, Rows, Transaction
+from tasktrail.store.transaction import Transaction
 
 _READERS_KEPT: Final = 4
 _SQLITE: Final = "sqlite"
@@ -93,7 +94,7 @@ class SqliteStore:
         with _explained(self.where), self._reader() as connection:
             connection.execute("BEGIN")
             try:
-                return work(Transaction(_Connected(connection, self._queries)))
+                return work(Transaction(Connection(connection, self._queries)))
             finally:
                 connection.execute("ROLLBACK")
 
@@ -379,39 +380,9 @@ class SqliteStore:
             connection.execute("RELEASE ticket")
 
     def _run_one(self, connection: apsw.Connection, ticket: Ticket) -> None:
-        transaction = Transaction(_Connected(connection, self._queries))
+        transaction = Transaction(Connection(connection, self._queries))
         ticket.result = ticket.work(transaction)
         transaction.finish()
-
-
-class _Connected:
-    """Runs named queries on a connection."""
-
-    is_far = False
-
-    __slots__ = ("_connection", "_execute", "_queries", "changed")
-
-    def __init__(self, connection: apsw.Connection, named: Mapping[str, str]) -> None:
-        self._connection = connection
-        self._execute = connection.execute
-        self._queries = named
-        self.changed = connection.changes
-
-    def execute(self, name: str, params: Params) -> Rows:
-        return self._execute(self._queries[name], params)
-
-    def execute_each(self, name: str, params: Iterable[Params]) -> Iterable[Rows]:
-        """One after the other, when its rows are looked at."""
-        return (self.execute(name, given) for given in params)
-
-    def execute_many(self, name: str, params: Iterable[Params]) -> None:
-        self._connection.executemany(self._queries[name], params)
-
-    def stream(self, name: str, params: Params) -> Iterator[Row]:
-        return iter(self._execute(self._queries[name], params))
-
-    def with_queries(self, named: Mapping[str, str]) -> _Connected:
-        return _Connected(self._connection, {**self._queries, **named})
 
 
 _left_behind: Final[list[apsw.Connection | None]] = []

@@ -16,7 +16,8 @@ from tasktrail.model.errors import NotFound
 from tasktrail.model.lifecycle import Change
 from tasktrail.model.run import OVER, Run, roll_up
 from tasktrail.model.task import STATUSES, Status, Task, Value
-from tasktrail.store.records import Mark, closing, event, moving, opening, sighting
+from tasktrail.store.records import Mark, closing, event, moving, opening
+from tasktrail.store.sightings import Sightings
 
 Params = Mapping[str, object]
 Row = tuple[object, ...]
@@ -26,10 +27,9 @@ _COUNTERS: Final = (*_COUNTER.values(), "n_unreachable", "n_stopping")
 _UNSHARED: Final = ("n_needs", "definition_id", "owner_token", "cancelled_at", "declared_status")
 """What nobody else may change of a run that is shared: who decides by it must know it."""
 
-_NOTHING_MORE: Final[Params] = dict.fromkeys(
+_NOTHING_MORE: Final[Params] = dict.fromkeys(  # of an event
     ("run_id", "task_id", "from_status", "to_status", "attempt", "changes", "note")
 )
-"""Of an event."""
 
 
 class Rows(Protocol):
@@ -51,6 +51,7 @@ class Database(Protocol):
     def execute(self, name: str, params: Params) -> Rows: ...
     def execute_each(self, name: str, params: Iterable[Params]) -> Iterable[Rows]: ...  # the answers, in their order
     def execute_many(self, name: str, params: Iterable[Params]) -> None: ...
+    def changed_each(self, name: str, params: Iterable[Params]) -> list[int]: ...  # how many rows each of them changed
     def stream(self, name: str, params: Params) -> Iterator[Row]: ...
     def with_queries(self, named: Mapping[str, str]) -> Database: ...
     def changed(self) -> int: ...
@@ -71,6 +72,7 @@ class Transaction:
         self.execute = database.execute
         self.execute_each = database.execute_each
         self.execute_many = database.execute_many
+        self.changed_each = database.changed_each
         self.stream = database.stream
         self.with_queries = database.with_queries
         self._changed = database.changed
@@ -87,11 +89,12 @@ class Transaction:
         self._set: set[int] = set()
         self._moved_at: dict[int, int] = {}
         self._settled: dict[int, Run] = {}
-        self._errors: dict[str, Params] = {}
         self.adopted: Collection[int] = ()
         """Row ids of documents that are locked, and whose runs are up to date with them."""
         self.last_event: Params | None = None
         """By which it is known again that this transaction was committed."""
+        self._sightings = Sightings()
+        self.see_error = self._sightings.see
 
     # reading
 
@@ -280,24 +283,15 @@ class Transaction:
 
     def _record(self, change: Change, mark: Mark, records: Mapping[str, list[Params]]) -> None:
         """Add what a change does to attempts, and its event, to what is written of all changes together."""
-        fingerprint = self._seen(change) if change.is_failure else None
+        fingerprint = None
+        if change.is_failure:
+            fingerprint = self._sightings.see_change(change, self._known(change.task.run_id).workflow)
         if change.closes:
             records["close_attempt"].append(closing(change, mark, fingerprint))
         if change.opens:
             self._starting.add(change.task.run_id)
             records["open_attempt"].append(opening(change, mark, self._known(change.task.run_id).trace_id))
         records["add_event"].append(event(change, mark, fingerprint))
-
-    def _seen(self, change: Change) -> str:
-        fingerprint = change.fingerprint(self._known(change.task.run_id).workflow)
-        failure = change.ask.failure if change.ask else None
-        error_type, message = (failure.type or None, failure.message) if failure else (None, None)
-        self.see_error(fingerprint, error_type, message, change.at)
-        return fingerprint
-
-    def see_error(self, fingerprint: str, error_type: str | None, message: str | None, at: int) -> None:
-        """Count a failure to its error when the transaction ends."""
-        self._errors[fingerprint] = sighting(fingerprint, error_type, message, at, self._errors.get(fingerprint))
 
     def _outcome(self, change: Change, rows: Rows) -> list[Row]:
         """How many needs are dead and whether it is critical; no row: the guard did not hold.
@@ -423,9 +417,8 @@ class Transaction:
         order: who waits for one of them holds none that comes later.
         """
         self.settle()
-        for _, seen in sorted(self._errors.items()):
+        for seen in self._sightings.take():
             self.execute("see_error", seen)
-        self._errors.clear()
 
     def settle(self) -> None:
         """Write every run that was touched: counters, and the status rolled up from them."""

@@ -33,6 +33,7 @@ _ROOMS: Final = {
 _ASSERTING: Final = (
     "document_contract",
     "draft_contract",
+    "errors_contract",
     "executor_contract",
     "ledger_machine",
     "needs_contract",

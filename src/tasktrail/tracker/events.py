@@ -83,7 +83,9 @@ class _Weeks:
         self._tracker = tracker
         self._known: dict[int, str | None] = {}
 
-    def __call__(self, run_id: int) -> str | None:
+    def __call__(self, run_id: int | None) -> str | None:
+        if run_id is None:
+            return None
         if run_id not in self._known:
             tracker = self._tracker
             if tracker.ledger.store.read(lambda tx: tx.run(run_id)).kind == "matrix":

@@ -37,18 +37,19 @@ END
   AND (attempt.started_at < CAST(:before AS BIGINT) OR attempt.id > CAST(:after_id AS BIGINT))
 
 -- name: page_of_executions
+-- The rest of a page, the newest start first.
   AND ({execution_status} = CAST(:status AS TEXT) OR CAST(:status AS TEXT) IS NULL)
 ORDER BY attempt.started_at DESC, attempt.id
 LIMIT :limit
 
 -- name: recorded_page
--- The same of recordings, which may have been read from files.
+-- A page of recordings; who says nothing of it did not read it from a file.
 {behind_cursor}
   AND (coalesce(attempt.backfilled, 0) = CAST(:backfilled AS BIGINT) OR CAST(:backfilled AS BIGINT) IS NULL)
 {page_of_executions}
 
 -- name: add_recording
--- No row: its key or its id is there already.
+-- Changes no row when its key or its id is there already.
 INSERT INTO attempt (
   n, fence, actor, trace_id, span_id, started_at, ended_at, duration_us, outcome, error_type, error, stack, fingerprint,
   inputs, output, type, public_id, task_ref, task_slug, idempotency_key, backfilled, response, parents, session_id, details)
@@ -57,7 +58,6 @@ VALUES (
   :fingerprint, :inputs, :output, :type, :public_id, :task_ref, :task_slug, :idempotency_key, :backfilled, :response,
   :parents, :session_id, :details)
 ON CONFLICT DO NOTHING
-RETURNING 1
 
 -- name: recording_of_key
 SELECT public_id
@@ -186,7 +186,7 @@ WHERE attempt.type IS NULL
 
 -- name: last_of_trace
 -- The newest attempt of a task in a trace that was told of.
-SELECT attempt.n, attempt.span_id
+SELECT attempt.n, attempt.span_id, {execution_status}
 FROM attempt
 WHERE attempt.type = 'task_execution'
   AND attempt.trace_id = CAST(:trace_id AS TEXT)

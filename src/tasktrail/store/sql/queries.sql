@@ -19,7 +19,7 @@ max_retries, retry, timeout_ms, output, summary, error_type, error, reason, crea
 -- name: attempt_columns
 -- The columns of the value Attempt, in its order.
 id, task_id, n, fence, worker_id, actor, trace_id, span_id, retry_of, started_at, ended_at, duration_us,
-outcome, error_type, error, stack, output, code_version
+outcome, error_type, error, stack, output, code_version, fingerprint
 
 -- name: event_columns
 -- An event with the task it is about; none for the run itself.
@@ -747,6 +747,98 @@ SET error_type = excluded.error_type,
     first_at = CASE WHEN excluded.first_at < error.first_at THEN excluded.first_at ELSE error.first_at END,
     last_at = CASE WHEN excluded.last_at > error.last_at THEN excluded.last_at ELSE error.last_at END
 
+-- name: error_columns
+-- The columns of the value KnownError, in its order; where it stands is said by the public view.
+error.fingerprint, error.error_type, error.example, error.occurrences, error.first_at, error.last_at,
+error.resolved_at, error.ignored_at, errors.status
+
+-- name: errors_like
+-- Those whose fingerprint begins so.
+SELECT {error_columns}
+FROM error
+JOIN errors ON errors.fingerprint = error.fingerprint
+WHERE error.fingerprint >= CAST(:prefix AS TEXT)
+  AND error.fingerprint < CAST(:prefix AS TEXT) || {last_character}
+ORDER BY error.fingerprint
+LIMIT :limit
+
+-- name: errors_page
+-- What was seen last first; without a status all but what nobody wants to hear of. The place is that of the last one of the
+-- page before.
+SELECT {error_columns}
+FROM error
+JOIN errors ON errors.fingerprint = error.fingerprint
+WHERE (errors.status = :status OR (CAST(:status AS TEXT) IS NULL AND errors.status <> 'ignored'))
+  AND error.last_at >= :since
+  AND (CAST(:before AS BIGINT) IS NULL OR error.last_at < :before
+    OR (error.last_at = :before AND error.fingerprint > :prefix))
+ORDER BY error.last_at DESC, error.fingerprint
+LIMIT :limit
+
+-- name: judge_error
+-- What people say of an error.
+UPDATE error
+SET resolved_at = :resolved_at,
+    ignored_at = :ignored_at
+WHERE fingerprint = :fingerprint
+
+-- name: failures_of_error
+-- The newest first, each with the task that failed; a recorded execution has none.
+SELECT attempt.id, attempt.n, attempt.started_at, attempt.trace_id, attempt.task_ref,
+  task.id, task.run_id, task.key, task.item, task.map_index, run.name
+FROM attempt
+LEFT JOIN task ON task.id = attempt.task_id
+LEFT JOIN run ON run.id = task.run_id
+WHERE attempt.fingerprint = CAST(:fingerprint AS TEXT)
+ORDER BY attempt.started_at DESC
+LIMIT CAST(:limit AS BIGINT)
+
+-- name: next_success
+-- The first attempt of a task that succeeded after one that failed; among the next ones, however many there are.
+SELECT n, ended_at, actor
+FROM attempt
+WHERE task_id = CAST(:task_id AS BIGINT)
+  AND n > CAST(:n AS BIGINT)
+  AND n <= CAST(:n AS BIGINT) + CAST(:limit AS BIGINT)
+  AND outcome = 'ok'
+ORDER BY n
+LIMIT 1
+
+-- name: next_success_of_trace
+-- Of recorded executions: that of the same trace.
+SELECT n, ended_at, actor, response
+FROM attempt
+WHERE trace_id = CAST(:trace_id AS TEXT)
+  AND type IS NOT NULL
+  AND outcome = 'ok'
+  AND started_at >= CAST(:after AS BIGINT)
+ORDER BY started_at
+LIMIT 1
+
+-- name: next_success_of_ref
+-- Of recorded executions: that of the same task, among the next ones.
+SELECT n, ended_at, actor, response
+FROM (
+  SELECT n, started_at, ended_at, actor, response, outcome
+  FROM attempt
+  WHERE task_ref = CAST(:name AS TEXT)
+    AND started_at > CAST(:after AS BIGINT)
+  ORDER BY started_at
+  LIMIT CAST(:limit AS BIGINT)) AS later
+WHERE outcome = 'ok'
+ORDER BY started_at
+LIMIT 1
+
+-- name: uncounted_failures
+-- Errors that more attempts have than were counted, for the proof of a store.
+SELECT attempt.fingerprint, count(*), coalesce(min(error.occurrences), 0)
+FROM attempt
+LEFT JOIN error ON error.fingerprint = attempt.fingerprint
+WHERE attempt.fingerprint IS NOT NULL
+GROUP BY attempt.fingerprint
+HAVING count(*) > coalesce(min(error.occurrences), 0)
+ORDER BY attempt.fingerprint
+
 -- name: add_output
 INSERT INTO output (task_id, attempt, position, length, at, lines)
 VALUES (:task_id, :attempt, :position, :length, :at, :lines)
@@ -879,9 +971,11 @@ LIMIT :limit
 seq, run_id, task_id, verb, from_status, to_status, attempt, changes, at, actor
 
 -- name: told
+-- Of a run: what belongs to none is no change of a task.
 SELECT {told_columns}
 FROM event
 WHERE seq = :seq
+  AND run_id IS NOT NULL
 
 -- name: told_of_run
 -- What happened in a run between two events.
@@ -907,6 +1001,7 @@ SELECT {told_columns}
 FROM event
 WHERE actor = :actor
   AND at >= :since
+  AND run_id IS NOT NULL
   AND (run_id = :run_id OR CAST(:run_id AS BIGINT) IS NULL)
 ORDER BY seq
 
@@ -958,15 +1053,16 @@ ORDER BY event.seq
 LIMIT :limit
 
 -- name: events_between
--- For readers of the log, of all runs or of one, or of one task; nothing is left of what belonged to a run that is gone.
+-- For readers of the log, of all runs and of none, or of one run, or of one task.
 SELECT {event_columns}, run.id, run.kind, run.name
 FROM event
-JOIN run ON run.id = event.run_id
+LEFT JOIN run ON run.id = event.run_id
 LEFT JOIN task ON task.id = event.task_id
 WHERE event.seq > :after
   AND event.seq <= :until
   AND (+event.run_id = :run_id OR :run_id IS NULL)
   AND (+event.task_id = :task_id OR :task_id IS NULL)
+  AND (run.id IS NOT NULL OR event.run_id IS NULL)
 ORDER BY event.seq
 LIMIT :limit
 
