@@ -20,7 +20,7 @@ def test_values_are_shown_exactly(call: Call):
     )
 
     assert call("sql", statement).out == (
-        "one  tenth  text                missing  bytes\n1    -0.1   a\\x1b[31m\\x0a       NULL     x'00ff'\n"
+        "one  tenth  text           missing  bytes\n1    -0.1   a\\x1b[31m\\x0a  NULL     x'00ff'\n"
     )
     assert call("sql", "SELECT 9223372036854775807, 1e999, 'ü', x'00', NULL", "--json").data == {
         "columns": ["9223372036854775807", "1e999", "'ü'", "x'00'", "NULL"],
