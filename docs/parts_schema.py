@@ -167,6 +167,7 @@ def diagram() -> str:
 VIEW_MEANINGS = {
     "id": "public id of a recording; of what Tasktrail executed the task's reference, `@` and the attempt's number",
     "task_id": "the task as its reporter names it, or its reference",
+    "task": "what it is counted under: the same, but of what Tasktrail executed its workflow and key, in whatever run",
     "task_slug": "short name of the task, or its key",
     "task_name": "what people call the task",
     "task_type": "what kind of task it is, or of run",

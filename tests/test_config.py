@@ -487,7 +487,7 @@ def test_the_template_sets_nothing_as_it_is(project: Path) -> None:
     write_init(project)
     assert set(origins(load(environ={"USER": "ann"})).values()) == {"default"}
     sections = {"executions", "log", "run", "scrub", "store", "tracker"}
-    assert tomllib.loads(init_template()) == dict.fromkeys(sections, {})
+    assert tomllib.loads(init_template()) == {section: {} for section in sections}
 
 
 def test_the_template_without_its_comment_signs_sets_every_setting_to_its_default(project: Path) -> None:

@@ -59,6 +59,12 @@ COMMANDS = [
     (["retry", "--all-failed"], 0, "p1"),
     (["retry", "--all-failed", "--dry-run"], 0, "p1"),
     (["resume", "p1", "--no-wait"], 0, "going on with run p1"),
+    (["list-executions", "--status", "failed"], 0, "p1:bad"),
+    (["last-failed", "--unique"], 0, "fp1:"),
+    (["trace", "p1:fetch"], 0, "✗ bad"),
+    (["stats"], 0, "success     50 %: 1 of 2, 1 failed"),
+    (["sql", "SELECT task, status FROM executions ORDER BY task"], 0, "pipeline:fetch  success"),
+    (["sql", "WITH gone AS (DELETE FROM task RETURNING 1) SELECT * FROM gone"], 2, "the store is only read here: "),
     (["doctor", "--verify"], 0, "every run's history folds to its rows"),
 ]
 

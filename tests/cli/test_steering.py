@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from tasktrail.cli.retrying import since_of
+from tasktrail.cli.arguments import since_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.project import open_project
 from tasktrail.model.draft import RunDraft, TaskDraft

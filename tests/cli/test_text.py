@@ -104,6 +104,10 @@ def test_what_people_wrote_cannot_steer_the_terminal():
     assert first_line("\n  \n  here\nthere") == "here"
 
 
+def test_the_only_column_of_a_table_is_shown():
+    assert list(columns(("N",), [["12345"]], limit=None, ink=PLAIN, style=no_style)) == ["N", "12345"]
+
+
 def test_shorten_and_pad_count_columns():
     assert (shorten("日本語", 5), shorten("abc", 3), shorten("abcd", 3)) == ("日本…", "abc", "ab…")
     assert pad("日", 4) == "日  "

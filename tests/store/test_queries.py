@@ -115,6 +115,8 @@ def test_a_databases_own_query_takes_the_place_of_the_common_one(
 ) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()
+    for common in COMMON:
+        (folder / f"{common}.sql").touch()
     (folder / "queries.sql").write_text("-- name: cols\na, b\n\n-- name: one\nSELECT {cols} FROM t\n")
     (folder / "executions.sql").write_text("-- name: two\nSELECT 2\n")
     (folder / "other.sql").write_text("-- name: one\n-- Differs because it must.\nSELECT {cols} FROM u\n")

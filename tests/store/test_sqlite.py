@@ -14,7 +14,8 @@ from tasktrail.engine.verification import verify
 from tasktrail.model.errors import NewerStore, NotAStore, StoreError
 from tasktrail.store.opening import open_store
 from tasktrail.store.seam import Store
-from tasktrail.store.sqlite import APPLICATION_ID, SqliteStore
+from tasktrail.store.sqlite import SqliteStore
+from tasktrail.store.sqlite_file import APPLICATION_ID
 from tasktrail.testing import StoreContract
 from tests import processes
 from tests.store.stores import a_closed_store, digest, fill, names_in, spin, sql

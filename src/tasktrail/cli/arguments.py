@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from tasktrail.cli.session import Command, session_of
-from tasktrail.model.errors import TasktrailError
+from tasktrail.model.errors import BadInput, TasktrailError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+_UNITS_US: Final = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
 
 
 class SessionCommand(Command):
@@ -101,3 +103,26 @@ ACCEPT_CHANGES = click.option(
 PARAMS = click.option(
     "--param", "-p", "params", metavar="NAME=VALUE", multiple=True, help="A param of the workflow file."
 )
+
+
+def since_of(text: str, now: int) -> int:
+    """Return the moment that `2h`, `3d` or a date, with a time or without, means; microseconds UTC.
+
+    >>> since_of("2h", 10_000_000_000) == 10_000_000_000 - 2 * 3_600_000_000
+    True
+
+    Raises:
+        BadInput: It is neither.
+    """
+    import re
+    from datetime import datetime
+
+    if match := re.fullmatch(r"(\d{1,6})([smhdw])", text):
+        return now - int(match[1]) * _UNITS_US[match[2]]
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1_000_000)
+    except (ValueError, OverflowError, OSError):
+        raise BadInput(
+            f"expected --since to be a span (90s, 2h, 3d) or a date, got: {text[:40]!r}",
+            hint="--since 2h, --since 2026-11-20, --since 2026-11-20T08:00:00+00:00",
+        ) from None

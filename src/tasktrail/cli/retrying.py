@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from tasktrail.cli import errors, steering
-from tasktrail.cli.arguments import ACCEPT_CHANGES, OUTPUT_DIR, TASK, SessionCommand
+from tasktrail.cli.arguments import ACCEPT_CHANGES, OUTPUT_DIR, TASK, SessionCommand, since_of
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
@@ -24,11 +22,10 @@ from tasktrail.config import SETTINGS
 from tasktrail.engine.lookup import find, find_run, owners, task_reference
 from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.retrying import Failures, all_failures, failures_of_run, retry_tasks
-from tasktrail.model.errors import BadInput, WrongState
+from tasktrail.model.errors import WrongState
 from tasktrail.model.run import STOPPING_KINDS, Run
 
 _HEADER: Final = ("RUN", "WORKFLOW", "FAILED STEPS")
-_UNITS_US: Final = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
 _STEPS_SHOWN: Final = 5
 
 
@@ -165,26 +162,6 @@ def _retry_all(session: Session, asked: _Bulk) -> int:
     if session.json:
         emit("retry-list@1", [_record(one, run) for one, run in zip(found, after, strict=True)])
     return code
-
-
-def since_of(text: str, now: int) -> int:
-    """Return the moment that `2h`, `3d` or a date, with a time or without, means; microseconds UTC.
-
-    >>> since_of("2h", 10_000_000_000) == 10_000_000_000 - 2 * 3_600_000_000
-    True
-
-    Raises:
-        BadInput: It is neither.
-    """
-    if match := re.fullmatch(r"(\d{1,6})([smhdw])", text):
-        return now - int(match[1]) * _UNITS_US[match[2]]
-    try:
-        return int(datetime.fromisoformat(text).timestamp() * 1_000_000)
-    except (ValueError, OverflowError, OSError):
-        hint = "tasktrail retry --all-failed --since 2h"
-        raise BadInput(
-            f"expected --since to be a span (90s, 2h, 3d) or a date, got: {text[:40]!r}", hint=hint
-        ) from None
 
 
 def _print(session: Session, found: Sequence[Failures]) -> None:

@@ -176,9 +176,9 @@ def columns(header: Row, rows: Sequence[Row], *, limit: int | None, ink: Ink, st
     """Yield the lines of a table without a frame, two blanks between columns; its first one gives way when it must."""
     widths = [_widest(header, rows, column) for column in range(len(header))]
     _give_way(widths, limit, between=2 * (len(header) - 1), column=0, spare=0)
-    widths[-1] = 0  # nothing follows it, so nothing is filled up
+    first, widths[-1] = widths[0], 0  # nothing follows the last one, so nothing is filled up
     for number, row in enumerate([header, *rows]):
-        cells = (shorten(row[0], widths[0]), *row[1:])
+        cells = (shorten(row[0], first), *row[1:])
         filled = (pad(cell, columns) for cell, columns in zip(cells, widths, strict=True))
         parts = (ink(style(at, row[at]) if number else "bold", text) for at, text in enumerate(filled))
         yield "  ".join(parts).rstrip()

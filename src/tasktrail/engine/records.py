@@ -18,8 +18,9 @@ from tasktrail.store.transaction import Transaction
 
 MOST: Final = 101
 """Records of a page, and one more, by which it is seen that there is another page."""
-_MOST_OF_TRACE: Final = 10_000
-_FOREVER: Final = 2**62
+MOST_OF_TRACE: Final = 10_000
+FOREVER: Final = 2**62
+"""Later than all, in microseconds; its negative is earlier."""
 _OWN_SESSION: Final = r"task:(?P<task>.*):(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00):(?P<end>.{4})"
 _LONGEST_NUMBER: Final = 9
 
@@ -47,7 +48,7 @@ class Wanted:
         before, after_id = _place(self.cursor)
         return {
             "status": self.status,
-            "since": -_FOREVER if self.since is None else self.since,
+            "since": -FOREVER if self.since is None else self.since,
             "before": before,
             "after_id": after_id,
             "limit": self.limit,
@@ -80,7 +81,7 @@ def observations(tx: Transaction, since: int | None, limit: int) -> list[Record]
 
 def trace(tx: Transaction, trace_id: str) -> list[Record]:
     """Return all attempts of a trace, by number, then by start."""
-    query = {"trace_id": trace_id, "limit": _MOST_OF_TRACE}
+    query = {"trace_id": trace_id, "limit": MOST_OF_TRACE}
     found = [recorded(row) for row in tx.rows("recorded_of_trace", **query)]
     found += [executed(row) for row in tx.rows("executed_of_trace", **query)]
     found.sort(key=lambda record: (record.attempt, record.started_at, record.row_id))
@@ -100,7 +101,7 @@ def record_by_id(tx: Transaction, public_id: str) -> Record | None:
     reference, is_numbered, number = public_id.rpartition("@")
     if not is_numbered or not number.isdecimal() or len(number) > _LONGEST_NUMBER:
         return None
-    rows = (tx.row("executed_by_number", task_id=task_id, n=int(number)) for task_id in _tasks(tx, reference))
+    rows = (tx.row("executed_by_number", task_id=task_id, n=int(number)) for task_id in tasks_of(tx, reference))
     return next((_whole(tx, executed(row)) for row in rows if row), None)
 
 
@@ -108,6 +109,13 @@ def known(tx: Transaction, keys: Sequence[str]) -> set[str]:
     """Return those of the idempotency keys under which there is a record."""
     answers = tx.execute_each("recording_of_key", ({"key": key} for key in keys))
     return {key for key, rows in zip(keys, answers, strict=True) if rows.fetchall()}
+
+
+def by_row(tx: Transaction, row_id: int, *, is_recorded: bool) -> Record:
+    """Return the record of a row that is there."""
+    row = tx.row("recorded_by_row" if is_recorded else "executed_by_row", id=row_id)
+    assert row is not None
+    return _whole(tx, recorded(row) if is_recorded else executed(row))
 
 
 def session(tx: Transaction, session_id: str) -> list[Record]:
@@ -146,8 +154,11 @@ def moment_of(value: datetime | str, name: str) -> int:
 def _recorded(tx: Transaction, wanted: Wanted) -> Iterator[Record]:
     """The filter that leaves the least decides which index is walked along."""
     params = {**wanted.params(), "backfilled": None if wanted.backfilled is None else int(wanted.backfilled)}
+    if wanted.status == "running":  # is never told
+        return iter(())
     if wanted.task_id is not None:
-        rows = tx.rows("recorded_of_task", task=wanted.task_id, **params)
+        name = "recorded_failed_of_task" if wanted.status == "failed" else "recorded_of_task"
+        rows = tx.rows(name, task=wanted.task_id, **params)
     elif wanted.status == "failed":
         rows = tx.rows("recorded_failed", **params)
     elif wanted.backfilled:
@@ -160,7 +171,7 @@ def _recorded(tx: Transaction, wanted: Wanted) -> Iterator[Record]:
 def _executed(tx: Transaction, wanted: Wanted) -> Iterator[Record]:
     params = wanted.params()
     if wanted.task_id is not None:
-        tasks = _tasks(tx, wanted.task_id)
+        tasks = tasks_of(tx, wanted.task_id)
         rows = [row for task_id in tasks for row in tx.rows("executed_of_task", task_id=task_id, **params)]
         return iter(sorted(map(executed, rows), key=_newest_first))
     name = "executed_failed" if wanted.status == "failed" else "executed_lately"
@@ -178,7 +189,7 @@ def _newest_first(record: Record) -> tuple[int, int]:
     return -record.started_at, record.row_id
 
 
-def _tasks(tx: Transaction, reference: str) -> list[int]:
+def tasks_of(tx: Transaction, reference: str) -> list[int]:
     """Return the row ids of the tasks that a reference with its run may mean: runs of two kinds may be called so."""
     for reading in readings(reference):
         if reading.run is None or reading.key is None:
@@ -195,7 +206,7 @@ def _tasks(tx: Transaction, reference: str) -> list[int]:
 def _place(cursor: str | None) -> tuple[int, int]:
     """Return the start and the row id of the record before a page."""
     if cursor is None:
-        return _FOREVER, -1
+        return FOREVER, -1
     at, _, row_id = cursor.partition(".")
     try:
         return int(at), int(row_id)

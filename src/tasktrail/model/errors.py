@@ -83,6 +83,12 @@ class Busy(TasktrailError):
     code = "busy"
 
 
+class TookTooLong(TasktrailError):
+    """What somebody asked of the store was stopped, since its time was over; nothing was changed."""
+
+    code = "timeout"
+
+
 class StoreError(TasktrailError):
     """The store cannot be reached, read or written; nothing was half written."""
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from tasktrail.model.errors import Busy, StoreError, Unreachable
-from tasktrail.store import migrate
+from tasktrail.store import asking_postgres, migrate
 from tasktrail.store import postgres_schema as schema
 from tasktrail.store.address import address, quoted, refuse_backup
+from tasktrail.store.asking import Answered
 from tasktrail.store.connected import Connected
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.lives import LeasedLife, SessionLife, living
@@ -72,7 +73,8 @@ class PostgresStore:
         self._schema, conninfo, self.where, is_pooled = address(url)
         connect = passed_around if is_pooled else session
         # No method of the store, which whoever keeps it would keep alive.
-        self._connect = partial(connect, conninfo, quoted(self._schema), busy_s)
+        self._place = conninfo, quoted(self._schema)
+        self._connect = partial(connect, *self._place, busy_s)
         self._lives: type[SessionLife | LeasedLife] = LeasedLife if is_pooled else SessionLife
         self._queries = queries(_POSTGRES)
         self._reading = _without_locks(self._queries)
@@ -112,6 +114,16 @@ class PostgresStore:
                 wire.roll_back()
 
         return self._asking(reading)
+
+    def ask(self, text: str, *, most: int, timeout_s: float) -> Answered:
+        """Answer one statement in SQL that reads, in a transaction that may not write.
+
+        Raises:
+            BadInput: It would write, is not understood, or is not the only one.
+            TookTooLong: It did not end in time.
+        """
+        with self._explained():
+            return asking_postgres.ask(*self._place, text, most, timeout_s)
 
     def close(self) -> None:
         """Close all connections. The next use opens anew."""

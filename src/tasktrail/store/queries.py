@@ -10,7 +10,8 @@ from typing import Final
 
 # A wheel is unpacked to files, and importlib.resources would cost every command 6 to 10 ms of its start.
 SQL_FOLDER: Final = Path(__file__).with_name("sql")
-COMMON: Final = ("queries", "executions")
+COMMON: Final = ("queries", "executions", "insight")
+"""Files of queries that all databases understand."""
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _FRAGMENT = re.compile(r"\{(\w+)\}")
 
@@ -43,3 +44,8 @@ def parse(text: str) -> dict[str, str]:
 
 def _without_comments(body: str) -> str:
     return "\n".join(line for line in body.strip().splitlines() if not line.startswith("--"))
+
+
+def probes() -> str:
+    """Return the file of statements over the public views that any client of the database runs."""
+    return (SQL_FOLDER / "views" / "probes.sql").read_text(encoding="utf-8")

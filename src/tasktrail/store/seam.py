@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+from tasktrail.store.asking import Answered
 from tasktrail.store.transaction import Transaction
 
 LEASE_S: Final = 30.0
@@ -47,6 +48,9 @@ class Store(Protocol):
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on one consistent snapshot; what it writes does not stay."""
+
+    def ask(self, text: str, *, most: int, timeout_s: float) -> Answered:
+        """Answer one statement in SQL that reads, with so many rows at most; the database itself refuses to write."""
 
     def close(self) -> None:
         """Close all connections. The next use opens anew."""

@@ -13,17 +13,16 @@ from typing import Final, TypeVar
 import apsw
 
 from tasktrail.model.errors import Busy, NotAStore, StoreError
-from tasktrail.store import liveness, locks, migrate
+from tasktrail.store import asking_sqlite, liveness, locks, migrate
+from tasktrail.store.asking import Answered
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.patience import Patience
 from tasktrail.store.queries import queries
 from tasktrail.store.seam import LEASE_S, Store
 from tasktrail.store.sqlite_connection import Connection
+from tasktrail.store.sqlite_file import APPLICATION_ID, check_file, foreign
 from tasktrail.store.transaction import Transaction
 
-APPLICATION_ID: Final = 0x5461736B
-"""'Task' in the file's header: what tells our files from other databases."""
-_HEADER: Final = b"SQLite format 3\0"
 _READERS_KEPT: Final = 4
 _SQLITE: Final = "sqlite"
 
@@ -98,6 +97,20 @@ class SqliteStore:
                 return work(Transaction(Connection(connection, self._queries)))
             finally:
                 connection.execute("ROLLBACK")
+
+    def ask(self, text: str, *, most: int, timeout_s: float) -> Answered:
+        """Answer one statement in SQL that reads; a connection of its own could not write.
+
+        Raises:
+            BadInput: It would write, is not understood, or is not the only one.
+            TookTooLong: It did not end in time.
+        """
+        self._check_process()
+        with _explained(self.where):
+            if self.path is not None:
+                return asking_sqlite.ask_file(self.path, text, most, timeout_s)
+            with self._gate:
+                return asking_sqlite.ask(self._connection(), text, most, timeout_s)
 
     def close(self) -> None:
         """Close all connections. The next use opens anew."""
@@ -184,7 +197,7 @@ class SqliteStore:
 
     def _open_writer(self) -> None:
         if self.path and not self._opened:
-            _check_file(self.path)
+            check_file(self.path)
         self._patience.begin(self.busy_s)
         connection = self._connect(self._patience, create=True)
         try:
@@ -382,50 +395,11 @@ def _fail(tickets: Sequence[Ticket], error: Exception) -> None:
             ticket.error = error
 
 
-def _check_file(path: Path) -> None:
-    """Look at the header before the database library touches the file, so that a wrong one stays as it was."""
-    if path.is_dir():
-        raise NotAStore(
-            f"{path} is a folder, not a Tasktrail store", hint=f"name a file in it: {path / 'tasktrail.db'}"
-        )
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except FileNotFoundError:
-        _create(path)
-        return
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
-    if not (_writable(path) and _writable(path.parent)):
-        raise StoreError(f"{path} cannot be written: it is read-only", hint="make file and folder writable")
-    if not header:
-        return
-    if header[:16] != _HEADER or len(header) < 100:
-        raise NotAStore(f"{path} is no Tasktrail store: it starts with {header[:16]!r}", hint="tasktrail --store FILE")
-    if int.from_bytes(header[68:72], "big") not in (0, APPLICATION_ID):
-        raise _foreign(str(path))
-
-
-def _writable(path: Path) -> bool:
-    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _create(path: Path) -> None:
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise StoreError(f"{path} cannot be created: {error.strerror}", hint="tasktrail --store FILE") from None
-
-
-def _foreign(where: str) -> NotAStore:
-    return NotAStore(f"{where} is a SQLite database of another program", hint="tasktrail --store FILE")
-
-
 def _check_ours(connection: apsw.Connection, where: str) -> None:
     if connection.pragma("application_id") == APPLICATION_ID:
         return
     if connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
-        raise _foreign(where)
+        raise foreign(where)
 
 
 def _check_newer(connection: apsw.Connection, version: int, where: str) -> None:

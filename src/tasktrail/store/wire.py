@@ -80,7 +80,7 @@ class Answer:
     def put(self, result: pq.abc.PGresult, transformer: abc.Transformer) -> None:
         """Take what came from the server."""
         if result.status in _REFUSED:
-            self._error = _refusal(result)
+            self._error = refusal(result)
         else:
             transformer.set_pgresult(result)
             self._rows = transformer.load_rows(0, result.ntuples, tuple) if result.ntuples else []
@@ -225,7 +225,7 @@ class Wire:
             self._pg.finish()
 
     def _collect(self) -> ServerError | None:
-        refusal: ServerError | None = None
+        first: ServerError | None = None
         sent, next_result = self._sent, self._next
         while sent:
             result = next_result()
@@ -236,11 +236,11 @@ class Wire:
                 asked.put(result, self._transformer)
             elif result.status in _REFUSED:
                 self._prepared.discard(asked)
-            if refusal is None and result.status == pq.ExecStatus.FATAL_ERROR:
-                refusal = _refusal(result)
+            if first is None and result.status == pq.ExecStatus.FATAL_ERROR:
+                first = refusal(result)
         while (last := next_result()) is None or last.status != pq.ExecStatus.PIPELINE_SYNC:
             pass
-        return refusal
+        return first
 
     def _next(self) -> pq.abc.PGresult | None:
         """Return the next result, None at the end of each statement's."""
@@ -284,7 +284,8 @@ class _Guard:
 _REFUSED: Final = frozenset({pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED})
 
 
-def _refusal(result: pq.abc.PGresult) -> ServerError:
+def refusal(result: pq.abc.PGresult) -> ServerError:
+    """Return what the server refused."""
     state = result.error_field(pq.DiagnosticField.SQLSTATE)
     message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or result.error_message or b"not executed"
     return ServerError(state.decode() if state else "25P02", _first_line(message.decode(errors="replace")))

@@ -24,6 +24,7 @@ from tasktrail.store.queries import queries
 from tasktrail.store.records import Mark
 from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Transaction
+from tasktrail.testing.asking_contract import AskingContract
 from tasktrail.testing.errors_contract import ErrorsContract
 from tasktrail.testing.fakes import FakeClock
 from tasktrail.testing.needs_contract import NeedsContract
@@ -34,14 +35,13 @@ _QUERY: Final = re.compile(r"(SELECT|INSERT|UPDATE|DELETE)\b(?! value\b)")
 _SAMPLES: Final[dict[str, object]] = {
     "kind": "dag", "name": "etl", "workflow": "etl", "prefix": "e", "key": "load", "item": "", "map_index": -1,
     "limit": 10, "after": 0, "now": 1, "at": 1, "updated_at": 1, "created_at": 1, "position": 99, "task_id": 1, "n": 1,
-    "trace_id": "0" * 32, "span_id": "0" * 16, "verb": "note", "actor": "tester", "status": "pending",
+    "trace_id": "0" * 32, "span_id": "0" * 16, "verb": "note", "actor": "tester", "status": "pending", "spec": "{}",
     "statuses": '["pending"]', "ids": "[]", "was_fence": 0, "was_status": "pending", "was_version": 1, "held": False,
     "fence": 0, "needed_key": "load", "optional": False, "priority": 3, "critical": True, "max_retries": 3,
     "host": "here", "pid": 1, "boot_id": "boot-1", "lock_name": "lock", "hash": "0", "data": "1", "path": "/tmp/week",
     "codec": "plan_json", "folder": "/tmp", "paused": 0, "resumes": 0, "dead_needs": 0, "unmet": 0, "attempts": 0,
-    "tries": 0, "losses": 0, "done": 1, "total": 2, "attempt": 1, "length": 1, "lines": "1a",
-    "items": '["an item"]', "names": '["load"]', "removed": "gone",
-    "number": 99, "checksum": "0", "oldest": 1, "known": 1, "spec": "{}",
+    "tries": 0, "losses": 0, "done": 1, "total": 2, "attempt": 1, "length": 1, "lines": "1a", "known": 1,
+    "items": '["an item"]', "names": '["load"]', "removed": "gone", "number": 99, "checksum": "0", "oldest": 1,
 }  # fmt: skip
 """Values with which every query can run on a store that holds one run; those that are missing are null."""
 _SAMPLES_OF: Final[dict[str, dict[str, object]]] = {
@@ -56,7 +56,7 @@ class Undo(Exception):
     """Raised by a test's work so that nothing of it stays."""
 
 
-class StoreContract(NeedsContract, ErrorsContract):
+class StoreContract(NeedsContract, ErrorsContract, AskingContract):
     """Tests that a store passes whatever database it lives in.
 
     A subclass overrides the fixture `store` (empty, closed by the fixture itself) and, where a database other than

@@ -98,6 +98,15 @@ WHERE attempt.outcome IN ('error', 'timeout', 'lost')
   AND coalesce(attempt.type, '') = 'task_execution'
 {recorded_page}
 
+-- name: recorded_failed_of_task
+-- By attempt_failed_task.
+SELECT {record_columns}
+FROM attempt
+WHERE {failed}
+  AND attempt.type = 'task_execution'
+  AND attempt.task_ref = CAST(:task AS TEXT)
+{recorded_page}
+
 -- name: recorded_backfilled
 -- By attempt_backfilled.
 SELECT {record_columns}

@@ -266,3 +266,7 @@ SELECT one.id
 FROM ({each_id}) AS one (id)
 WHERE NOT pg_try_advisory_xact_lock_shared(one.id)
    OR {is_new}
+
+-- name: memory_count
+-- Differs because its functions of JSON take no text.
+coalesce(json_array_length(attempt.parents::json), 0)

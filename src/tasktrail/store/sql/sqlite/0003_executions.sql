@@ -35,8 +35,10 @@ CREATE INDEX ix_experiences_task_slug ON attempt (task_slug, started_at DESC) WH
 CREATE INDEX ix_experiences_trace ON attempt (trace_id) WHERE type IS NOT NULL;
 CREATE UNIQUE INDEX ix_experiences_idempotency ON attempt (idempotency_key) WHERE idempotency_key IS NOT NULL;
 
--- Of both kinds. What succeeds does not pay for the first two.
+-- Of both kinds. What succeeds does not pay for the first three.
 CREATE INDEX attempt_failed ON attempt (started_at DESC) WHERE outcome IN ('error', 'timeout', 'lost');
+CREATE INDEX attempt_failed_task ON attempt (task_ref, started_at DESC)
+  WHERE outcome IN ('error', 'timeout', 'lost') AND task_ref IS NOT NULL;
 CREATE INDEX attempt_fingerprint ON attempt (fingerprint, started_at DESC) WHERE fingerprint IS NOT NULL;
 CREATE INDEX attempt_started ON attempt (started_at DESC) WHERE type IS NULL;
 CREATE INDEX run_trace ON run (trace_id);
@@ -46,6 +48,7 @@ CREATE VIEW executions AS
 SELECT
   attempt.public_id AS id,
   attempt.task_ref AS task_id,
+  attempt.task_ref AS task,
   attempt.task_slug AS task_slug,
   attempt.details ->> 'task_name' AS task_name,
   attempt.details ->> 'task_type' AS task_type,
@@ -70,6 +73,7 @@ UNION ALL
 SELECT
   run.kind || '/' || run.name || ':' || task.ref || '@' || attempt.n,
   run.name || ':' || task.ref,
+  run.workflow || ':' || task.key,
   task.key,
   coalesce(task.title, task.key),
   run.kind,
