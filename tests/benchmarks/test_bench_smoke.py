@@ -221,7 +221,7 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
 def test_unknown_name_is_refused_with_those_there_are(tmp_path: Path) -> None:
     done = bench(tmp_path, "--only", "chian")
     assert done.returncode == 2
-    assert "no such scenario, family or subject: chian; there are: backlog, backlog-cycles, burr, " in done.stderr
+    assert "no such scenario, family or subject: chian; there are: backfill, backfill-results, " in done.stderr
 
 
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -91,7 +91,7 @@ def backfill(
     store: RawStore,
     *,
     dry_run: bool = False,
-    watch: Callable[[BackfillCounts], object] = lambda _: None,
+    watch: Callable[[BackfillCounts], object] | None = None,
 ) -> BackfillCounts:
     """Store what the result files in a folder, and in the folders below it, tell of executions.
 
@@ -101,7 +101,7 @@ def backfill(
 
     Args:
         dry_run: Only count what would become of each file, and write nothing.
-        watch: Is told after each batch how far it is.
+        watch: Is told after each batch how far it is; None: nobody asks.
 
     Raises:
         NoResults: There is no such folder.
@@ -117,7 +117,8 @@ def backfill(
             experiences = counts.sort_out(batch)
             for experience, is_new in zip(experiences, take(experiences), strict=True):
                 counts.take(experience, is_new)
-            watch(counts)
+            if watch is not None:
+                watch(counts)
     return counts
 
 
