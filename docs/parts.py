@@ -220,7 +220,8 @@ def events() -> str:
     tasks = [[code(verb), rule.says] for verb, rule in lifecycle.RULES.items()]
     of_tasks = table(["verb", "means"], tasks + [[code(verb), TASK_EVENTS[verb]] for verb in TASK_EVENTS])
     of_runs = table(["verb", "means"], [[code(verb), RUN_EVENTS[verb]] for verb in RUN_EVENTS])
-    return f"### Of a task\n\n{of_tasks}\n\n### Of a run\n\n{of_runs}"
+    of_store = table(["verb", "means"], [[code(verb), STORE_EVENTS[verb]] for verb in STORE_EVENTS])
+    return f"### Of a task\n\n{of_tasks}\n\n### Of a run\n\n{of_runs}\n\n### Of no run\n\n{of_store}"
 
 
 TASK_EVENTS = {
@@ -241,4 +242,8 @@ RUN_EVENTS = {
     "unpause": "steps could start again",
     "declare": "a document or the engine said something of the run as a whole",
     "roll_up": "the status of the run changed because its tasks did; the actor is `tasktrail`",
+}
+STORE_EVENTS = {
+    "pruned": "what was old was removed: how many rows of what, the highest number of an event among them, the SHA-256 "
+    "of these events, and a digest of all this with the one before, so that the digests are a chain",
 }

@@ -8,6 +8,10 @@ chr(1114111)
 -- Differs because each database takes JSON apart in its own way.
 SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:ids AS JSON)) AS each (value)
 
+-- name: among_ids
+-- Differs because of what `is_of_types` says. Is in a JSON list.
+= ANY (ARRAY ({each_id}))
+
 -- name: each_name
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_array_elements_text(CAST(:names AS JSON)) AS each (value)
@@ -266,3 +270,7 @@ SELECT one.id
 FROM ({each_id}) AS one (id)
 WHERE NOT pg_try_advisory_xact_lock_shared(one.id)
    OR {is_new}
+
+-- name: hold_removals
+-- Differs because others write at the same time: one after the other, since each says what the one before it removed.
+SELECT pg_advisory_xact_lock(7234300, 0)

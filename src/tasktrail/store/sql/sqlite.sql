@@ -17,6 +17,10 @@ char(1114111)
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:ids)
 
+-- name: among_ids
+-- Differs because each database takes JSON apart in its own way. Is in a JSON list.
+IN ({each_id})
+
 -- name: each_name
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:names)
@@ -127,4 +131,8 @@ SELECT 1
 
 -- name: count_on
 -- Differs because SQLite counts from the highest id by itself.
+SELECT 1
+
+-- name: hold_removals
+-- Differs because a SQLite file has one writer: nobody else removes anything before the commit.
 SELECT 1
