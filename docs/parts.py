@@ -246,4 +246,5 @@ RUN_EVENTS = {
 STORE_EVENTS = {
     "pruned": "what was old was removed: how many rows of what, the highest number of an event among them, the SHA-256 "
     "of these events, and a digest of all this with the one before, so that the digests are a chain",
+    "erased": "a text was taken out of all that is stored: how many rows had it, by column, and a slow hash of it",
 }

@@ -1,4 +1,4 @@
-"""`prune`: says what goes and what stays, asks before, and what went is gone."""
+"""`prune` and `erase`: they say what goes and what stays, ask before, and what went is gone."""
 
 from __future__ import annotations
 
@@ -90,3 +90,65 @@ def test_where_there_is_no_store_there_is_nothing_to_do_and_none_is_made(spawn: 
 
     assert (answer.code, answer.out) == (0, "old: nothing\nremoved: nothing\n")
     assert list(Path().iterdir()) == []
+
+
+# ---------------------------------------------------------------------------------------------------------------- erase
+
+
+@pytest.fixture
+def noted(store: Path, spawn: Call) -> Path:
+    spawn("note", "open:a", "Zoë Example asked")
+    spawn("note", "open:a", "ZOË EXAMPLE again")
+    Path(".tasktrail/tasktrail.db.before-version-4-from-3").write_bytes(b"an older copy")
+    return store
+
+
+def test_a_dry_run_says_where_it_stands_and_never_what_is_around_it(noted: Path, spawn: Call):
+    answer = spawn("erase", "--match", "zoë example", "--dry-run")
+
+    assert (answer.code, answer.out) == (0, "event.note  2 rows\n")
+    assert "not changed, and may have it: " in answer.err
+    assert answer.err.endswith("nothing was changed: this is where it stands\n")
+    assert "asked" not in answer.out + answer.err
+    assert "Zoë Example asked" in spawn("history", "open").out
+
+
+def test_it_is_gone_from_all_files_and_the_copy_beside_is_named(noted: Path, spawn: Call):
+    answer = spawn("erase", "--match", "zoë example", "--yes", "--json")
+
+    assert (answer.code, answer.data["places"], answer.data["in_the_way"]) == (0, {"event.note": 2}, [])
+    assert [Path(one).name for one in answer.data["copies"]] == ["tasktrail.db.before-version-4-from-3"]
+    assert "“[erased] asked”" in spawn("history", "open").out
+    for path in noted.parent.iterdir():
+        assert path.is_dir() or "zoë example".encode() not in path.read_bytes().lower()
+    assert spawn("doctor", "--verify").code == 0
+
+
+def test_a_name_is_refused_and_listed(noted: Path, spawn: Call):
+    answer = spawn("erase", "--match", "done", "--yes")
+
+    assert answer.code == 4
+    assert "run name done" in answer.err
+    assert names(spawn) == ["bad", "done", "open"]
+
+
+@pytest.mark.parametrize(("said", "code"), [("y", 0), ("n", 1)])
+def test_on_a_terminal_erase_asks(noted: Path, spawn: Call, said: str, code: int):
+    ended, shown = on_a_terminal("erase", "--match", "Zoë Example", typed=f"{said}\n")
+
+    assert ended == code
+    assert "erase it in 2 places? [y/N]: " in shown
+    assert ("[erased]" in spawn("history", "open").out) == (code == 0)
+
+
+@pytest.mark.parametrize("text", ["ab", "  a ", "[erased]"])
+def test_a_text_that_cannot_be_erased_is_refused(noted: Path, spawn: Call, text: str):
+    assert spawn("erase", "--match", text, "--yes").code == 2
+
+
+def test_without_a_terminal_erase_wants_to_be_told(noted: Path, spawn: Call):
+    answer = spawn("erase", "--match", "Zoë Example")
+
+    assert answer.code == 2
+    assert "hint: tasktrail erase --match TEXT --yes\n" in answer.err
+    assert "Zoë Example asked" in spawn("history", "open").out

@@ -16,6 +16,7 @@ from tasktrail.cli.text import counted, plain
 from tasktrail.model.errors import BadInput
 
 if TYPE_CHECKING:
+    from tasktrail.engine.erasing import Erasing, Sighting
     from tasktrail.engine.pruning import Prospect
     from tasktrail.store.seam import Store
 
@@ -95,6 +96,53 @@ def _rows(rows: Mapping[str, int]) -> str:
     return ", ".join(counted(number, name.removesuffix("s")) for name, number in rows.items() if number) or "nothing"
 
 
+@click.command("erase", cls=SessionCommand)
+@click.option("--match", "text", metavar="TEXT", required=True, help="Taken literally, whatever its case.")
+@_DRY_RUN
+@_YES
+def erase_command(session: Session, text: str, dry_run: bool, yes: bool) -> int:
+    """Replace TEXT by [erased] in all that people, steps and agents said: rows, history, results, output.
+
+    Refused where it is part of a name by which others refer to something (run ids, keys, items), or where an attached
+    file has it, which would bring it back. The history keeps how often it stood where, and a slow hash of it. Then the
+    store is written anew, so that no byte of it is left; others wait for that.
+    """
+    from tasktrail.engine.erasing import Erasing
+
+    ledger = session.ledger()
+    erasing = Erasing(ledger, text)
+    seen = erasing.look()
+    if dry_run:
+        _show_sighting(session, erasing, seen, (), dry_run=True)
+        return errors.OK
+    erasing.refuse(seen)
+    places = counted(seen.places.total(), "place")
+    if seen.places and not (yes or _confirmed(f"erase it in {places}?", "erase --match TEXT")):
+        return errors.FAILED
+    done = erasing.erase()
+    obstacles = ledger.store.compact()
+    _show_sighting(session, erasing, done, obstacles, dry_run=False)
+    return errors.FAILED if obstacles else errors.OK
+
+
+def _show_sighting(
+    session: Session, erasing: Erasing, seen: Sighting, obstacles: Sequence[str], *, dry_run: bool
+) -> None:
+    copies = [str(path) for path in erasing.copies()]
+    if session.json:
+        where = {"places": dict(seen.places), "left": dict(seen.left), "names": seen.names, "files": seen.files}
+        emit("erased@1", {"id": "erased", "dry_run": dry_run, **where, "copies": copies, "in_the_way": [*obstacles]})
+        return
+    sys.stdout.writelines(f"{place}  {counted(number, 'row')}\n" for place, number in sorted(seen.places.items()))
+    if not seen.places:
+        sys.stdout.write("it stands nowhere that is erased\n")
+    sys.stdout.flush()
+    tell(*(f"in the way: {plain(one)}" for one in (*seen.names, *seen.files, *obstacles)))
+    tell(*(f"stays in names of members: {place}, {counted(number, 'row')}" for place, number in seen.left.items()))
+    tell(*(f"not changed, and may have it: {plain(path)}" for path in copies))
+    tell("nothing was changed: this is where it stands" if dry_run else "backups elsewhere may have it: they are yours")
+
+
 # what both have in common
 
 
@@ -108,7 +156,10 @@ def _confirmed(question: str, command: str) -> bool:
         raise BadInput(
             "nobody is there to be asked, and what goes does not come back", hint=f"tasktrail {command} --yes"
         )
-    return click.confirm(question, err=True)
+    if click.confirm(question, err=True):
+        return True
+    tell("nothing was changed")
+    return False
 
 
 def _progress(total: int) -> Callable[[int], None]:

@@ -35,6 +35,7 @@ _FILES: Final = 20
 _HASHES: Final = 50_000
 _RECORDINGS: Final = 1_000
 _DEFINITIONS: Final = 100
+_LONG_AGO: Final = -(1 << 62)
 _TYPES: Final = ("task_execution", "observation")
 _REFERENCE: Final = re.compile(r"@([0-9a-f]{64})")
 
@@ -110,7 +111,7 @@ class Pruning:
         return found if found and found.detached_at is None else None
 
     def _pages(self) -> Iterator[list[Run]]:
-        after = {"after": 0, "after_id": 0}
+        after = {"after": _LONG_AGO, "after_id": 0}
         while True:
             params = {**after, "until": self.until, "limit": _PAGE}
             page = self.ledger.store.read(lambda tx: tx.runs("finished_runs", **params))  # noqa: B023 - called at once
@@ -232,7 +233,7 @@ class Pruning:
     def _recordings(self) -> Iterator[list[Row]]:
         """Old ones, page by page: row id, when it began, and whether it is past, or why it stays."""
         for type_ in _TYPES:
-            params: dict[str, object] = {"type": type_, "until": self.until, "after": 0, "after_id": 0}
+            params: dict[str, object] = {"type": type_, "until": self.until, "after": _LONG_AGO, "after_id": 0}
             params |= {"keep_failures": int(self.keep_failures), "limit": _RECORDINGS}
             while rows := self.ledger.store.read(lambda tx: tx.rows("past_recordings", **params)):  # noqa: B023
                 yield rows

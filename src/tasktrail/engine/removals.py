@@ -10,6 +10,7 @@ from typing import Any, Final
 from tasktrail.store.transaction import Row, Transaction
 
 PRUNED: Final = "pruned"
+ERASED: Final = "erased"
 _SAID: Final = ("highest", "removed", "digest")
 
 

@@ -1,14 +1,16 @@
-"""SIGKILL while runs are removed: what is left is sound, the history vouches for what is gone, the next one goes on."""
+"""SIGKILL while runs are removed, or a text is: what is left is sound, and the next one goes on."""
 
 from __future__ import annotations
 
 import random
+import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
+from tasktrail.engine.erasing import Erasing
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.removals import removals
 from tasktrail.engine.values import encode
@@ -78,3 +80,31 @@ def test_a_kill_leaves_a_sound_store_and_the_next_call_goes_on(url: str, tmp_pat
     assert store.read(removals)[0]["runs"] == len(SIZES)
     store.close()
     print("; ".join(kills))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_kill_while_a_text_is_erased_leaves_all_of_it_or_nothing(url: str, tmp_path: Path, seed: int) -> None:
+    rng, kills = random.Random(f"erase {seed}"), []
+    store = open_store(url)
+    fill(store)
+    before = Erasing(Ledger(store, actor="eraser"), "ann").look().places
+    store.close()
+    for _ in range(4):
+        with child("erasing.py", url, "ann", cwd=tmp_path) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begins\n"
+            wait_s = rng.random() * 0.8
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(wait_s)
+            process.kill()
+            process.wait()
+        kills.append(f"killed {wait_s:.2f} s after it began")
+        assert verify(store) == [], kills
+        assert Erasing(Ledger(store, actor="eraser"), "ann").look().places in (before, {}), kills
+        store.close()
+    with child("erasing.py", url, "ann", cwd=tmp_path) as process:
+        assert process.communicate(timeout=60)[0] == "begins\ndone\n"
+
+    assert Erasing(Ledger(store, actor="eraser"), "ann").look().places == {}
+    assert verify(store) == []
+    store.close()
