@@ -235,6 +235,10 @@ TASK_EVENTS = {
 OTHER_EVENTS = {
     "error_resolved": "somebody said that an error is resolved; when it is seen again, it has regressed",
     "error_ignored": "nobody wants to hear of an error, or somebody does again",
+    "recorded": "somebody told of executions, or of an observation: how many in one call, and their ids",
+    "pruned": "what was old was removed: how many rows of what, the highest number of an event among them, the SHA-256 "
+    "of these events, and a digest of all this with the one before, so that the digests are a chain",
+    "erased": "a text was taken out of all that is stored: how many rows had it, by column, and a slow hash of it",
 }
 RUN_EVENTS = {
     "batch": "what one call changed, all events of it since the one before it; undo takes it back as one",

@@ -29,8 +29,8 @@ HEAVY = {"asyncio", "pydantic", "rich", "yaml", "jsonschema", "cronsim", "filelo
 LATER = {"importlib.metadata", "secrets", "subprocess", "tasktrail.model.workflow", "tempfile"}
 
 
-def on_a_terminal(*arguments: str, columns: int = 80, **environ: str) -> tuple[int, str]:
-    """Run a command whose stdout and stderr are a terminal; return its exit code and all that was written."""
+def on_a_terminal(*arguments: str, columns: int = 80, typed: str = "", **environ: str) -> tuple[int, str]:
+    """Run a command whose input and output are a terminal; return its exit code and all that was written."""
     import fcntl
     import termios
 
@@ -40,6 +40,7 @@ def on_a_terminal(*arguments: str, columns: int = 80, **environ: str) -> tuple[i
     environment = os.environ | {"TERM": "xterm-256color"} | environ
     with subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=theirs, env=environment) as process:
         os.close(theirs)
+        os.write(ours, typed.encode())
         parts = []
         try:
             while part := os.read(ours, 65536):

@@ -112,9 +112,10 @@ def test_every_status_is_in_the_tables_of_verbs_and_routes():
 
 def test_every_event_that_the_code_records_is_described():
     code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py"))
-    recorded = set(re.findall(r'record_run\(\s*[\w.]+,\s*"(\w+)"', code))
-
-    assert recorded == {*parts.RUN_EVENTS, *parts.TASK_EVENTS}
+    recorded = set(re.findall(r'record_(?:run\(\s*[\w.]+,|alone\()\s*"(\w+)"', code))
+    recorded |= set(re.findall(r'_judge\(ledger, text, "(\w+)"', code))
+    recorded |= set(re.findall(r'^[A-Z]+: Final = "(\w+)"$', (SOURCE / "engine/removals.py").read_text(), re.MULTILINE))
+    assert recorded == {*parts.RUN_EVENTS, *parts.TASK_EVENTS, *parts.OTHER_EVENTS}
 
 
 # the Python names

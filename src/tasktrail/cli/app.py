@@ -68,6 +68,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "backup": ("keeping", "Copy the store to a new file while others work on it."),
     "restore": ("keeping", "Put a backup in the place of the store."),
     "move": ("copying", "Copy everything to another store: a file, or PostgreSQL."),
+    "prune": ("retention", "Remove runs and recordings that are old."),
+    "erase": ("retention", "Take a text, a person's name say, out of all that is stored."),
     "setup": ("agents", "Tell an agent how to work with Tasktrail: claude, codex, cursor, gemini."),
     "init": ("setup", "Write a commented tasktrail.toml."),
     "config": ("setup", "Show every setting and where it was said: config show."),

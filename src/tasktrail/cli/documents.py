@@ -179,7 +179,7 @@ def error_record(error: KnownError) -> dict[str, Any]:
     return {
         "id": error.fingerprint, "status": error.status, "error_type": error.type, "example": error.example,
         "occurrences": error.occurrences, "first_at": utc(error.first_at), "last_at": utc(error.last_at),
-        "resolved_at": utc(error.resolved_at), "ignored_at": utc(error.ignored_at),
+        "resolved_at": utc(error.resolved_at), "ignored_at": utc(error.ignored_at), "note": error.note,
     }  # fmt: skip
 
 

@@ -67,6 +67,8 @@ def memory_lines(memory: Memory | None) -> list[str]:
     lines = [f"error {error.fingerprint}, seen {times}{stands}: {error_words(error.type, error.example)}"]
     if error.status == "regressed":
         lines[0] += f" (it was resolved {local(error.resolved_at)})"
+    if error.note:
+        lines.append(f"  {error.status if error.status != 'regressed' else 'resolved'}: “{plain(error.note)}”")
     if tasks:
         lines.append(f"  in {tasks}")
     for one in memory.mended:

@@ -34,6 +34,7 @@ class KnownError(NamedTuple):
     last_at: int
     resolved_at: int | None
     ignored_at: int | None
+    note: str | None
     status: ErrorStatus
 
 
@@ -109,11 +110,12 @@ def resolve(ledger: Ledger, text: str, note: str | None = None) -> KnownError:
 
     Args:
         text: See `error_of`.
-        note: Why; the history keeps it.
+        note: Why; it is shown with the error.
     """
+    note = ledger.clean_text(note)
 
     def judged(error: KnownError, now: int) -> KnownError:
-        return error._replace(resolved_at=now, ignored_at=None)
+        return error._replace(resolved_at=now, ignored_at=None, note=note)
 
     return _judge(ledger, text, "error_resolved", judged, note)
 
@@ -124,9 +126,10 @@ def ignore(ledger: Ledger, text: str, *, off: bool = False, note: str | None = N
     Args:
         off: Whether it is to be heard of again.
     """
+    note = ledger.clean_text(note)
 
     def judged(error: KnownError, now: int) -> KnownError:
-        return error._replace(ignored_at=None if off else error.ignored_at or now)
+        return error._replace(ignored_at=None if off else error.ignored_at or now, note=note or error.note)
 
     return _judge(ledger, text, "error_ignored", judged, note)
 
@@ -135,7 +138,6 @@ def _judge(
     ledger: Ledger, text: str, verb: str, judged: Callable[[KnownError, int], KnownError], note: str | None
 ) -> KnownError:
     """Write what is said of an error, and an event of no run; saying the same again changes nothing."""
-    note = ledger.clean_text(note)
 
     def work(tx: Transaction) -> KnownError:
         now = ledger.clock.now()

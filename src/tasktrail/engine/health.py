@@ -7,6 +7,7 @@ import platform
 import shutil
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -151,3 +152,20 @@ def _prove(store: Store) -> Iterator[Check]:
     yield from (Check("history", "problem", finding) for finding in findings)
     if not findings:
         yield Check("history", "ok", "every run's history folds to its rows")
+    yield from _look_at_removals(store)
+
+
+def _look_at_removals(store: Store) -> Iterator[Check]:
+    from tasktrail.engine.removals import removals
+
+    totals, rows = store.read(removals)
+    if rows:
+        actors = sorted({str(row[2]) for row in rows})
+        by = f"{actors[0]} and {len(actors) - 1} others" if len(actors) > 3 else ", ".join(actors)
+        gone = ", ".join(f"{number:,} {name if number > 1 else name[:-1]}" for name, number in totals.items())
+        days = " to ".join(dict.fromkeys(_day(row[1]) for row in (rows[0], rows[-1])))
+        yield Check("pruned", "ok", f"{gone}; {days}, by {by}")
+
+
+def _day(at: object) -> str:
+    return datetime.fromtimestamp(int(str(at)) / 1_000_000, UTC).strftime("%Y-%m-%d")

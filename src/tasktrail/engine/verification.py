@@ -11,6 +11,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Final
 
+from tasktrail.engine.removals import check_removals
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.errors import NotFound
 from tasktrail.model.graph import Need, dead_needs, unmet
@@ -98,6 +99,8 @@ def verify(store: Store, run_id: int | None = None) -> list[str]:
     """
     ids = [run_id] if run_id is not None else [int(str(row[0])) for row in store.read(lambda tx: tx.rows("run_ids"))]
     findings = store.integrity()
+    if run_id is None:
+        findings += store.read(lambda tx: [*check_removals(tx)])
     for one in ids:
         try:
             findings += store.read(partial(_verify_one, one))

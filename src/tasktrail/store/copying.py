@@ -69,6 +69,10 @@ class Rows:
         """Add rows with the ids that they have."""
         self._database.execute_many(f"{table.name} add", (_params(table, row) for row in rows))
 
+    def change(self, table: Table, row: Params) -> None:
+        """Let a row have other values; it is known by its key."""
+        self._database.execute(f"{table.name} change", row)
+
     def count(self, table: Table) -> int:
         """Return how many rows a table has."""
         row = self._database.execute(f"{table.name} count", {}).fetchone()
@@ -103,6 +107,8 @@ def _queries(tables: Iterable[Table]) -> dict[str, str]:
             columns=", ".join(map(quoted, table.columns)),
             values=", ".join(f":{column}" for column in table.columns),
             key=", ".join(map(quoted, table.key)),
+            assignments=", ".join(f"{quoted(one)} = :{one}" for one in table.columns if one not in table.key),
+            is_it=" AND ".join(f"{quoted(one)} = :{one}" for one in table.key),
         )
         for table in tables
         for name, text in templates.items()

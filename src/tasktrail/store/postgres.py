@@ -227,6 +227,17 @@ class PostgresStore:
         """
         raise refuse_backup(self._url, target)
 
+    def spare_bytes(self) -> int | None:
+        """Return None: the server uses the space again by itself."""
+        return None
+
+    def compact(self) -> list[str]:
+        """Write all tables anew, one after the other; nobody reads or writes a table meanwhile."""
+        try:
+            return self._asking(_compacted)
+        except StoreError as error:  # it took too long, or a pooler is in between
+            return [error.message]
+
     def integrity(self) -> list[str]:
         """Return nothing: the server looks after its own files."""
         return []
@@ -469,6 +480,13 @@ def _without_locks(named: Mapping[str, str]) -> dict[str, str]:
 def _snapshot(wire: Wire) -> str:
     """Which transactions are over: not only when one began, but that it has ended."""
     return str(one(wire, "SELECT CAST(pg_current_snapshot() AS TEXT)"))
+
+
+def _compacted(wire: Wire) -> list[str]:
+    names = wire.ask("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()").fetchall()
+    for (name,) in names:
+        wire.ask(f"VACUUM FULL {quoted(str(name))}").fetchall()
+    return []
 
 
 def _database(wire: Wire) -> object:

@@ -73,5 +73,11 @@ class Store(Protocol):
     def backup(self, target: Path) -> None:
         """Write a consistent copy to a new file."""
 
+    def spare_bytes(self) -> int | None:
+        """Return what `compact` would give back; None where the database does not say."""
+
+    def compact(self) -> list[str]:
+        """Write everything anew, so that nothing is left of what was removed; return what was in the way of that."""
+
     def integrity(self) -> list[str]:
         """Return what the database itself finds wrong; empty when it is sound."""

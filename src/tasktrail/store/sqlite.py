@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import apsw
 
 from tasktrail.model.errors import Busy, NotAStore, StoreError
-from tasktrail.store import asking_sqlite, liveness, locks, migrate
+from tasktrail.store import asking_sqlite, keeping, liveness, locks, migrate
 from tasktrail.store.asking import Answered
 from tasktrail.store.group_commit import Batch, GroupCommit, Ticket
 from tasktrail.store.patience import Patience
@@ -173,25 +173,25 @@ class SqliteStore:
         Raises:
             StoreError: The target exists, or cannot be written; then it is removed again.
         """
-        if target.exists():
-            raise StoreError(f"{target} exists; a backup never overwrites", hint="choose another file name")
         with _explained(str(target)), self._reader() as connection:
-            part = target.with_name(f".{target.name}.part")
-            part.unlink(missing_ok=True)
-            try:
-                os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-                connection.execute("VACUUM INTO ?", (str(part),))
-                part.replace(target)
-                locks.sync_folder(target.parent)
-            finally:
-                part.unlink(missing_ok=True)
+            keeping.copy_whole(connection, target)
 
     def integrity(self) -> list[str]:
         """Return what SQLite itself finds wrong with the file; empty when it is sound."""
         with _explained(self.where), self._reader() as connection:
-            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
-            dangling = connection.execute("PRAGMA foreign_key_check").fetchall()
-        return found + [f"{row[0]} row {row[1]} refers to no {row[2]}" for row in dangling]
+            return keeping.faults(connection)
+
+    def spare_bytes(self) -> int | None:
+        """Return what `compact` would give back."""
+        with _explained(self.where), self._reader() as connection:
+            return keeping.spare_bytes(connection)
+
+    def compact(self) -> list[str]:
+        """Write the file anew, so that nothing is left of what was removed; return what was in the way of that."""
+        self._check_process()
+        with _explained(self.where), self._gate:
+            self._patience.begin(self.busy_s)
+            return keeping.compact(self._connection())
 
     # opening
 

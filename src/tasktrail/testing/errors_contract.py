@@ -181,7 +181,7 @@ class ErrorsContract(Stored):
         assert resolve(ledger, "00000000000000a", "a cable").status == "resolved"
         clock.advance(1)
         task = again(ledger, task)
-        assert error(store).status == "regressed"
+        assert (error(store).status, error(store).note) == ("regressed", "a cable")
 
         assert resolve(ledger, ONE).status == "resolved"
         assert ignore(ledger, ONE).status == "ignored"

@@ -8,6 +8,10 @@ chr(1114111)
 -- Differs because each database takes JSON apart in its own way.
 SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:ids AS JSON)) AS each (value)
 
+-- name: among_ids
+-- Differs because of what `is_of_types` says. Is in a JSON list.
+= ANY (ARRAY ({each_id}))
+
 -- name: each_name
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_array_elements_text(CAST(:names AS JSON)) AS each (value)
@@ -270,3 +274,14 @@ WHERE NOT pg_try_advisory_xact_lock_shared(one.id)
 -- name: memory_count
 -- Differs because its functions of JSON take no text.
 coalesce(json_array_length(attempt.parents::json), 0)
+-- name: hold_removals
+-- Differs because others write at the same time: one after the other, since each says what the one before it removed.
+SELECT pg_advisory_xact_lock(7234300, 0)
+
+-- name: event_guard
+-- Differs because each database lets go of a trigger in its own way. What sets the one that guards the history again.
+SELECT 'ALTER TABLE event ENABLE TRIGGER event_is_never_changed'
+
+-- name: let_events_change
+-- Differs because each database lets go of a trigger in its own way. Until then, in this transaction alone.
+ALTER TABLE event DISABLE TRIGGER event_is_never_changed

@@ -750,7 +750,7 @@ SET error_type = excluded.error_type,
 -- name: error_columns
 -- The columns of the value KnownError, in its order; where it stands is said by the public view.
 error.fingerprint, error.error_type, error.example, error.occurrences, error.first_at, error.last_at,
-error.resolved_at, error.ignored_at, errors.status
+error.resolved_at, error.ignored_at, error.note, errors.status
 
 -- name: errors_like
 -- Those whose fingerprint begins so.
@@ -779,7 +779,8 @@ LIMIT :limit
 -- What people say of an error.
 UPDATE error
 SET resolved_at = :resolved_at,
-    ignored_at = :ignored_at
+    ignored_at = :ignored_at,
+    note = :note
 WHERE fingerprint = :fingerprint
 
 -- name: failures_of_error
@@ -1674,3 +1675,203 @@ WHERE {is_of_runs}
   AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.task_id = task.id AND attempt.outcome = 'ok')
 GROUP BY key, {said_agent}
 
+-- name: finished_runs
+-- Runs that were over before a moment, from the last one on that was looked at; the index `run_finished` has them in order.
+SELECT {run_columns}
+FROM run
+WHERE finished_at IS NOT NULL
+  AND finished_at < CAST(:until AS BIGINT)
+  AND finished_at >= CAST(:after AS BIGINT)
+  AND (finished_at > :after OR id > :after_id)
+ORDER BY finished_at, id
+LIMIT :limit
+
+-- name: rows_of_runs
+-- How many attempts and events belong to a JSON list of runs; indexes alone answer.
+SELECT
+  (SELECT count(*) FROM attempt WHERE task_id IN (SELECT id FROM task WHERE run_id {among_ids})),
+  (SELECT count(*) FROM event WHERE run_id {among_ids})
+
+-- name: attempts_of_tasks
+-- How many a JSON list of tasks has.
+SELECT count(*)
+FROM attempt
+WHERE task_id {among_ids}
+
+-- name: pruned_columns
+-- All of an event, as the digest of what is removed takes it in.
+seq, at, actor, run_id, task_id, verb, from_status, to_status, attempt, changes, note
+
+-- name: events_of_runs
+-- Of a JSON list of runs, in the order of the log; the index `event_task`.
+SELECT {pruned_columns}
+FROM event
+WHERE run_id {among_ids}
+ORDER BY seq
+
+-- name: events_of_parts
+-- The same of some tasks of one run.
+SELECT {pruned_columns}
+FROM event
+WHERE run_id = :run_id
+  AND task_id {among_ids}
+ORDER BY seq
+
+-- name: drop_events_of_runs
+DELETE FROM event
+WHERE run_id {among_ids}
+
+-- name: drop_events_of_parts
+DELETE FROM event
+WHERE run_id = :run_id
+  AND task_id {among_ids}
+
+-- name: drop_needs_of_runs
+-- First, so that tasks which go need not let go of each other.
+DELETE FROM need
+WHERE task_id IN (SELECT id FROM task WHERE run_id {among_ids})
+
+-- name: free_tasks
+-- They wait for nothing: their needs are gone.
+UPDATE task
+SET unmet = 0,
+    dead_needs = 0
+WHERE run_id = :run_id
+  AND (unmet > 0 OR dead_needs > 0)
+
+-- name: drop_runs
+-- With all that belongs to them but events.
+DELETE FROM run
+WHERE id {among_ids}
+
+-- name: drop_documents
+DELETE FROM document
+WHERE id {among_ids}
+
+-- name: part_of_run
+-- Some tasks to remove first, those that never moved before others; the index `task_position`.
+SELECT id, status, critical
+FROM task
+WHERE run_id = :run_id
+  AND (status = 'pending' OR :n_pending = 0)
+ORDER BY position
+LIMIT :limit
+
+-- name: drop_tasks
+DELETE FROM task
+WHERE id {among_ids}
+
+-- name: is_past
+-- Of a recording: its trace has nothing younger, be it a recording or a run; the indexes `ix_experiences_trace` and
+-- `run_trace`.
+NOT EXISTS (
+  SELECT 1
+  FROM attempt AS other
+  WHERE other.type IS NOT NULL
+    AND other.trace_id = attempt.trace_id
+    AND other.started_at >= CAST(:until AS BIGINT))
+AND NOT EXISTS (
+  SELECT 1
+  FROM run
+  WHERE run.trace_id = attempt.trace_id
+    AND (run.finished_at IS NULL OR run.finished_at >= CAST(:until AS BIGINT)))
+
+-- name: past_recordings
+-- Recordings of a type from before a moment, behind the last one that was looked at: its id, when it began, whether it
+-- goes. The index `ix_experiences_type_ts` has them in order.
+SELECT id, started_at,
+  CASE
+    WHEN NOT ({is_past}) THEN 'recent'
+    WHEN CAST(:keep_failures AS BIGINT) = 1 AND outcome IN ('error', 'timeout', 'lost') THEN 'failed'
+    ELSE 'past'
+  END
+FROM attempt
+WHERE type = CAST(:type AS TEXT)
+  AND type IS NOT NULL
+  AND started_at < CAST(:until AS BIGINT)
+  AND started_at >= CAST(:after AS BIGINT)
+  AND (started_at > :after OR id < :after_id)
+ORDER BY started_at, id DESC
+LIMIT :limit
+
+-- name: drop_recordings
+DELETE FROM attempt
+WHERE id {among_ids}
+  AND type IS NOT NULL
+RETURNING id
+
+-- name: last_removal
+-- What the newest event of a verb that tells of something removed says; the index `event_removal` word by word.
+SELECT changes
+FROM event
+WHERE verb IN ('pruned', 'erased')
+  AND verb = :verb
+ORDER BY seq DESC
+LIMIT 1
+
+-- name: removals
+-- All of a verb, the oldest first.
+SELECT seq, at, actor, changes
+FROM event
+WHERE verb IN ('pruned', 'erased')
+  AND verb = :verb
+ORDER BY seq
+
+-- name: events_before
+-- How many are there below a number.
+SELECT count(*)
+FROM event
+WHERE seq < :seq
+
+-- name: log_and_attempts_end
+-- The highest numbers that were given.
+SELECT
+  (SELECT coalesce(max(seq), 0) FROM event),
+  (SELECT coalesce(max(id), 0) FROM attempt)
+
+-- name: payload_page
+-- Behind a hash.
+SELECT hash
+FROM payload
+WHERE hash > :after
+ORDER BY hash
+LIMIT :limit
+
+-- name: payload_references
+-- Whatever may name a payload.
+SELECT output FROM task WHERE output LIKE '@%'
+UNION ALL
+SELECT output FROM attempt WHERE output LIKE '@%'
+UNION ALL
+SELECT inputs FROM attempt WHERE inputs LIKE '@%'
+UNION ALL
+SELECT details FROM attempt WHERE details LIKE '%@%'
+UNION ALL
+SELECT changes FROM event WHERE changes LIKE '%"@%'
+
+-- name: newer_payload_references
+-- What came behind an event and an attempt: whatever names a payload anew is told by one of them.
+SELECT changes FROM event WHERE seq > :seq AND changes LIKE '%"@%'
+UNION ALL
+SELECT output FROM attempt WHERE id > :id AND output LIKE '@%'
+UNION ALL
+SELECT inputs FROM attempt WHERE id > :id AND inputs LIKE '@%'
+UNION ALL
+SELECT details FROM attempt WHERE id > :id AND details LIKE '%@%'
+
+-- name: drop_payloads
+-- By a JSON list of their hashes.
+DELETE FROM payload
+WHERE hash IN ({each_name})
+RETURNING hash
+
+-- name: drop_definitions
+-- Some that no run and no job goes by; the index `run_definition` says so.
+DELETE FROM definition
+WHERE id IN (
+  SELECT id
+  FROM definition
+  WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.definition_id = definition.id)
+    AND NOT EXISTS (SELECT 1 FROM job WHERE job.definition_id = definition.id)
+  LIMIT :limit)
+RETURNING id

@@ -17,6 +17,10 @@ char(1114111)
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:ids)
 
+-- name: among_ids
+-- Differs because each database takes JSON apart in its own way. Is in a JSON list.
+IN ({each_id})
+
 -- name: each_name
 -- Differs because each database takes JSON apart in its own way.
 SELECT value FROM json_each(:names)
@@ -128,3 +132,18 @@ SELECT 1
 -- name: count_on
 -- Differs because SQLite counts from the highest id by itself.
 SELECT 1
+
+-- name: hold_removals
+-- Differs because a SQLite file has one writer: nobody else removes anything before the commit.
+SELECT 1
+
+-- name: event_guard
+-- Differs because each database lets go of a trigger in its own way. What sets the one that guards the history again.
+SELECT sql
+FROM sqlite_schema
+WHERE type = 'trigger'
+  AND name = 'event_is_never_changed'
+
+-- name: let_events_change
+-- Differs because each database lets go of a trigger in its own way. Until then, in this transaction alone.
+DROP TRIGGER event_is_never_changed

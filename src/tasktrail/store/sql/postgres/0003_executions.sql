@@ -26,6 +26,9 @@ ALTER TABLE attempt ADD COLUMN session_id TEXT;
 -- data: JSON, the rest of what was told.
 ALTER TABLE attempt ADD COLUMN details TEXT;
 
+-- text: what somebody said when they called it resolved, or asked not to hear of it.
+ALTER TABLE error ADD COLUMN note TEXT;
+
 CREATE UNIQUE INDEX attempt_public_id ON attempt (public_id) WHERE public_id IS NOT NULL;
 CREATE INDEX attempt_session ON attempt (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX attempt_backfilled ON attempt (started_at DESC) WHERE backfilled = 1;

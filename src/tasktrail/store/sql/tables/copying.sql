@@ -1,4 +1,4 @@
--- What a move asks of every table. What stands in braces is filled in with names that the database itself gave.
+-- What a move asks of every table, and what erases a text in all of them. What stands in braces is filled in with names that the database itself gave.
 
 -- name: rows
 SELECT {columns}
@@ -12,3 +12,8 @@ VALUES ({values})
 -- name: count
 SELECT count(*)
 FROM {table}
+
+-- name: change
+UPDATE {table}
+SET {assignments}
+WHERE {is_it}
