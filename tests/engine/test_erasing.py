@@ -36,7 +36,8 @@ SMALL = encode({"who": 'say "Zoë Example"', "n": 1}, "the result")
 REST = (
     "INSERT INTO item (run_id, name, position, attributes) VALUES (1, 'Argo', 1, '{\"Zoë Example\": 1}')",
     "INSERT INTO output (task_id, attempt, position, length, at, lines) VALUES (1, 1, 0, 5, 7, '1hello zoë example')",
-    "INSERT INTO error (fingerprint, error_type, example, first_at, last_at) VALUES ('f', 'E', 'Zoë Example', 1, 1)",
+    "INSERT INTO error (fingerprint, error_type, example, first_at, last_at, note)"
+    " VALUES ('f', 'E', 'Zoë Example', 1, 1, 'ask Zoë Example')",
     "INSERT INTO definition (kind, name, version, spec, spec_hash, created_at)"
     " VALUES ('workflow', 'w', 'h', '{\"run\": [\"echo\", \"Zo\\u00eb Example\"]}', 'h', 1)",
     "INSERT INTO document (path, codec, written, detached_at) VALUES ('a.json', 'run-json@1', '[\"Zoë Example\"]', 1)",
