@@ -105,7 +105,7 @@ def test_it_goes_from_rows_and_history_alike(anywhere: Engine):
         if how != "name"
     } - {
         "task.labels", "task.retry", "task.error_type", "task.error", "worker.host", "worker.queues", "worker.labels",
-        "job.schedule", "run.declared_error", "error.error_type", "delivery.target",
+        "job.schedule", "run.declared_error", "delivery.target",
         "delivery.last_error",
         "attempt.output",  # it has a payload, which has the name
     }  # fmt: skip
