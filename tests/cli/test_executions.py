@@ -239,12 +239,13 @@ def test_a_report_says_how_it_went(ledger: Ledger, clock: FakeClock, call: Call)
         "began per minute, most 2",
         "all     █▄",
         "failed  ▄▄",
-        "durations  min 20ms  avg 1.3s  p50 2.0s  p95 2.0s  p99 2.0s  max 2.0s",
+        "durations   min 20ms  avg 1.3s  max 2.0s",
+        "            p50 2.0s  p95 2.0s  p99 2.0s",
     ):
         assert f"\n{line}\n" in out, line
     assert re.search(r"\n≤ 20ms  █+  1\n(≤ .*  0\n)+≤ 2.0s  █+  2\n", out)
     assert re.search(r"\netl:step +2 +50 % +1 +1 +2.0s +2.0s +2.0s +2.0s +2.0s +2.0s +0\n", out)
-    assert re.search(r"\nfp1:a +1 +1 .* +OSError: gone\n", out)
+    assert re.search(r"\nfp1:a +1 +1 task .* +OSError: gone\n", out)
     assert "\x1b" not in out
 
 
@@ -262,6 +263,30 @@ def test_a_report_as_a_record(ledger: Ledger, call: Call):
     ]  # fmt: skip
     assert data["error_patterns"][0]["stack_hash"] == "fp1:a"
     assert [one["task_id"] for one in data["last_failed"]["failures"]] == ["sync"]
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_tables_keep_to_the_width_of_the_terminal(ledger: Ledger, call: Call, monkeypatch, columns: int):
+    words = "the other side did not answer in time, and nobody knows whether it ever will"
+    for at in range(3):
+        told(ledger, "a-task-with-a-long-name" * 3, at * 90_000, failed="fp1:0123456789abcdef", error=words)
+        told(ledger, "sync", at * 90_000 + 5)
+    monkeypatch.setattr("tasktrail.cli.session.Session.width", columns)
+
+    for command in (["list-executions"], ["last-failed"], ["last-failed", "--unique"], ["stats"], ["trace", "trace"]):
+        lines = call(*command).out.splitlines()
+        assert max(map(len, lines), default=0) <= columns, command
+        assert command == ["trace", "trace"] or "OSError: the other side" in "".join(lines), command
+
+
+def test_a_day_that_all_share_stands_in_the_head_on_a_terminal(ledger: Ledger, call: Call, monkeypatch):
+    told(ledger, "sync", 5)
+    monkeypatch.setattr("tasktrail.cli.session.Session.width", 100)
+
+    header, row = call("list-executions").out.splitlines()
+
+    assert re.fullmatch(r"202[56]-\d\d-\d\d", cells(header)[4])
+    assert re.fullmatch(r"\d\d:\d\d:05", cells(row)[4])
 
 
 @pytest.mark.parametrize("columns", [30, 60, 200])
