@@ -63,7 +63,6 @@ def test_executions_of_both_kinds_are_listed_newest_first(ledger: Ledger, clock:
     assert oldest.endswith("1.0s      OSError: no")
 
 
-@pytest.mark.requirement("AX-059", "AX-098")
 def test_a_page_names_the_next_one_with_its_filters(ledger: Ledger, call: Call):
     for at in range(5):
         told(ledger, "sync it", at, id=f"x{at}", failed="fp1:a")
@@ -135,7 +134,7 @@ def test_a_cursor_or_a_time_that_cannot_be_is_refused(call: Call):
 # last-failed
 
 
-@pytest.mark.requirement("AX-093", "AX-095")
+@pytest.mark.requirement("AX-095")
 def test_last_failures_and_what_they_have_in_common(ledger: Ledger, call: Call):
     for at in (1, 2, 4):
         told(ledger, "sync", at, trace_id=f"trace-of-{at}", failed="fp1:a")
@@ -150,7 +149,6 @@ def test_last_failures_and_what_they_have_in_common(ledger: Ledger, call: Call):
     assert (cells(second)[:2], cells(second)[4:]) == (["<unknown>", "1"], ["load", "trace-of-3", "OSError: gone"])
 
 
-@pytest.mark.requirement("AX-094")
 def test_last_failures_as_a_record(ledger: Ledger, call: Call):
     for at in (1, 2):
         told(ledger, "sync", at, id=f"x{at}", trace_id=f"t{at}", failed="fp1:a")
@@ -202,7 +200,7 @@ def test_bars_show_on_a_terminal_when_it_was(ledger: Ledger, clock: FakeClock, c
     ]
 
 
-@pytest.mark.requirement("AX-001", "AX-003", "AX-099")
+@pytest.mark.requirement("AX-001", "AX-003")
 def test_a_trace_as_a_record(ledger: Ledger, call: Call):
     told(ledger, "sync", 1, trace_id="t", span_id="s1", failed="fp1:a")
     told(ledger, "sync", 5, trace_id="t", span_id="s2", n=2, details={"retry_of": "s1"})
