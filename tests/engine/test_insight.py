@@ -15,7 +15,7 @@ def ask(engine: Engine, **wanted: object) -> LastFailed:
     return engine.ledger.store.read(lambda tx: last_failed(tx, **wanted))  # type: ignore[arg-type]
 
 
-@pytest.mark.requirement("AX-084", "AX-093")
+@pytest.mark.requirement("AX-084")
 def test_the_last_failures_of_both_kinds_come_newest_first(anywhere: Engine):
     told(anywhere.ledger, "sync", 5, failed="fp1:a")
     told(anywhere.ledger, "sync", 6)

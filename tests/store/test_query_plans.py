@@ -67,7 +67,7 @@ def test_a_list_walks_along_its_index_and_sorts_nothing(store: SqliteStore, name
     assert not [step for step in steps if "TEMP B-TREE" in step or step.startswith("SCAN")], steps
 
 
-@pytest.mark.requirement("AX-061", "AX-109")
+@pytest.mark.requirement("AX-061")
 @pytest.mark.parametrize("name", SOUGHT)
 def test_what_is_sought_is_found_by_its_index(store: SqliteStore, name: str):
     steps = plan(store, name)

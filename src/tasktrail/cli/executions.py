@@ -11,8 +11,9 @@ import click
 
 from tasktrail.cli.arguments import TASK, SessionCommand, since_of
 from tasktrail.cli.documents import emit
+from tasktrail.cli.fitting import execution_table
 from tasktrail.cli.session import Session, tell
-from tasktrail.cli.text import columns, counted, error_words, local, plain, shorten, span, utc, width
+from tasktrail.cli.text import Style, counted, error_words, local, plain, span, utc
 from tasktrail.engine.records import Wanted, cursor_of, list_executions
 from tasktrail.model.record import STATUSES, Record
 
@@ -30,8 +31,6 @@ _HEADER: Final = ("TASK", "TRACE", "STATUS", "ATTEMPT", "STARTED", "DURATION", "
 FAILED_HEADER: Final = ("TASK", "TRACE", "ATTEMPT", "STARTED", "FINGERPRINT", "ERROR")
 _PATTERN_HEADER: Final = ("FINGERPRINT", "TIMES", "FIRST SEEN", "LAST SEEN", "TASK", "TRACE", "ERROR")
 _TRACE_SHOWN: Final = 12
-_NARROWEST_ERROR: Final = 16
-_WIDEST_TASK: Final = 40
 
 
 @click.command("list-executions", cls=SessionCommand)
@@ -93,9 +92,9 @@ def last_failed_command(session: Session, task_id: str | None, since: str | None
         emit("last-failed@1", last_failed_data(found))
         return
     if unique:
-        _print(session, _PATTERN_HEADER, [_pattern_row(one) for one in found.patterns], None)
+        _print(session, _PATTERN_HEADER, [_pattern_row(one) for one in found.patterns])
     else:
-        _print(session, FAILED_HEADER, [failed_row(one) for one in found.failures], None)
+        _print(session, FAILED_HEADER, [failed_row(one) for one in found.failures])
     tell(_said(found, unique=unique))
 
 
@@ -139,29 +138,12 @@ def _name(one: Record) -> str:
     return plain(one.task_id or "-")
 
 
-def _print(session: Session, header: Sequence[str], rows: Sequence[Sequence[str]], status: int | None) -> None:
-    """Print a table. On a terminal each row has one line: names give way, then errors do."""
+def _print(session: Session, header: Sequence[str], rows: Sequence[Sequence[str]], status: int | None = None) -> None:
     if rows:
-        limit = session.width
-        fitting = fitted(header, rows, limit)
-        lines = columns(header, fitting, limit=None, ink=session.ink(), style=lambda at, cell: _style(at, cell, status))
+        style: Style = lambda at, cell: COLORS.get(cell) if at == status else None  # noqa: E731
+        lines = execution_table(header, rows, session.width, session.ink(), style)
         sys.stdout.writelines(f"{line}\n" for line in lines)
         sys.stdout.flush()
-
-
-def fitted(header: Sequence[str], rows: Sequence[Sequence[str]], limit: int | None) -> Sequence[Sequence[str]]:
-    """Return rows whose last column gives way, once the one with the task has."""
-    if limit is None:
-        return rows
-    at = header.index("TASK")
-    rows = [(*row[:at], shorten(row[at], _WIDEST_TASK), *row[at + 1 :]) for row in rows]
-    others = sum(max(width(row[column]) for row in (header, *rows)) + 2 for column in range(len(header) - 1))
-    room = max(limit - others, _NARROWEST_ERROR)
-    return [(*row[:-1], shorten(row[-1], room)) for row in rows]
-
-
-def _style(column: int, cell: str, status: int | None) -> str | None:
-    return COLORS.get(cell) if column == status else None
 
 
 # records

@@ -10,7 +10,8 @@ import click
 
 from tasktrail.cli.arguments import TASK, SessionCommand, since_of
 from tasktrail.cli.documents import emit
-from tasktrail.cli.executions import FAILED_HEADER, SINCE, UNKNOWN, failed_row, fitted, last_failed_data
+from tasktrail.cli.executions import FAILED_HEADER, SINCE, UNKNOWN, failed_row, last_failed_data
+from tasktrail.cli.fitting import execution_table, narrowed
 from tasktrail.cli.plots import bars, merged, spark
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import Ink, columns, counted, error_words, local, plain, span, utc
@@ -23,20 +24,10 @@ _PLOT: Final = 80
 _LABEL: Final = 8
 _UNITS: Final = {60: "minute", 600: "10 minutes", 3_600: "hour", 21_600: "6 hours", 86_400: "day", 604_800: "week"}
 _TASKS: Final = (
-    "TASK",
-    "EXECUTIONS",
-    "SUCCESS",
-    "FAILED",
-    "RETRIES",
-    "AVG",
-    "MIN",
-    "P50",
-    "P95",
-    "P99",
-    "MAX",
-    "MEMORIES",
-)
-_ERRORS: Final = ("FINGERPRINT", "TIMES", "TASKS", "FIRST SEEN", "LAST SEEN", "ERROR")
+    "TASK", "COUNT", "SUCCESS", "FAILED", "RETRIES", "AVG", "MIN", "P50", "P95", "P99", "MAX", "MEMORIES",
+)  # fmt: skip
+_DISPENSABLE: Final = ("MEMORIES", "MIN", "RETRIES", "AVG", "MAX", "P95", "FAILED")
+_ERRORS: Final = ("FINGERPRINT", "TIMES", "TASK", "FIRST SEEN", "LAST SEEN", "ERROR")
 
 
 @click.command("stats", cls=SessionCommand)
@@ -70,15 +61,16 @@ def _lines(found: Statistics, limit: int | None, ink: Ink) -> Iterator[str]:
     yield from _timeline(found, room, ink)
     yield from _durations(found, room, ink)
     yield ""
-    yield from _table(_TASKS, [_task_row(one, found.percentiles[one.task]) for one in found.tasks], limit, ink)
+    rows = [_task_row(one, found.percentiles[one.task]) for one in found.tasks]
+    yield from columns(*narrowed(_TASKS, rows, limit, _DISPENSABLE), limit=limit, ink=ink, style=_plain)
     if found.n_tasks > len(found.tasks):
         yield f"… and {counted(found.n_tasks - len(found.tasks), 'task')} with fewer executions"
     if found.patterns:
         yield ""
-        yield from _table(_ERRORS, [_error_row(one) for one in found.patterns], limit, ink)
+        yield from execution_table(_ERRORS, [_error_row(one) for one in found.patterns], limit, ink, _plain)
         yield ""
         yield ink("bold", "last failures")
-        yield from _table(FAILED_HEADER, [failed_row(one) for one in found.last.failures], limit, ink)
+        yield from execution_table(FAILED_HEADER, [failed_row(one) for one in found.last.failures], limit, ink, _plain)
 
 
 def _head(found: Statistics) -> Iterator[str]:
@@ -119,8 +111,9 @@ def _durations(found: Statistics, room: int, ink: Ink) -> Iterator[str]:
     facts = found.all
     percents = "  ".join(f"p{percent} {span(us)}" for percent, us in sorted(found.durations.by_percent.items()))
     yield ""
-    ends = f"min {span(facts.least_us)}  avg {span(facts.mean_us)}  {percents}  max {span(facts.most_us)}"
-    yield f"{ink('bold', 'durations')}  {ends}"
+    ends = f"min {span(facts.least_us)}  avg {span(facts.mean_us)}  max {span(facts.most_us)}"
+    yield f"{ink('bold', 'durations')}   {ends}"
+    yield f"            {percents}"
     yield from bars({f"≤ {span(bound)}": count for bound, count in _shown(found.durations.by_bound).items()}, room)
 
 
@@ -128,12 +121,6 @@ def _shown(by_bound: Mapping[int, int]) -> dict[int, int]:
     """Leave out what is shorter than all."""
     first = next((bound for bound, count in by_bound.items() if count), 0)
     return {bound: count for bound, count in by_bound.items() if bound >= first}
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], limit: int | None, ink: Ink) -> Iterator[str]:
-    shown = fitted(header, rows, limit) if header[-1] == "ERROR" else rows
-    first = limit if header[0] == "TASK" and header[-1] != "ERROR" else None
-    return columns(header, shown, limit=first, ink=ink, style=lambda *_: None)
 
 
 def _task_row(one: TaskFacts, percentiles: Mapping[int, int]) -> Sequence[str]:
@@ -147,7 +134,7 @@ def _task_row(one: TaskFacts, percentiles: Mapping[int, int]) -> Sequence[str]:
 def _error_row(one: ErrorPattern) -> Sequence[str]:
     seen = (local(one.first_at), local(one.last_at))
     words = error_words(one.error_type, one.example)
-    return (one.fingerprint or UNKNOWN, f"{one.occurrences:,}", f"{one.tasks:,}", *seen, words)
+    return (one.fingerprint or UNKNOWN, f"{one.occurrences:,}", counted(one.tasks, "task"), *seen, words)
 
 
 def _percent(rate: float | None) -> str:
@@ -167,6 +154,10 @@ def _of(part: int, whole: int) -> float | None:
 
 def _memories(one: TaskFacts) -> str:
     return f"{one.mean_memories or 0:.2g}"
+
+
+def _plain(_column: int, _cell: str) -> None:
+    """Leave cells as they are."""
 
 
 # records
