@@ -58,6 +58,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "backup": ("keeping", "Copy the store to a new file while others work on it."),
     "restore": ("keeping", "Put a backup in the place of the store."),
     "move": ("copying", "Copy everything to another store: a file, or PostgreSQL."),
+    "scrub": ("scrub", "Print a text without what is private in it; --check: look over the store."),
     "setup": ("agents", "Tell an agent how to work with Tasktrail: claude, codex, cursor, gemini."),
     "init": ("setup", "Write a commented tasktrail.toml."),
     "config": ("setup", "Show every setting and where it was said: config show."),
