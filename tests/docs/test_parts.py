@@ -21,11 +21,11 @@ from tasktrail.formats import picture
 from tasktrail.model import reference, retry
 from tasktrail.model.lifecycle import RULES
 from tasktrail.model.task import OUTCOMES, STATUSES
-from tasktrail.store import places
+from tasktrail.store import described, places
 from tasktrail.store.sqlite import SqliteStore
 
 SOURCE = Path(parts_api.__file__).parent.parent / "src" / "tasktrail"
-TABLES = parts_schema.schema()
+TABLES = described.schema()
 
 
 def cells(table: str) -> list[list[str]]:

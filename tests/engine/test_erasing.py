@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from docs.parts_schema import schema
 from tasktrail.engine.batches import close_batch
 from tasktrail.engine.erasing import COLUMNS, Erasing
 from tasktrail.engine.ledger import Ledger
@@ -24,6 +23,7 @@ from tasktrail.model.errors import BadInput, Conflict
 from tasktrail.model.lifecycle import Ask, Failure
 from tasktrail.plan import mark_task_status, set_workspace, write_task_list
 from tasktrail.store.copying import Rows
+from tasktrail.store.described import schema
 from tasktrail.store.opening import open_store
 from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Transaction

@@ -70,6 +70,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "move": ("copying", "Copy everything to another store: a file, or PostgreSQL."),
     "prune": ("retention", "Remove runs and recordings that are old."),
     "erase": ("retention", "Take a text, a person's name say, out of all that is stored."),
+    "scrub": ("scrub", "Print a text without what is private in it; --check: look over the store."),
     "setup": ("agents", "Tell an agent how to work with Tasktrail: claude, codex, cursor, gemini."),
     "init": ("setup", "Write a commented tasktrail.toml."),
     "config": ("setup", "Show every setting and where it was said: config show."),

@@ -56,6 +56,12 @@ class Scrubber:
         record = Record(texts, self._key)
         return lambda text: self._after(record.scrubbed(text, self._profile, self._allowed))
 
+    def kinds(self, text: str) -> dict[str, int]:
+        """Return what a text holds that does not belong there: how many values of each kind, by whose scrubber."""
+        record = Record((text,))
+        record.scrubbed(text, self._profile, self._allowed)
+        return record.kinds() | {f"scrubber {name}": 1 for name, clean in self._own() if _changes(clean, text)}
+
     def _after(self, text: str) -> str:
         own = self._own() if text else ()
         if text in self._faults.values():
@@ -72,6 +78,14 @@ class Scrubber:
         if name not in self._faults:
             self._faults[name] = f"scrubber {name} failed with {type(error).__name__}; texts are withheld"
             _log.error(self._faults[name])
+
+
+def _changes(clean: Callable[[str], object], text: str) -> bool:
+    """One that fails would have withheld the text."""
+    try:
+        return clean(text) != text
+    except (Exception, SystemExit):  # noqa: BLE001 - somebody else's code
+        return True
 
 
 def _checked(text: object) -> str:

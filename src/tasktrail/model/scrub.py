@@ -9,6 +9,7 @@ Source: DESIGN §6 P9; research/security.md §4.2 item 12.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -101,6 +102,10 @@ class Record:
         """Return one of the texts, scrubbed."""
         folded = _fold(text)
         return self.replaced(text, folded, profile.due(text, folded), allowed)
+
+    def kinds(self) -> dict[str, int]:
+        """Return how many values of each kind were found so far, by the word in their placeholders."""
+        return dict(sorted(Counter(label for label, _ in self._placeholders).items()))
 
     def replaced(self, text: str, folded: str, due: Iterable[Rule], allowed: frozenset[str]) -> str:
         """Return one of the texts with the values of these rules replaced."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Final
 
@@ -53,12 +53,17 @@ class Digest:
 class Rows:
     """The tables of a store inside a transaction.
 
+    Args:
+        only: Of which tables which columns are read; None: all of all.
+
     Attributes:
         tables: Those that others refer to come before these others.
     """
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Transaction, only: Mapping[str, Sequence[str]] | None = None) -> None:
         self.tables = _tables(tx)
+        if only is not None:
+            self.tables = [replace(one, columns=tuple(only[one.name])) for one in self.tables if one.name in only]
         self._database = tx.with_queries(_queries(self.tables))
 
     def of(self, table: Table) -> Iterator[Row]:
