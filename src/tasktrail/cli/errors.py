@@ -18,7 +18,7 @@ RUN_FAILED: Final = 5
 INTERRUPTED: Final = 130
 
 EXIT_CODES: Final[Mapping[str, int]] = MappingProxyType({
-    "error": 1, "notice_failed": 1, "timeout": 1, "unexpected": 1,
+    "error": 1, "no_results": 1, "notice_failed": 1, "timeout": 1, "unexpected": 1,
     "bad_input": 2, "usage": 2,
     "not_found": 3,
     "ambiguous": 4, "conflict": 4, "held": 4, "lease_lost": 4, "unmet_need": 4, "wrong_state": 4,

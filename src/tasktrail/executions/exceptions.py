@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from tasktrail.model.errors import Conflict, TasktrailError
+from tasktrail.model.errors import Conflict, StoreError, WrongState
 
 
-class RawStoreError(TasktrailError):
+class RawStoreError(StoreError):
     """The store cannot do what was asked; nothing was changed."""
 
     code = "raw_store"
 
 
-class DuplicateExperience(RawStoreError, Conflict):
+class DuplicateExperience(Conflict, RawStoreError):
     """An experience of this id already exists."""
 
-    code = "conflict"
+    code = "duplicate_experience"
 
 
-class ImmutabilityViolation(RawStoreError):
+class ImmutabilityViolation(WrongState, RawStoreError):
     """Records are append-only: they are neither updated nor deleted."""
 
     code = "immutable"
