@@ -104,6 +104,10 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure("10,000 items × 5 types: a page of what is ready", "tracker-readypage", "seconds", 0.005),
     Figure("10,000 items × 5 types: a page of the matrix", "tracker-matrix", "seconds", 0.020),
     Figure("10,000 items × 5 types: to create", "tracker-create", "seconds", None),
+    Figure("scrubbing a log ÷ one pattern of e-mail", "scrub-log", "rate", 0.2, ("scrub-mail",)),
+    Figure("scrubbing: slowest hostile text ÷ a log", "scrub-hostile", "rate", 0.1, ("scrub-log",)),
+    Figure("scrubbing 300 characters of prose", "scrub-prose", "per second", 125_000),
+    Figure("scrubbing 300 characters of a log", "scrub-lines", "per second", None),
     Figure("import tasktrail", "tasktrail-import", "seconds", 0.060),
     Figure("list-runs on 10,000 runs", "tasktrail-list-runs", "seconds", 0.150),
 )

@@ -84,6 +84,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("planraw", "apsw", ("apsw",)),
         Family("planfile", "json", ()),
         Family("tracker", "tasktrail", ()),
+        Family("scrub", "tasktrail", ()),
         Family("ruamel", "ruamel.yaml", ("ruamel.yaml",)),
         Family("taskwarrior", "json", (), command="task"),
         Family("taskmaster", "json", (), command="task-master"),
@@ -183,6 +184,7 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
         _MATRIX,
         *(_MATRIX.before(f"tracker-{name}") for name in ("progress", "readypage", "matrix")),
     ),
+    "scrub": _each(10_000_000, 20_000, "scrub-log", "scrub-mail", "scrub-hostile", "scrub-prose", "scrub-lines"),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }
 
