@@ -112,6 +112,10 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure("1,000,000 executions: last failed, p99", "executions-lastfailed", "seconds", 0.005),
     Figure("backfill of 20,000 files", "backfill-results", "per second", 5_000),
     Figure("backfill of 20,000 files ÷ by hand", "backfill-results", "rate", None, ("backfillraw-results",)),
+    Figure("scrubbing a log ÷ one pattern of e-mail", "scrub-log", "rate", 0.2, ("scrub-mail",)),
+    Figure("scrubbing: slowest hostile text ÷ a log", "scrub-hostile", "rate", 0.1, ("scrub-log",)),
+    Figure("scrubbing 300 characters of prose", "scrub-prose", "per second", 125_000),
+    Figure("scrubbing 300 characters of a log", "scrub-lines", "per second", None),
     Figure("import tasktrail", "tasktrail-import", "seconds", 0.060),
     Figure("list-runs on 10,000 runs", "tasktrail-list-runs", "seconds", 0.150),
 )

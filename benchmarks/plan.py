@@ -88,6 +88,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("executionsraw", "apsw", ("apsw",)),
         Family("backfill", "tasktrail", ()),
         Family("backfillraw", "apsw", ("apsw",)),
+        Family("scrub", "tasktrail", ()),
         Family("ruamel", "ruamel.yaml", ("ruamel.yaml",)),
         Family("taskwarrior", "json", (), command="task"),
         Family("taskmaster", "json", (), command="task-master"),
@@ -195,6 +196,7 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
         *(_EXECUTIONS.before(f"executions-{name}") for name in ("list", "trace", "lastfailed")),
     ),
     "backfill": _each(20_000, 200, "backfill-results", "backfillraw-results"),
+    "scrub": _each(10_000_000, 20_000, "scrub-log", "scrub-mail", "scrub-hostile", "scrub-prose", "scrub-lines"),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }
 

@@ -46,6 +46,11 @@ OURS = [
     "postgres-waiting",
     "postgres-workers",
     "raw-chain",
+    "scrub-hostile",
+    "scrub-lines",
+    "scrub-log",
+    "scrub-mail",
+    "scrub-prose",
     "tasktrail-chain-inline",
     "tasktrail-chain-threads",
     "tasktrail-fan-inline",
@@ -80,6 +85,8 @@ RATIOS = {
     "runs of 5: decorators ÷ runner": ("decorators-runs", "tasktrail-runs", 0.9),
     "plan of 10,000: cycles ÷ raw": ("plan-cycles", "planraw-cycles", 0.55),
     "plan of 100,000: cycles ÷ raw": ("plan-cycles-large", "planraw-cycles", 0.55),
+    "scrubbing a log ÷ one pattern of e-mail": ("scrub-log", "scrub-mail", 0.2),
+    "scrubbing: slowest hostile text ÷ a log": ("scrub-hostile", "scrub-log", 0.1),
     "on PostgreSQL, chain ÷ by hand": ("postgres-chain", "byhand-chain", 0.6),
     "on PostgreSQL, 4 connections ÷ by hand": ("postgres-batches", "byhand-batches", 0.5),
     "on PostgreSQL, 8 workers ÷ by hand": ("postgres-workers", "byhand-batches", 0.4),
@@ -106,6 +113,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("bench")
     ours = ("raw", "tasktrail", "yaml", "decorators", "workflow", "workers", "postgres", "byhand")
     families = (*ours, "backfill", "backfillraw", "plan", "planraw", "planfile")
+    families = (*ours, "plan", "planraw", "planfile", "scrub")
     done = bench(folder, *(word for family in families for word in ("--only", family)))
     assert done.returncode == 0, done.stderr
     return written(folder)

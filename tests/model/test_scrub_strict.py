@@ -248,6 +248,12 @@ def test_an_address_is_the_same_however_it_is_written(address: ipaddress.IPv4Add
         assert scrub(written, STRICT) == "[ip] [ip]"
 
 
+@given(st.lists(st.sampled_from(["0", "1", "a", "12", "ff00", "255", "256", ":", "::", "."]), max_size=20).map("".join))
+def test_only_what_ipaddress_takes_is_an_address(text: str) -> None:
+    if scrub(f" {text} ", STRICT) == " [ip] ":
+        ipaddress.ip_address(text)  # raises where it is none
+
+
 @given(st.uuids())
 def test_a_uuid_is_the_same_with_and_without_hyphens(one: uuid.UUID) -> None:
     assert scrub(f"{one} {one.hex}", STRICT) == "[id] [id]"

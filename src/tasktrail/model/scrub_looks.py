@@ -85,15 +85,16 @@ def _ipv4(value: str) -> str | None:
 
 def _ipv6(value: str) -> str | None:
     """Read an IPv6 address; not a hardware address of eight pairs, nor names of C++ as in a::b."""
-    from ipaddress import IPv6Address  # few texts need it, and it takes a while to load
+    from socket import AF_INET6, inet_ntop, inet_pton  # decides as `ipaddress` does, in a twentieth of the time
 
-    groups = value.partition("%")[0].split(":")
+    address, _, zone = value.partition("%")
+    groups = address.split(":")
     is_name = len(groups) - groups.count("") < 3 and not re.search("[0-9]", value)
     if is_name or all(len(group) == 2 for group in groups):
         return None
     try:
-        return str(IPv6Address(value))
-    except ValueError:
+        return f"{inet_ntop(AF_INET6, inet_pton(AF_INET6, address))}%{zone}".rstrip("%")
+    except OSError:
         return None
 
 
@@ -173,8 +174,10 @@ _IPV4 = (
 )
 _GROUP = r"[0-9a-f]{1,4}"
 # In front of the first group: nothing, or a word that is no group ("node:2001:db8::1"); and no index (a[1::2]).
-_IPV6_START = r"(?<!\w)(?<![\w)\]]\[)(?:(?<!:)|(?<=[g-z_]:)|(?<=[g-z_]\w:)|(?<=[g-z_]\w\w:)|(?<=[g-z_]\w\w\w:))"
-_FIRST_GROUP = "|".join(rf"(?<={_IPV6_START}()[0-9a-f]{{{length}}}:)" for length in (1, 2, 3, 4))
+_IPV6_START = r"(?:(?<![]0-9a-f:]:)|(?<=[g-z_]\w:)|(?<=[g-z_]\w\w:)|(?<=[g-z_]\w\w\w:))(?<!\w)(?<![\w)\]]\[)"
+_FIRST_GROUP = "|".join(
+    rf"(?<=(?=[0-9a-f]{{{length}}}:){_IPV6_START}()[0-9a-f]{{{length}}}:)" for length in (1, 2, 3, 4)
+)
 _IPV6_END = r"(?:%[a-z]{1,8}[0-9]{0,4}(?!\w))?(?!\w|\.[0-9]|::|:[0-9a-f]|:\[ip)"
 _IPV6 = (
     rf":(?:(?<=[0-9a-f]:)(?={_GROUP}:|:)(?:{_FIRST_GROUP})(?:{_GROUP}:){{0,6}}+:|(?<!:.):(?!:[\w:])(?<={_IPV6_START}()::))"
