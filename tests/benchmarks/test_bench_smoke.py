@@ -23,6 +23,13 @@ PEERS = {
     "procrastinate": ("procrastinate",),
 }
 OURS = [
+    "executions-create",
+    "executions-lastfailed",
+    "executions-list",
+    "executions-one",
+    "executions-trace",
+    "executionsraw-create",
+    "executionsraw-one",
     "backfill-results",
     "backfillraw-results",
     "byhand-batches",
@@ -112,8 +119,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What one quick run of the raw limit and Tasktrail wrote."""
     folder = tmp_path_factory.mktemp("bench")
     ours = ("raw", "tasktrail", "yaml", "decorators", "workflow", "workers", "postgres", "byhand")
-    families = (*ours, "backfill", "backfillraw", "plan", "planraw", "planfile")
-    families = (*ours, "plan", "planraw", "planfile", "scrub")
+    more = ("backfill", "backfillraw", "executions", "executionsraw", "plan", "planraw", "planfile", "scrub")
+    families = (*ours, *more)
     done = bench(folder, *(word for family in families for word in ("--only", family)))
     assert done.returncode == 0, done.stderr
     return written(folder)

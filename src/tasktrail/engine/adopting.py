@@ -16,13 +16,14 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import write_needs
 from tasktrail.engine.pictures import Pictures
 from tasktrail.engine.plans import note_in, noted, place_tasks, said_of
-from tasktrail.engine.values import NOTHING, encode_text, storable
+from tasktrail.engine.values import NOTHING, encode_text
 from tasktrail.formats import codec
 from tasktrail.formats.picture import Differences, Picture, TaskChange, TaskPicture
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Change
 from tasktrail.model.matrix import Grid
+from tasktrail.model.plain import storable
 from tasktrail.model.plan import PlanTask
 from tasktrail.model.run import OVER
 from tasktrail.model.task import ITEM_REMOVED, REMOVED, Status, Task, Value

@@ -8,10 +8,10 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-from tasktrail.engine.values import storable
 from tasktrail.model.errors import BadInput
 from tasktrail.model.fingerprint import fingerprint_of_exception, fingerprint_of_text
 from tasktrail.model.lifecycle import Failure
+from tasktrail.model.plain import shortened, storable
 from tasktrail.model.retry import error_names_of
 
 _LONGEST_MESSAGE: Final = 4_000
@@ -63,12 +63,12 @@ def failure_of(error: BaseException) -> Failure:
     """Return what is stored of an exception; not yet scrubbed. Never raises, whatever the exception does."""
     if isinstance(error, StepFailed):
         kept = error.failure
-        stack = _both_ends(storable(kept.stack), _LONGEST_STACK) if kept.stack else None
-        message = _both_ends(storable(kept.message), _LONGEST_MESSAGE)
+        stack = shortened(storable(kept.stack), _LONGEST_STACK) if kept.stack else None
+        message = shortened(storable(kept.message), _LONGEST_MESSAGE)
         return Failure(storable(kept.type), message, stack, kept.fingerprint)
     words = _words(error)
     fingerprint = fingerprint_of_exception(error, words)
-    return Failure(type(error).__name__, _both_ends(words, _LONGEST_MESSAGE), _stack(error), fingerprint)
+    return Failure(type(error).__name__, shortened(words, _LONGEST_MESSAGE), _stack(error), fingerprint)
 
 
 def told_failure(text: str, status: str) -> Failure | None:
@@ -88,8 +88,8 @@ def told_failure(text: str, status: str) -> Failure | None:
     if status != "failed":
         raise BadInput(f"expected error with status failed alone, got: {status}", hint="say it in notes")
     first, *more = said.splitlines()
-    stack = _both_ends(said, _LONGEST_STACK) if more else None
-    message = _both_ends(_raised(said) or first, _LONGEST_MESSAGE)
+    stack = shortened(said, _LONGEST_STACK) if more else None
+    message = shortened(_raised(said) or first, _LONGEST_MESSAGE)
     return Failure("TaskFailed", message, stack, fingerprint_of_text(said, "TaskFailed", message))
 
 
@@ -127,12 +127,4 @@ def _stack(error: BaseException) -> str | None:
     if not theirs:
         return None
     told.stack = traceback.StackSummary.from_list(theirs)
-    return _both_ends(storable("".join(told.format())), _LONGEST_STACK)
-
-
-def _both_ends(text: str, longest: int) -> str:
-    """Keep the beginning and the end of a text that is too long, and say how much is missing."""
-    if len(text) <= longest:
-        return text
-    half = longest // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+    return shortened(storable("".join(told.format())), _LONGEST_STACK)

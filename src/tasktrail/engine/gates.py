@@ -15,11 +15,12 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import task_reference
 from tasktrail.engine.plan import Judge, Verdict
 from tasktrail.engine.steps import Step
-from tasktrail.engine.values import Encoded, decode, storable
+from tasktrail.engine.values import Encoded, decode
 from tasktrail.model.condition import Condition
 from tasktrail.model.errors import BadInput
 from tasktrail.model.lifecycle import Ask, Failure, decide
 from tasktrail.model.path import Template, ValuePath, kind_of, unnamed
+from tasktrail.model.plain import storable
 from tasktrail.model.task import Task
 from tasktrail.model.workflow import StepSpec, Workflow
 from tasktrail.store.records import Mark

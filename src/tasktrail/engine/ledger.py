@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tasktrail.engine.additions import check_tasks, distinct, named_by, task_row, waits_of
 from tasktrail.engine.ids import RANDOM_IDS, Ids
 from tasktrail.engine.spans import enclosing
-from tasktrail.engine.values import NOTHING, Encoded, storable
+from tasktrail.engine.values import NOTHING, Encoded
 from tasktrail.formats import PLAN_CODEC
 from tasktrail.model.attempt import w3c_span
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import Conflict, Held, NotFound, TasktrailError
 from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, decide
+from tasktrail.model.plain import storable
 from tasktrail.model.reference import MAX_RUN_ID_CHARS, check_run_id
 from tasktrail.model.run import Kind, Run, RunStatus, check_cancel, check_pause
 from tasktrail.model.scrub import scrub_text

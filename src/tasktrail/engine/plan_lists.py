@@ -13,11 +13,12 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.needs import set_needs
 from tasktrail.engine.plan_restoring import FROM_LIST, replay
 from tasktrail.engine.plans import hold_plan, move_in, note_in, place_tasks, plan_in, said_of, shown_tasks, task_in
-from tasktrail.engine.values import json_text, storable
+from tasktrail.engine.values import json_text
 from tasktrail.model.draft import RunDraft, TaskDraft
 from tasktrail.model.errors import BadInput
 from tasktrail.model.graph import Need, check_graph
 from tasktrail.model.lifecycle import Ask
+from tasktrail.model.plain import storable
 from tasktrail.model.plan import Note, PlanTask
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL, REMOVED, Task, Value

@@ -7,8 +7,8 @@ from typing import Final
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plans import STARTED_AGAIN, task_in
-from tasktrail.engine.values import storable
 from tasktrail.model.lifecycle import Ask, Change, decide
+from tasktrail.model.plain import storable
 from tasktrail.model.plan import Move, PlanTask
 from tasktrail.model.run import Run
 from tasktrail.model.task import FINAL, Task, Value

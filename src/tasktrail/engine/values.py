@@ -88,11 +88,6 @@ def json_text(value: object, what: str) -> str:
     return encoded.payload or encoded.column or "null"
 
 
-def storable(text: str) -> str:
-    """Return a text as every database takes it: without lone surrogates and NUL."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
-
-
 def encode_text(text: str | None) -> Encoded:
     """Return JSON text as a column holds it."""
     if text is None or len(text) <= LARGEST_INLINE:
