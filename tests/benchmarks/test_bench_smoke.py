@@ -23,13 +23,6 @@ PEERS = {
     "procrastinate": ("procrastinate",),
 }
 OURS = [
-    "executions-create",
-    "executions-lastfailed",
-    "executions-list",
-    "executions-one",
-    "executions-trace",
-    "executionsraw-create",
-    "executionsraw-one",
     "backfill-results",
     "backfillraw-results",
     "byhand-batches",
@@ -37,6 +30,13 @@ OURS = [
     "decorators-chain",
     "decorators-fan",
     "decorators-runs",
+    "executions-create",
+    "executions-lastfailed",
+    "executions-list",
+    "executions-one",
+    "executions-trace",
+    "executionsraw-create",
+    "executionsraw-one",
     "plan-call",
     "plan-call-large",
     "plan-create",
@@ -143,6 +143,20 @@ def test_every_subject_of_ours_is_listed_here(report: dict[str, Any]) -> None:
 def test_the_write_of_a_run_file_is_judged(report: dict[str, Any]) -> None:
     figure = figures(report)["run file of 20 steps: one write"]
     assert figure["verdict"] == ("ok" if figure["value"] <= 0.010 else "short")
+
+
+@pytest.mark.parametrize(
+    ("says", "asked"),
+    [
+        pytest.param("1,000,000 executions: a list, p99", 0.005, marks=pytest.mark.requirement("AX-108")),
+        pytest.param("1,000,000 executions: a trace, p99", 0.001, marks=pytest.mark.requirement("AX-109")),
+        pytest.param("backfill of 20,000 files", 5_000, marks=pytest.mark.requirement("AX-077")),
+    ],
+)
+def test_figures_of_executions_are_judged(report: dict[str, Any], says: str, asked: float) -> None:
+    figure = figures(report)[says]
+    is_kept = figure["value"] <= asked if asked < 1 else figure["value"] >= asked
+    assert figure["verdict"] == ("ok" if is_kept else "short")
 
 
 def test_raw_limit_is_synchronous_full(report: dict[str, Any]) -> None:
