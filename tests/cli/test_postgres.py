@@ -37,6 +37,7 @@ steps:
 """
 COMMANDS = [
     (["list-runs"], 0, "pipeline"),
+    (["scrub", "--check"], 0, ""),
     (["list-runs", "--status", "running", "--kind", "dag", "--workflow", "pipeline"], 0, "p1"),
     (["run", "dag", "--status", "p1"], 0, "Status: RUNNING"),
     (["status", "nope"], 3, "no run"),

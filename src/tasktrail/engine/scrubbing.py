@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import os
+import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Final, Literal
 
 from tasktrail.config import Config
@@ -15,8 +17,6 @@ GROUP: Final = "tasktrail.scrubbers"
 
 Own = tuple[str, Callable[[str], object]]
 """A scrubber of one's own, by its name."""
-
-_log = logging.getLogger("tasktrail.scrubbing")
 
 
 class Scrubber:
@@ -75,9 +75,11 @@ class Scrubber:
         return text
 
     def _tell(self, name: str, error: BaseException) -> None:
+        import logging  # not by `logs.logger`, which is silent where nobody set logging up: this must be heard
+
         if name not in self._faults:
             self._faults[name] = f"scrubber {name} failed with {type(error).__name__}; texts are withheld"
-            _log.error(self._faults[name])
+            logging.getLogger("tasktrail.scrubbing").error(self._faults[name])
 
 
 def _changes(clean: Callable[[str], object], text: str) -> bool:
@@ -102,10 +104,30 @@ def scrubber_of(config: Config, profile: Literal["text", "strict"] = "text") -> 
 @cache
 def installed() -> tuple[Own, ...]:
     """Return the scrubbers that are installed, by name; one that cannot be imported fails with every text."""
-    from importlib.metadata import entry_points  # takes time that not every command has a text for
+    if not any(map(_may_offer, sys.path)):
+        return ()
+    from importlib.metadata import entry_points
 
     points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
     return tuple((point.name, _loaded(point.load)) for point in points)
+
+
+def _may_offer(folder: str) -> bool:
+    """Whether a distribution in a folder says so; to ask `importlib.metadata` takes every command ten times as long."""
+    try:
+        names = [name for name in os.listdir(folder or ".") if name.lower().endswith((".dist-info", "egg-info"))]  # noqa: PTH208 - a name is enough
+    except NotADirectoryError:
+        return True  # an archive: it knows how to look into one
+    except OSError:
+        return False
+    return any(GROUP.encode() in _read(Path(folder, name, "entry_points.txt")) for name in names)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _loaded(load: Callable[[], Callable[[str], object]]) -> Callable[[str], object]:
