@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tasktrail.engine.scrub_check import KEYS
+from tasktrail.executions import RawStore
 from tasktrail.store.described import text_columns
 from tests.cli.conftest import Call
+from tests.executions.told import told
 from tests.store.stores import sql
 
 STORE = Path(".tasktrail/tasktrail.db")
@@ -80,6 +82,19 @@ def test_the_profile_strict_looks_for_more_and_what_is_allowed_is_not_found(call
     assert (strict.code, {tuple(one["kinds"]) for one in strict.data["found"]}) == (5, {("ip",)})
     Path("tasktrail.toml").write_text('[scrub]\nallow = ["10.0.0.1"]\n', "utf-8")
     assert call("scrub", "--check", "--profile", "strict").err == "nothing was found\n"
+
+
+def test_a_recording_is_named_by_its_id(call: Call) -> None:
+    with RawStore() as store:
+        kept = store.append_experience(told(response_text="all is well"))
+        store.append_observation("so it is", [kept], experience_id="obs-1")
+    assert call("scrub", "--check", "--profile", "strict").code == 0
+    sql(STORE, "UPDATE attempt SET response = 'ask ann@example.org'")
+
+    answer = call("scrub", "--check", "--json")
+
+    assert answer.code == 5
+    assert [(one["row"], one["column"]) for one in answer.data["found"]] == [(kept, "response"), ("obs-1", "response")]
 
 
 def test_a_check_makes_no_store(call: Call) -> None:

@@ -13,7 +13,7 @@ from tasktrail.store.described import text_columns
 from tasktrail.store.transaction import Row, Transaction
 
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "run": ("id",), "task": ("id",), "attempt": ("task_id", "n"), "output": ("task_id", "attempt"), "event": ("seq",),
+    "run": ("id",), "task": ("id",), "attempt": ("task_id", "n", "public_id"), "output": ("task_id", "attempt"), "event": ("seq",),
     "error": ("fingerprint",), "delivery": ("event_seq",),
 }  # fmt: skip
 """What tells which row it is; row ids themselves never leave the store."""
@@ -66,8 +66,9 @@ def _task(tx: Transaction, task_id: int) -> str:
     return task_reference(_run(tx, task.run_id), task)
 
 
-def _attempt(tx: Transaction, task_id: int, number: int) -> str:
-    return f"{_task(tx, task_id)} attempt {number}"
+def _attempt(tx: Transaction, task_id: int | None, number: int, public_id: str | None = None) -> str:
+    """A recording has no task, and an id that people know."""
+    return str(public_id) if task_id is None else f"{_task(tx, task_id)} attempt {number}"
 
 
 _NAMES: Final[Mapping[str, Callable[..., str]]] = {
