@@ -13,8 +13,8 @@ from tasktrail.store.described import text_columns
 from tasktrail.store.transaction import Row, Transaction
 
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "run": ("id",), "task": ("id",), "attempt": ("task_id", "n", "public_id"), "output": ("task_id", "attempt"), "event": ("seq",),
-    "error": ("fingerprint",), "delivery": ("event_seq",),
+    "run": ("id",), "task": ("id",), "attempt": ("task_id", "n", "public_id"), "output": ("task_id", "attempt"),
+    "event": ("seq",), "error": ("fingerprint",), "delivery": ("event_seq",),
 }  # fmt: skip
 """What tells which row it is; row ids themselves never leave the store."""
 
