@@ -390,8 +390,8 @@ def test_the_progress_says_why_a_step_failed_that_never_started_and_one_whose_er
 
     said = call("run", "dag", "f.yaml").err
 
-    assert "a             failed (attempt 1): MemoryError\n" in said
-    assert "b             failed: BadInput: there is no params.all.items: params.all has nothing\n" in said
+    assert "a             failed (attempt 1): MemoryError; error fp1:" in said
+    assert "b             failed: BadInput: there is no params.all.items: params.all has nothing; error fp1:" in said
 
 
 def test_a_file_that_is_not_utf_8_is_refused_with_the_place(call: Call) -> None:

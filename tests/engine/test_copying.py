@@ -52,7 +52,7 @@ INSERT INTO job VALUES (3, 'nightly', NULL, 'q', '{}', 1, 2, 3, 4);
 INSERT INTO output VALUES (4, 1, 1, 0, 9, 12, '1fetching \N{ROCKET}');
 INSERT INTO slot VALUES ('limit', 1), ('another', 1);
 INSERT INTO reuse VALUES ('key', 1, 1);
-INSERT INTO error VALUES ('print', 'E', 'words', 2, 3, 4, 5, 6);
+INSERT INTO error VALUES ('print', 'E', 'words', 2, 3, 4, 5, 6, 'said');
 INSERT INTO reader VALUES ('hooks', 4, 1);
 INSERT INTO delivery VALUES (9, 4, 'hooks', 'url', 1, 2, NULL, 'refused');
 INSERT INTO definition VALUES (5, 'workflow', 'w', '1', '{}', 'hash', 6);

@@ -65,11 +65,14 @@ def find(target: str) -> Callable[..., Any]:
 
 def _called(function: Callable[..., Any], document: Mapping[str, Any]) -> Any:
     named, told = dict(document["named"]), document["context"]
-    current.set(Span(told["trace_id"], told["span_id"]))
     if document["wants_context"]:
-        named["ctx"] = PlainContext(**document["context"])
-    value = function(*document["first"], **named)
-    return asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
+        named["ctx"] = PlainContext(**told)
+    around = current.set(Span(told["trace_id"], told["span_id"]))
+    try:
+        value = function(*document["first"], **named)
+        return asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
+    finally:
+        current.reset(around)
 
 
 async def _awaited(value: Any) -> Any:
