@@ -11,6 +11,7 @@ import pytest
 
 from tasktrail.engine.execution import Answer, Execution
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.scrubbing import Scrubber
 from tasktrail.engine.values import decode, encode
 from tasktrail.engine.verification import verify
 from tasktrail.model.draft import RunDraft, TaskDraft
@@ -18,6 +19,7 @@ from tasktrail.model.errors import BadInput, Conflict, Held, NotFound, UnmetNeed
 from tasktrail.model.graph import Need
 from tasktrail.model.lifecycle import Ask, Failure, Verb
 from tasktrail.model.run import Run
+from tasktrail.model.scrub import TEXT
 from tasktrail.model.task import Task
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.store.transaction import Transaction
@@ -414,9 +416,17 @@ def test_no_secret_in_a_text_reaches_the_file(ledger: Ledger, run: Run, where: s
 
 
 def test_the_scrubber_is_the_one_that_was_given(ledger: Ledger, run: Run) -> None:
-    own = Ledger(ledger.store, actor="ann", scrub=lambda text: text.upper())
+    own = Ledger(ledger.store, actor="ann", scrub=Scrubber(TEXT, own=lambda: [("upper", str.upper)]))
 
     assert own.ask(task(ledger, run, "fetch").id, Ask("skip", reason="not needed")).reason == "NOT NEEDED"
+
+
+def test_equal_values_are_alike_in_the_texts_of_a_failure(ledger: Ledger) -> None:
+    stack = "ben@example.org asked for ann@example.org"
+
+    kept = ledger.clean_failure(Failure("E", "no letter to ann@example.org", stack))
+
+    assert (kept.message, kept.stack) == ("no letter to [email]", "[email:2] asked for [email]")
 
 
 def test_data_is_stored_exactly(ledger: Ledger) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from tasktrail.engine.additions import check_tasks, distinct, named_by, task_row, waits_of
 from tasktrail.engine.ids import RANDOM_IDS, Ids
+from tasktrail.engine.scrubbing import PLAIN_SCRUBBER, Scrubber
 from tasktrail.engine.spans import enclosing
 from tasktrail.engine.values import NOTHING, Encoded
 from tasktrail.formats import PLAN_CODEC
@@ -21,7 +22,6 @@ from tasktrail.model.lifecycle import LEASED_VERBS, Ask, Change, Failure, decide
 from tasktrail.model.plain import storable
 from tasktrail.model.reference import MAX_RUN_ID_CHARS, check_run_id
 from tasktrail.model.run import Kind, Run, RunStatus, check_cancel, check_pause
-from tasktrail.model.scrub import scrub_text
 from tasktrail.model.task import Task
 from tasktrail.store.clock import SYSTEM_CLOCK, Clock
 from tasktrail.store.records import Mark
@@ -57,7 +57,7 @@ class Ledger:
         actor: str,
         clock: Clock = SYSTEM_CLOCK,
         ids: Ids = RANDOM_IDS,
-        scrub: Callable[[str], str] = scrub_text,
+        scrub: Scrubber = PLAIN_SCRUBBER,
     ) -> None:
         self.store = store
         self.actor = actor
@@ -352,12 +352,8 @@ class Ledger:
 
     def clean_failure(self, failure: Failure) -> Failure:
         """Return a failure as it may be stored."""
-        return Failure(
-            self._scrub(failure.type),
-            self._scrub(failure.message),
-            self._scrub(failure.stack) if failure.stack else None,
-            failure.fingerprint,
-        )
+        kind, message, stack = self._scrub.together((failure.type, failure.message, failure.stack or ""))
+        return Failure(kind, message, stack or None, failure.fingerprint)
 
     def clean(self, ask: Ask) -> Ask:
         """Return an ask as it may be stored."""

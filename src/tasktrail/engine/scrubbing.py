@@ -96,6 +96,10 @@ def _checked(text: object) -> str:
     return text
 
 
+PLAIN_SCRUBBER: Final = Scrubber(PROFILES["text"], own=lambda: ())
+"""Where no project's settings are known."""
+
+
 def scrubber_of(config: Config, profile: Literal["text", "strict"] = "text") -> Scrubber:
     """Return the scrubber that the settings ask for; what leaves for others gets `strict`."""
     return Scrubber(PROFILES[profile], allow=config.scrub_allow, key=config.scrub_key.encode())
