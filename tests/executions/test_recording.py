@@ -264,6 +264,20 @@ def test_what_is_recorded_goes_on_when_it_cannot_be(tmp_path: Path, caplog: pyte
     assert "is no Tasktrail store" in caplog.text
 
 
+def test_a_working_directory_that_is_gone_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawStore(tmp_path / "own.db") as store:
+        (tmp_path / "gone").mkdir()
+        monkeypatch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        with record("report", store=store) as attempt:
+            attempt.response = "to ann@example.org"
+        with record("report") as unstored:
+            pass
+
+        assert [one.content.text for one in store.list_recent()] == ["to [email]"]
+    assert unstored.id is None
+
+
 @pytest.mark.requirement("AX-066")
 def test_recording_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKTRAIL_RECORD", "off")

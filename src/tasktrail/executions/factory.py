@@ -42,7 +42,11 @@ _counted = itertools.count(int.from_bytes(os.urandom(2), "big"))
 
 def strict(texts: Sequence[str]) -> Sequence[str]:
     """Return the texts of one record scrubbed with the profile `strict`, as the project's settings say."""
-    return _scrubber(Path.cwd()).together(texts)
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed: no project's settings are known
+        here = Path(os.sep)
+    return _scrubber(here).together(texts)
 
 
 @cache
