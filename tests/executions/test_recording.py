@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+import multiprocessing
+import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -61,7 +64,7 @@ def test_a_block_is_recorded_with_what_is_said_of_it() -> None:
     ("error", "status"),
     [
         (ValueError("no"), "failed"), (SystemExit(2), "failed"), (SystemExit(0), "success"),
-        (KeyboardInterrupt(), "aborted"), (asyncio.CancelledError(), "aborted"), (GeneratorExit(), "aborted"),
+        (KeyboardInterrupt(), "aborted"), (asyncio.CancelledError(), "aborted"), (GeneratorExit(), "success"),
     ],
 )  # fmt: skip
 def test_what_is_raised_is_recorded_and_goes_on(error: BaseException, status: str) -> None:
@@ -237,7 +240,7 @@ def test_a_generator_is_recorded_as_long_as_it_is_read() -> None:
     half = count(3)
     next(half)
     half.close()
-    assert last()["status"] == "aborted"
+    assert last()["status"] == "success", "who stops reading has had enough"
 
     async def read() -> list[int]:
         return [number async for number in count_async(2)]
@@ -246,7 +249,195 @@ def test_a_generator_is_recorded_as_long_as_it_is_read() -> None:
     assert (last()["task_id"], last()["inputs"]) == ("acount", {"most": 2})
 
 
+def test_a_generator_gets_what_is_sent_and_thrown_and_nobody_else_is_part_of_it() -> None:
+    heard: list[object] = []
+
+    @recorded("talk")
+    def talk() -> Generator[str, str, str]:
+        heard.append((yield "first"))
+        try:
+            yield "second"
+        except ValueError as error:
+            heard.append(str(error))
+        return "done"
+
+    one, two = talk(), talk()
+    assert [next(one), next(two)] == ["first", "first"]
+    assert [one.send("a"), two.send("b")] == ["second", "second"]
+    with record("between") as attempt:
+        pass
+    with pytest.raises(StopIteration, match="done"):
+        one.throw(ValueError("no"))
+    two.close()
+
+    assert heard == ["a", "b", "no"]
+    assert attempt.parent_span_id is None
+    with record("after") as attempt:
+        pass
+    assert attempt.parent_span_id is None
+    assert sorted(str(one.content.structured.get("output")) for one in all_told() if "talk" in one.id) == [
+        "None", "done",
+    ]  # fmt: skip
+
+
+def test_an_async_generator_gets_what_is_sent_and_thrown() -> None:
+    heard: list[object] = []
+
+    @recorded("talk")
+    async def talk() -> AsyncGenerator[str, str]:
+        try:
+            heard.append((yield "first"))
+            yield "second"
+        except ValueError as error:
+            heard.append(str(error))
+            yield "third"
+        finally:
+            heard.append("closed")
+
+    async def read() -> list[str]:
+        reading = talk()
+        items = [await anext(reading), await reading.asend("a"), await reading.athrow(ValueError("no"))]
+        await reading.aclose()
+        return items
+
+    assert asyncio.run(read()) == ["first", "second", "third"]
+    assert heard == ["a", "no", "closed"]
+    assert last()["status"] == "success"
+
+
+def test_after_a_coroutine_nobody_is_part_of_it_any_more() -> None:
+    async def twice() -> list[str | None]:
+        async with record("first") as first:
+            pass
+        async with record("second") as second:
+            pass
+        await fetch("http:a")
+        with record("third") as third:
+            pass
+        return [one.parent_span_id for one in (first, second, third)]
+
+    assert asyncio.run(twice()) == [None, None, None]
+
+
+class Shelf:
+    """What a function may be instead of a plain one."""
+
+    @recorded
+    @classmethod
+    def made(cls, size: int) -> tuple[type, int]:
+        return cls, size
+
+    @recorded
+    @staticmethod
+    def width(size: int) -> int:
+        return size
+
+    @recorded
+    def put(self, book: str) -> str:
+        return book
+
+    async def __call__(self, book: str) -> str:
+        return book
+
+
+def test_methods_partial_functions_and_objects_are_recorded() -> None:
+    shelf = Shelf()
+    twice = recorded("twice")(functools.partial(add, 2))
+
+    assert (Shelf.made(3), Shelf.width(4), shelf.put("x"), twice(5)) == ((Shelf, 3), 4, "x", 7)
+    assert asyncio.run(recorded(shelf)("y")) == "y"
+
+    told = [one.content.structured for one in all_told()]
+    assert [one["task_id"].rpartition(".")[2] for one in told] == ["made", "width", "put", "twice", "add", "Shelf"]
+    assert [one["inputs"] for one in told[:3]] == [{"size": 3}, {"size": 4}, {"book": "x"}]
+
+
+def test_members_that_are_named_like_a_secret_are_left_out() -> None:
+    @recorded("login")
+    def login(user: str, options: dict[str, object], **more: object) -> None: ...
+
+    login("ann", {"db": {"DB_PASS": "hunter2", "max_tokens": 5}, "tokenizer": "x"}, api_key="k", author="ann")
+
+    assert last()["inputs"] == {
+        "user": "ann", "options": {"db": {"DB_PASS": "[secret]", "max_tokens": 5}, "tokenizer": "x"},
+        "more": {"api_key": "[secret]", "author": "ann"},
+    }  # fmt: skip
+
+
+def test_what_is_told_is_told_as_it_is_then() -> None:
+    told = [1]
+    with record("report", inputs=told) as attempt:
+        attempt.called("llm", told)
+        attempt.output = told
+        told.append(2)
+
+    assert last()["inputs"] == last()["io"]["tool_calls"][0]["arguments"] == [1]
+
+
 # ------------------------------------------------------------------------------------------------------ what goes wrong
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"trace_id": 5}, {"span_id": 5}, {"trace_id": ""}, {"headers": {1: 2}}, {"headers": [("traceparent", "x")]},
+        {"traceparent": 5}, {"headers": 5}, {"attempt": "x"}, {"parents": 5}, {"config": 5}, {"trigger": "x"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_nonsense_that_is_told_breaks_nothing(given: dict[str, Any]) -> None:
+    with record("report", **given) as attempt:
+        attempt.used(input_tokens="x")  # type: ignore[arg-type]  # that is the nonsense
+        attempt.wrote(5)  # type: ignore[arg-type]
+        assert attempt.environ()["TRACEPARENT"].startswith("00-")
+
+
+def test_what_begins_in_the_same_moment_is_recorded_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "datetime", Standing)
+    for _ in range(5):
+        add(1)
+
+    with RawStore() as store:
+        assert store.count_experiences() == 5
+
+
+@pytest.mark.platform_only("fork")
+def test_forked_children_record_beside_each_other() -> None:
+    add(1)
+    children = [multiprocessing.get_context("fork").Process(target=add, args=(number,)) for number in range(12)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+
+    assert len(all_told()) == 13
+
+
+def test_a_coroutine_that_ends_after_all_threads_is_recorded() -> None:
+    program = (
+        "import asyncio, threading\n"
+        "from tasktrail.executions import recorded\n"
+        "@recorded('late')\n"
+        "async def late():\n"
+        "    await asyncio.sleep(0.2)\n"
+        "    return 42\n"
+        "threading.Thread(target=lambda: print(asyncio.run(late()))).start()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert (done.stdout, done.stderr) == ("42\n", "")
+    assert last()["output"] == 42
+
+
+def test_a_store_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    add(1)
+    shutil.rmtree(tmp_path / ".tasktrail")
+
+    add(2)
+
+    assert [one.content.structured["inputs"] for one in all_told()] == [{"a": 2}]
 
 
 @pytest.mark.requirement("AX-064", "AX-066")
@@ -288,7 +479,7 @@ def test_recording_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.Monke
     with RawStore(tmp_path / "own.db") as store:
         with record("report", store=store):
             pass
-        assert store.count_experiences() == 1, "a store that is named is written to"
+        assert store.count_experiences() == 0
 
 
 def test_an_id_that_another_process_drew_is_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

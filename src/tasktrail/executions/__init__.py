@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tasktrail.executions.backfilling import BackfillCounts, backfill
+    from tasktrail.executions.decorating import recorded
     from tasktrail.executions.exceptions import DuplicateExperience, ImmutabilityViolation, RawStoreError
     from tasktrail.executions.factory import create_task_execution_experience, idempotency_key
-    from tasktrail.executions.recording import Recorder, record, recorded
+    from tasktrail.executions.recording import Recorder, record
     from tasktrail.executions.records import Content, Experience, Provenance
     from tasktrail.executions.store import RawStore
     from tasktrail.executions.words import Actor, CaptureMethod, ExperienceType
@@ -38,10 +39,11 @@ _HOMES = {
     name: home
     for home, names in {
         "backfilling": ["BackfillCounts", "backfill"],
+        "decorating": ["recorded"],
         "exceptions": ["DuplicateExperience", "ImmutabilityViolation", "RawStoreError"],
         "factory": ["create_task_execution_experience", "idempotency_key"],
         "records": ["Content", "Experience", "Provenance"],
-        "recording": ["Recorder", "record", "recorded"],
+        "recording": ["Recorder", "record"],
         "store": ["RawStore"],
         "words": ["Actor", "CaptureMethod", "ExperienceType"],
     }.items()

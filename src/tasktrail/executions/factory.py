@@ -40,6 +40,16 @@ _counted = itertools.count(int.from_bytes(os.urandom(2), "big"))
 """Ends of ids: two of one process differ for 65,536 records."""
 
 
+def _count_anew() -> None:
+    """A forked child would draw what its brothers draw."""
+    global _counted
+    _counted = itertools.count(int.from_bytes(os.urandom(2), "big"))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_anew)
+
+
 def strict(texts: Sequence[str]) -> Sequence[str]:
     """Return the texts of one record scrubbed with the profile `strict`, as the project's settings say."""
     try:

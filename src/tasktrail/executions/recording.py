@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
-import inspect
-import threading
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextvars import Token
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, TypeVar, overload
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from tasktrail.config import environment, load
@@ -25,17 +23,16 @@ from tasktrail.executions.store import RawStore
 from tasktrail.logs import logger
 from tasktrail.model.attempt import Span, parse_traceparent, traceparent, w3c_span
 from tasktrail.model.errors import BadInput
-from tasktrail.model.plain import plain
+from tasktrail.model.plain import Plain, plain
 
-F = TypeVar("F", bound=Callable[..., Any])
+__all__ = ["Recorder", "record"]
 
-_SECRET_NAMES: Final = ("password", "passwd", "secret", "token", "api_key", "apikey", "authorization", "credential")
-"""Arguments whose names hold one of these are not recorded."""
-
-_DRAWS: Final = 3
-_stores: Final[dict[Path, RawStore | None]] = {}
-"""Of the projects that were recorded in, by working directory; None: recording is off there."""
-_opening: Final = threading.Lock()
+_DRAWS: Final = 9
+_LONGEST_ID: Final = 128
+_STORES_KEPT: Final = 16
+_stores: Final[dict[Path, RawStore]] = {}
+"""Of the projects that were recorded in, by working directory. There is no lock: to open a store twice is harmless, and
+a fork or a signal while one is held would never end."""
 
 
 class Recorder:
@@ -62,28 +59,28 @@ class Recorder:
         self.id: str | None = None
         self._options = options
         self._store = store
-        self._files: list[str] = []
-        self._calls: list[dict[str, Any]] = []
+        self._inputs = plain(options["inputs"])
+        self._files: list[Plain] = []
+        self._calls: list[Plain] = []
         self._usage: dict[str, float] = {}
-        self._token: Token[Span | None] | None = None
         self.trace_id, self.span_id = self._placed()
 
-    # what is said of it
+    # what is said of it, as it is when it is said
 
     def wrote(self, *paths: str | Path) -> None:
         """Say that files were written."""
-        self._files += [str(path) for path in paths]
+        self._files += [plain(path) for path in paths]
 
     def called(self, tool: str, arguments: object = None, result: object = None, **more: object) -> None:
         """Say that a tool was called, with what, and what came of it."""
         told = {"tool": tool, "arguments": arguments, "result": result, **more}
-        self._calls.append({name: value for name, value in told.items() if value is not None})
+        self._calls.append(plain({name: value for name, value in told.items() if value is not None}))
 
     def used(self, *, input_tokens: int = 0, output_tokens: int = 0, cost_usd: float = 0.0, **more: float) -> None:
-        """Say what a model used; several calls are added up."""
-        told = {"input_tokens": input_tokens, "output_tokens": output_tokens, "cost_usd": cost_usd, **more}
-        for name, value in told.items():
-            if value:
+        """Say what a model used; several calls are added up, and what is no number is left out."""
+        told: dict[str, object] = {"input_tokens": input_tokens, "output_tokens": output_tokens, "cost_usd": cost_usd}
+        for name, value in {**told, **more}.items():
+            if isinstance(value, int | float) and value:
                 self._usage[name] = self._usage.get(name, 0) + value
 
     # its trace
@@ -99,51 +96,63 @@ class Recorder:
 
     def _placed(self) -> Span:
         """Return trace and span: those that were given, else below the span around it, else new ones."""
-        options = self._options
-        trace_id, span_id = options["trace_id"], options["span_id"] or uuid4().hex[:16]
-        around = _told_span(options) or (enclosing() if trace_id is None else None)
+        trace_id, span_id = (_given_id(self._options, name) for name in ("trace_id", "span_id"))
+        around = _told_span(self._options) or (enclosing() if trace_id is None else None)
         if around is not None:
             self.parent_span_id = around.span_id
-            return Span(trace_id or around.trace_id, span_id)
-        return Span(trace_id or uuid4().hex, span_id)
+        return Span(trace_id or (around.trace_id if around else uuid4().hex), span_id or uuid4().hex[:16])
 
     # beginning and ending; nothing of it may break what is recorded
 
     def begin(self) -> None:
-        """Begin: code that runs from here on in this context is part of it."""
+        """Begin. Of a trace whose last attempt of this task failed, this is the next one."""
         if self._options["trace_id"] is not None and self._options["attempt"] is None:
-            self._go_on()
-        self._token = current.set(Span(self.trace_id, self.span_id))
+            try:
+                self._go_on()
+            except Exception as error:  # noqa: BLE001 - see above
+                _not_recorded(self.task_id, error)
         self._started_at, self._began_ns = datetime.now(UTC), time.perf_counter_ns()
 
     def _go_on(self) -> None:
-        """Of a trace whose last attempt of this task failed, this is the next one."""
-        try:
-            store = self._store or _project_store()
-            before = store.last_failed_of(self.trace_id, self.task_id) if store else None
-        except Exception as error:  # noqa: BLE001 - see the class
-            _not_recorded(self.task_id, error)
-            return
+        store = _wanted_store(self._store)
+        before = store.last_failed_of(self.trace_id, self.task_id) if store else None
         if before is not None:
             self.attempt, self.retry_of = before[0] + 1, before[1]
+
+    @contextmanager
+    def around(self) -> Iterator[None]:
+        """Let code of this context be part of the attempt meanwhile."""
+        before = current.set(Span(self.trace_id, self.span_id))
+        try:
+            yield
+        finally:
+            current.reset(before)
 
     def end(self, error: BaseException | None) -> None:
         """End and record. What goes wrong with that is logged as a warning."""
         lasted = timedelta(microseconds=(time.perf_counter_ns() - self._began_ns) // 1000)
-        if self._token is not None:
-            with contextlib.suppress(ValueError):  # a generator that is closed in another context than it began in
-                current.reset(self._token)
-            self._token = None
         try:
-            store = self._store or _project_store()
+            store = _wanted_store(self._store)
             if store is not None:
                 self.id = _stored(store, self._experience(lasted, error))
-        except Exception as broken:  # noqa: BLE001 - see the class
+        except Exception as broken:  # noqa: BLE001 - see above
             _not_recorded(self.task_id, broken)
+
+    async def end_elsewhere(self, error: BaseException | None) -> None:
+        """End on another thread, since the commit waits for the disk; a cancellation meanwhile does not lose it.
+
+        Where no thread can be begun any more, or the event loop is another library's, it is done here.
+        """
+        try:
+            ending = asyncio.get_running_loop().run_in_executor(None, self.end, error)
+        except RuntimeError:
+            self.end(error)
+        else:
+            await asyncio.shield(ending)
 
     def _experience(self, lasted: timedelta, error: BaseException | None) -> Experience:
         options = self._options
-        more = {"inputs": options["inputs"], "output": self.output, "usage": self._usage,
+        more = {"inputs": self._inputs, "output": self.output, "usage": self._usage,
                 "parent_span_id": self.parent_span_id}  # fmt: skip
         return create_task_execution_experience(
             task_id=self.task_id, task_slug=options["slug"] or self.task_id.rpartition(":")[2],
@@ -211,14 +220,22 @@ class record:  # noqa: N801 - it reads as a verb where it is used
             "retry_of": retry_of, "inputs": inputs, "parents": parents, "config": config,
         }  # fmt: skip
 
+    def begun(self) -> Recorder:
+        """Begin an attempt; who calls this says when code is part of it, and when it ends."""
+        recorder = Recorder(self._task_id, self._options, self._store)
+        recorder.begin()
+        return recorder
+
     def __enter__(self) -> Recorder:
-        self._recorder = Recorder(self._task_id, self._options, self._store)
-        self._recorder.begin()
+        self._recorder = self.begun()
+        self._around = self._recorder.around()
+        self._around.__enter__()
         return self._recorder
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._leave()
         self._recorder.end(error)
 
     async def __aenter__(self) -> Recorder:
@@ -227,147 +244,79 @@ class record:  # noqa: N801 - it reads as a verb where it is used
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """The commit waits for the disk, so it is made on another thread; a cancellation meanwhile does not lose it."""
-        await asyncio.shield(asyncio.to_thread(self._recorder.end, error))
+        self._leave()
+        await self._recorder.end_elsewhere(error)
 
-
-@overload
-def recorded(function: F, /) -> F: ...
-@overload
-def recorded(
-    task_id: str | None = None, /, *, inputs: bool = True, output: bool = True, **options: Any
-) -> Callable[[F], F]: ...
-
-
-def recorded(target: Any = None, /, *, inputs: bool = True, output: bool = True, **options: Any) -> Any:
-    """Record each call of a function as one attempt; `@recorded`, or `@recorded("task", …)` with options of `record`.
-
-    The function may be sync or async, or a generator of either kind; of a generator the attempt is as long as it is
-    read.
-
-    Args:
-        target: The task's id; without one it is the function's module and name.
-        inputs: Whether the arguments are recorded; those named like a secret never are.
-        output: Whether what is returned is recorded.
-    """
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        task_id = target if isinstance(target, str) else f"{function.__module__}.{function.__qualname__}"
-        signature = _signature(function) if inputs else None
-
-        def recording(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> record:
-            return record(task_id, inputs=_arguments(signature, args, kwargs), **options)
-
-        wrapper = _wrapper(function, recording, output=output)
-        return functools.wraps(function)(wrapper)
-
-    return decorate(target) if callable(target) else decorate
-
-
-def _wrapper(
-    function: Callable[..., Any], recording: Callable[[tuple[Any, ...], Mapping[str, Any]], record], *, output: bool
-) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(function):
-
-        async def call_async(*args: Any, **kwargs: Any) -> Any:
-            async with recording(args, kwargs) as attempt:
-                value = await function(*args, **kwargs)
-                _returned(attempt, value, output=output)
-                return value
-
-        return call_async
-    if inspect.isasyncgenfunction(function):
-
-        async def generate_async(*args: Any, **kwargs: Any) -> Any:
-            async with recording(args, kwargs):
-                async for value in function(*args, **kwargs):
-                    yield value
-
-        return generate_async
-    if inspect.isgeneratorfunction(function):
-
-        def generate(*args: Any, **kwargs: Any) -> Any:
-            with recording(args, kwargs) as attempt:
-                value = yield from function(*args, **kwargs)
-                _returned(attempt, value, output=output)
-                return value
-
-        return generate
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with recording(args, kwargs) as attempt:
-            value = function(*args, **kwargs)
-            _returned(attempt, value, output=output)
-            return value
-
-    return call
+    def _leave(self) -> None:
+        """A generator may be closed in another context than it began in; then there is nothing to set back."""
+        with suppress(ValueError):
+            self._around.__exit__(None, None, None)
 
 
 def _stored(store: RawStore, experience: Experience) -> str:
-    """The end of an id is drawn by chance, and another process may have drawn it for the same second."""
+    """Store a record, also where another of this task began in the same moment.
+
+    The end of an id is drawn by chance, and another process may have drawn it for the same second.
+    """
     for _ in range(_DRAWS):
         try:
-            return store.append_experience_idempotent(experience)
+            return store.append_experience(experience)
         except DuplicateExperience:
             experience = renamed(experience)
-    return store.append_experience_idempotent(experience)
+    return store.append_experience(experience)
 
 
-def _returned(attempt: Recorder, value: object, *, output: bool) -> None:
-    if output and attempt.output is None:
-        attempt.output = value
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+def _wanted_store(named: RawStore | None) -> RawStore | None:
+    """Return the store that was named, else that of the project around the working directory; None: it is off."""
     try:
-        return inspect.signature(function)
-    except (TypeError, ValueError):
-        return None
+        here = Path.cwd()
+    except OSError:  # it was removed
+        here = Path(os.sep)
+    return (named or _project_store(here)) if _is_on(here) else None
 
 
-def _arguments(signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
-    """Return arguments by name as they are when the call begins; later they may be others."""
-    if signature is None:
-        return None
-    try:
-        named = signature.bind(*args, **kwargs).arguments
-    except TypeError:  # the call will say so itself
-        return None
-    told = {
-        name: "[secret]" if any(word in name.lower() for word in _SECRET_NAMES) else value
-        for name, value in named.items()
-        if name not in ("self", "cls")
-    }
-    return plain(told) or None
+@lru_cache(maxsize=_STORES_KEPT)
+def _is_on(here: Path) -> bool:
+    return load(here).executions_record == "on"
 
 
-def _project_store() -> RawStore | None:
-    """Return the store of the project around the working directory; None where recording is off."""
-    here = Path.cwd()
-    with _opening:
-        if here not in _stores:
-            _stores[here] = RawStore() if load().executions_record == "on" else None
-        return _stores[here]
+def _project_store(here: Path) -> RawStore:
+    kept = _stores.get(here)
+    if kept is not None and kept.is_gone:  # its file was removed meanwhile; what is open still would go nowhere
+        kept.close()
+        kept = None
+    if kept is None:
+        if len(_stores) >= _STORES_KEPT:
+            _stores.clear()
+        kept = _stores[here] = RawStore()
+    return kept
+
+
+def _given_id(options: Mapping[str, Any], name: str) -> str | None:
+    """Return an id that was given; one that cannot be is said in the log, and a new one is drawn."""
+    given = options[name]
+    if given is None or (isinstance(given, str) and 1 <= len(given) <= _LONGEST_ID and given.isprintable()):
+        return given
+    logger(__name__).warning("expected %s to have 1 to %d printable characters; a new one is drawn", name, _LONGEST_ID)
+    return None
 
 
 def _told_span(options: Mapping[str, Any]) -> Span | None:
     """Return the span of whoever asked; what cannot be read is said in the log, and a new trace begins."""
-    headers = options["headers"] or {}
-    said = options["traceparent"] or next(
-        (text for name, text in headers.items() if name.lower() == "traceparent"), None
-    )
-    if said is None:
-        return None
     try:
-        return Span(*parse_traceparent(str(said)))
-    except BadInput as error:
+        headers = options["headers"] or {}
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        heads = (text for name, text in pairs if str(name).lower() == "traceparent")
+        said = options["traceparent"] or next(heads, None)
+        return Span(*parse_traceparent(str(said))) if said is not None else None
+    except (BadInput, TypeError, ValueError) as error:
         logger(__name__).warning("%s; a new trace begins", error)
         return None
 
 
 def _status(error: BaseException | None) -> Literal["success", "failed", "aborted"]:
-    if error is None or (isinstance(error, SystemExit) and not error.code):
-        return "success"
+    if error is None or isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and not error.code):
+        return "success"  # who closes a generator has had enough of it
     return "failed" if isinstance(error, Exception | SystemExit) else "aborted"
 
 

@@ -236,6 +236,12 @@ class RawStore:
         """Return False: nothing is marked as removed; the name is kept for callers of document 001."""
         return False
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was a file that is not there any more."""
+        path = self._ledger.store.path
+        return path is not None and not path.exists()
+
     def close(self) -> None:
         """Close the connections of this process to the store; the next use opens them anew."""
         self._ledger.store.close()
