@@ -10,6 +10,8 @@ import pytest
 
 from tasktrail.engine import statistics as module
 from tasktrail.engine.statistics import Statistics, statistics
+from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.model.lifecycle import Ask
 from tasktrail.testing.fakes import FIRST_MOMENT
 from tests.engine.executing import Engine
 from tests.recordings import S, executed, told
@@ -52,6 +54,17 @@ def test_both_kinds_are_counted_together_and_by_task(anywhere: Engine):
     assert (every.executions, every.successes, every.failures, every.live, every.recorded) == (6, 3, 2, 5, 3)
     assert (every.first_at, every.last_at) == (FIRST_MOMENT, FIRST_MOMENT + 9 * S)
     assert (every.least_us, every.most_us, every.most_memories) == (1 * S, 4 * S, 3)
+
+
+def test_what_is_being_executed_has_no_duration_yet(anywhere: Engine):
+    run = anywhere.ledger.create_run(RunDraft("dag", "r", "etl", (TaskDraft("step"),)))
+    anywhere.ledger.ask(anywhere.task(run.id, "step").id, Ask("start"))
+
+    assert [(one.timed, one.total_us, one.mean_us, one.least_us) for one in ask(anywhere).tasks] == [(0, 0, None, None)]
+
+    told(anywhere.ledger, "sync", 0, took_s=2)
+    every = ask(anywhere).all
+    assert (every.executions, every.timed, every.mean_us, every.success_rate) == (2, 1, 2 * S, 1.0)
 
 
 @pytest.mark.requirement("AX-080")

@@ -72,7 +72,7 @@ coalesce(json_array_length(attempt.parents), 0)
 -- name: facts_by_task
 -- The columns of the value TaskFacts, in its order.
 SELECT task, count(*), sum(succeeded), sum(failed), sum(CASE WHEN n > 1 THEN 1 ELSE 0 END), sum(backfilled), sum(recorded),
-  count(duration_us), sum(duration_us), min(duration_us), max(duration_us), sum(memory_count), max(memory_count),
+  count(duration_us), coalesce(sum(duration_us), 0), min(duration_us), max(duration_us), sum(memory_count), max(memory_count),
   min(started_at), max(started_at)
 FROM {facts}
 GROUP BY task
