@@ -104,12 +104,14 @@ def test_a_retry_helped_where_the_last_attempt_succeeded(anywhere: Engine):
 def test_patterns_tell_how_often_when_and_in_how_many_tasks(anywhere: Engine):
     told(anywhere.ledger, "sync", 1, failed="fp1:a")
     told(anywhere.ledger, "load", 5, failed="fp1:a")
-    told(anywhere.ledger, "load", 7, failed="")
+    told(anywhere.ledger, "load", 9, failed="", error_type="KeyError", error="the newest")
+    told(anywhere.ledger, "load", 8, failed="", error="an older one")
 
-    first, second = ask(anywhere).patterns
+    unknown, first = ask(anywhere).patterns
 
     assert first == ("fp1:a", 2, FIRST_MOMENT + 1 * S, FIRST_MOMENT + 5 * S, 2, "OSError", "gone")
-    assert (second.fingerprint, second.occurrences, second.example) == (None, 1, None)
+    assert unknown == (None, 2, FIRST_MOMENT + 8 * S, FIRST_MOMENT + 9 * S, 1, "KeyError", "the newest")
+    assert [(one.fingerprint, one.example) for one in ask(anywhere, task="sync").patterns] == [("fp1:a", "gone")]
 
 
 def test_a_timeline_has_no_gap_and_not_too_many_points(anywhere: Engine):

@@ -52,6 +52,8 @@ WHERE task.id = :task_id
     attempt.started_at,
     attempt.duration_us,
     attempt.fingerprint,
+    attempt.error_type,
+    attempt.error,
     CASE WHEN attempt.outcome = 'ok' THEN 1 ELSE 0 END AS succeeded,
     CASE WHEN {failed} THEN 1 ELSE 0 END AS failed,
     coalesce(attempt.backfilled, 0) AS backfilled,
@@ -119,6 +121,15 @@ FROM (
 LEFT JOIN error ON error.fingerprint = found.fingerprint
 ORDER BY found.occurrences DESC, found.last_at DESC
 LIMIT :limit
+
+-- name: newest_without_fingerprint
+-- Of failures.
+SELECT error_type, error
+FROM {facts}
+WHERE failed = 1
+  AND fingerprint IS NULL
+ORDER BY started_at DESC
+LIMIT 1
 
 -- name: traces_like
 -- Whose ids begin so: of recordings and of runs.
