@@ -263,6 +263,22 @@ def test_a_report_as_a_record(ledger: Ledger, call: Call):
     assert [one["task_id"] for one in data["last_failed"]["failures"]] == ["sync"]
 
 
+def test_a_report_of_nothing_has_no_times(call: Call):
+    data = call("stats", "--json").data
+
+    assert (data["all"]["first_started_at"], data["all"]["last_started_at"], data["timeline"]) == (None, None, [])
+
+
+@pytest.mark.parametrize("cursor", ["99999999999999999999999999.5", "5.9223372036854775808", "-9223372036854775809.1"])
+def test_a_cursor_that_no_page_can_have_named_is_refused(ledger: Ledger, call: Call, cursor: str):
+    told(ledger, "sync", 0)
+
+    answer = call("list-executions", f"--cursor={cursor}")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"error: expected a cursor that a page named, got: '{cursor}'")
+
+
 @pytest.mark.parametrize("columns", [80, 100, 140])
 def test_tables_keep_to_the_width_of_the_terminal(ledger: Ledger, call: Call, monkeypatch, columns: int):
     words = "the other side did not answer in time, and nobody knows whether it ever will"

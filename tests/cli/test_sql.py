@@ -81,6 +81,14 @@ def test_a_statement_ends_with_its_time(call: Call):
     assert (answer.code, answer.err.splitlines()[0]) == (1, "error: the statement was stopped after 0.2 s")
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1"])
+def test_a_time_that_is_none_is_refused(call: Call, seconds: str):
+    answer = call("sql", "SELECT 1", f"--timeout={seconds}")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"error: invalid value for --timeout: {float(seconds)} is ")
+
+
 def test_ctrl_c_stops_a_statement(call: Call):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

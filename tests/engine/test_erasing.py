@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,7 @@ from tasktrail.store.seam import Store
 from tasktrail.store.transaction import Transaction
 from tasktrail.testing import FakeClock
 from tests.engine.executing import Engine
+from tests.recordings import told
 
 NAME = "Zoë Example"
 LARGE = encode(["x" * 5000, {"Zoë Example": "by ZOË example"}], "the result")
@@ -84,7 +86,9 @@ def test_every_column_that_has_words_or_data_is_treated():
     treated = {(table, column) for table, columns in COLUMNS.items() for column in columns}
 
     assert said - treated == {("definition", "version")}  # it is the hash of what the definition says
-    assert treated - said == {("worker", "host"), ("attempt", "public_id"), ("attempt", "session_id")}
+    assert treated - said == {("worker", "host"), ("attempt", "public_id"), ("attempt", "session_id")} | {
+        ("attempt", name) for name in ("trace_id", "span_id", "idempotency_key")
+    }  # fmt: skip
 
 
 def test_it_goes_from_rows_and_history_alike(anywhere: Engine):
@@ -159,6 +163,48 @@ def test_names_are_refused_with_where_they_are_and_nothing_changes(anywhere: Eng
 
     assert sorted(caught.value.details) == ["run name for-ann", "task key mail_ANN"]
     assert all_texts(anywhere.ledger.store) == before
+
+
+@pytest.mark.parametrize("column", ["trace_id", "span_id", "idempotency_key"])
+def test_what_reporters_call_their_records_is_refused(anywhere: Engine, column: str):
+    named: dict[str, Any] = {column: "job-of-zoë_face"}
+    told(anywhere.ledger, "sync", **named)
+    told(anywhere.ledger, "sync", details={"retry_of": "job-of-zoë_face"})
+    before = all_texts(anywhere.ledger.store)
+
+    for text in ("Zoë", "face"):
+        with pytest.raises(Conflict) as caught:
+            Erasing(anywhere.ledger, text).erase()
+        assert caught.value.details == (f"attempt {column} job-of-zoë_face",)
+    assert all_texts(anywhere.ledger.store) == before
+
+
+def test_ids_that_spell_a_text_by_chance_stay_and_so_does_what_points_to_them(anywhere: Engine):
+    ids: dict[str, Any] = {"trace_id": "ada0" * 8, "span_id": "0ada" * 4, "idempotency_key": "ada1" * 16}
+    told(anywhere.ledger, "sync", **ids, response="by Ada")
+    told(anywhere.ledger, "sync", details={"retry_of": "0ada" * 4, "parent_span_id": "0ada" * 4, "by": "Ada"})
+
+    seen = Erasing(anywhere.ledger, "ada").erase()
+
+    assert (seen.places, seen.left) == ({"attempt.response": 1, "attempt.details": 1}, {})
+    texts = all_texts(anywhere.ledger.store)
+    assert {*ids.values()} <= {*texts}
+    assert {"retry_of": "0ada" * 4, "parent_span_id": "0ada" * 4, "by": "[erased]"} in map(_object, texts)
+    with pytest.raises(Conflict, match="part of names"):
+        Erasing(anywhere.ledger, "0ADA" * 4).erase()
+
+
+def test_what_points_to_no_record_is_erased(anywhere: Engine):
+    told(anywhere.ledger, "sync", details={"retry_of": "job-of-zoë"})
+    told(anywhere.ledger, "sync", details={"retry_of": "0ada" * 4})
+
+    assert Erasing(anywhere.ledger, "Zoë").erase().places == {"attempt.details": 1}
+    assert Erasing(anywhere.ledger, "0ada" * 4).erase().places == {"attempt.details": 1}
+    assert {"retry_of": "[erased]"} in map(_object, all_texts(anywhere.ledger.store))
+
+
+def _object(text: str) -> object:
+    return json.loads(text) if text.startswith("{") else None
 
 
 def test_the_chain_of_what_was_pruned_is_not_touched(anywhere: Engine):

@@ -96,3 +96,16 @@ def test_of_what_is_seen_at_one_moment_the_more_frequent_comes_first(engine: Eng
         told(engine.ledger, "sync", 1, failed=fingerprint)
 
     assert [one.fingerprint for one in ask(engine).patterns] == ["fp1:b", "fp1:a"]
+
+
+@pytest.mark.parametrize("us", [0, 1, 400, 500, 999])
+def test_views_of_both_databases_never_show_a_time_that_is_yet_to_come(anywhere: Engine, us: int):
+    told(anywhere.ledger, "sync", (us - 1000) / 1e6, took_s=1e-3, failed="fp1:a")
+
+    def asked(statement: str) -> list[object]:
+        (row,) = anywhere.ledger.store.ask(statement, most=10, timeout_s=30).rows
+        return list(row)
+
+    times = ["2025-12-31T23:59:59.999Z", "2026-01-01T00:00:00.000Z"]
+    assert asked("SELECT started_at, ended_at FROM executions") == times
+    assert asked("SELECT first_seen, last_seen FROM errors") == [times[0], times[0]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
@@ -171,6 +172,83 @@ def test_recordings_go_when_their_trace_has_nothing_younger(anywhere: Engine):
     assert recorded() == ["failed", "first-try", "of-a-run", "second-try"]
     assert pruning(anywhere).prune() == Counter(recordings=1)
     assert recorded() == ["first-try", "of-a-run", "second-try"]
+
+
+def after(pruning: Pruning, meanwhile: Callable[[], object]) -> Counter[str]:
+    """Remove what was old before something happened; return what went."""
+    batches = list(pruning._batches())
+    meanwhile()
+    return sum(map(pruning.ledger.store.write, batches), Counter[str]())
+
+
+def test_recordings_that_have_the_numbers_of_removed_ones_stay(anywhere: Engine):
+    now = anywhere.clock.now()
+    old = {"trace_id": "a", "at": now - 100 * DAY_S * 1_000_000, "outcome": "ok"}
+    for name in ("first", "second", "third"):
+        sql(anywhere, RECORDING, public_id=name, **old)
+
+    def meanwhile() -> None:
+        pruning(anywhere).prune()
+        sql(anywhere, RECORDING, public_id="young", trace_id="b", at=now, outcome="ok")
+        sql(anywhere, RECORDING, public_id="failed", **{**old, "outcome": "error"})
+
+    assert after(pruning(anywhere, keep_failures=True), meanwhile) == Counter()
+    assert sql(anywhere, "SELECT public_id FROM attempt ORDER BY 1") == [("failed",), ("young",)]
+
+
+def test_a_first_attempt_stays_that_is_tried_again_meanwhile(anywhere: Engine):
+    now = anywhere.clock.now()
+    old = now - 100 * DAY_S * 1_000_000
+    sql(anywhere, RECORDING, public_id="first-try", trace_id="c", at=old, outcome="error")
+    sql(anywhere, RECORDING, public_id="alone", trace_id="a", at=old, outcome="ok")
+    again = {"public_id": "second-try", "trace_id": "c", "at": now, "outcome": "ok"}
+
+    assert after(pruning(anywhere), lambda: sql(anywhere, RECORDING, **again)) == Counter(recordings=1)
+    assert sql(anywhere, "SELECT public_id FROM attempt ORDER BY 1") == [("first-try",), ("second-try",)]
+
+
+ATTACH = "INSERT INTO document (id, path, codec) VALUES (1, 'a.json', 'run-json@1')"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [(ATTACH, "UPDATE run SET document_id = 1"), ("UPDATE run SET worker_id = 1, owner_token = 'token'",)],
+    ids=["attached", "held"],
+)
+@pytest.mark.parametrize("most_rows", [1, 5_000], ids=["parts", "whole"])
+def test_a_run_that_is_attached_or_taken_up_meanwhile_stays(
+    anywhere: Engine, statements: tuple[str, ...], most_rows: int, monkeypatch: pytest.MonkeyPatch
+):
+    run = make(anywhere, "old", "start", "complete", n_tasks=3)
+    worker_of(anywhere.ledger)
+    anywhere.clock.advance(100 * DAY_S)
+    store, real = anywhere.ledger.store, anywhere.ledger.store.write
+    monkeypatch.setattr("tasktrail.engine.ownership.active", {"token"})
+
+    def late(work: Callable[[Transaction], object], **options: float | None) -> object:
+        monkeypatch.setattr(store, "write", real)
+        for text in statements:
+            sql(anywhere, text)
+        return real(work, **options)
+
+    monkeypatch.setattr(store, "write", late)
+
+    assert pruning(anywhere, most_rows=most_rows).prune() == Counter()
+    assert anywhere.run(run.id).n_tasks == 3
+
+
+def test_a_failed_run_that_has_the_number_of_a_removed_one_is_kept_on_request(anywhere: Engine):
+    make(anywhere, "good", "start", "complete")
+    anywhere.clock.advance(100 * DAY_S)
+
+    def meanwhile() -> None:
+        pruning(anywhere).prune()
+        anywhere.clock.advance(-100 * DAY_S)
+        make(anywhere, "bad", "start", "fail")
+        anywhere.clock.advance(100 * DAY_S)
+
+    assert after(pruning(anywhere, keep_failures=True), meanwhile) == Counter()
+    assert names(anywhere) == ["bad"]
 
 
 def test_payloads_and_definitions_go_when_nothing_refers_to_them(anywhere: Engine):

@@ -10,6 +10,8 @@ import pytest
 
 from tasktrail.engine import statistics as module
 from tasktrail.engine.statistics import Statistics, statistics
+from tasktrail.model.draft import RunDraft, TaskDraft
+from tasktrail.model.lifecycle import Ask
 from tasktrail.testing.fakes import FIRST_MOMENT
 from tests.engine.executing import Engine
 from tests.recordings import S, executed, told
@@ -54,6 +56,17 @@ def test_both_kinds_are_counted_together_and_by_task(anywhere: Engine):
     assert (every.least_us, every.most_us, every.most_memories) == (1 * S, 4 * S, 3)
 
 
+def test_what_is_being_executed_has_no_duration_yet(anywhere: Engine):
+    run = anywhere.ledger.create_run(RunDraft("dag", "r", "etl", (TaskDraft("step"),)))
+    anywhere.ledger.ask(anywhere.task(run.id, "step").id, Ask("start"))
+
+    assert [(one.timed, one.total_us, one.mean_us, one.least_us) for one in ask(anywhere).tasks] == [(0, 0, None, None)]
+
+    told(anywhere.ledger, "sync", 0, took_s=2)
+    every = ask(anywhere).all
+    assert (every.executions, every.timed, every.mean_us, every.success_rate) == (2, 1, 2 * S, 1.0)
+
+
 @pytest.mark.requirement("AX-080")
 def test_percentiles_are_those_of_a_plain_computation(anywhere: Engine):
     random = Random(7)
@@ -91,12 +104,14 @@ def test_a_retry_helped_where_the_last_attempt_succeeded(anywhere: Engine):
 def test_patterns_tell_how_often_when_and_in_how_many_tasks(anywhere: Engine):
     told(anywhere.ledger, "sync", 1, failed="fp1:a")
     told(anywhere.ledger, "load", 5, failed="fp1:a")
-    told(anywhere.ledger, "load", 7, failed="")
+    told(anywhere.ledger, "load", 9, failed="", error_type="KeyError", error="the newest")
+    told(anywhere.ledger, "load", 8, failed="", error="an older one")
 
-    first, second = ask(anywhere).patterns
+    unknown, first = ask(anywhere).patterns
 
     assert first == ("fp1:a", 2, FIRST_MOMENT + 1 * S, FIRST_MOMENT + 5 * S, 2, "OSError", "gone")
-    assert (second.fingerprint, second.occurrences, second.example) == (None, 1, None)
+    assert unknown == (None, 2, FIRST_MOMENT + 8 * S, FIRST_MOMENT + 9 * S, 1, "KeyError", "the newest")
+    assert [(one.fingerprint, one.example) for one in ask(anywhere, task="sync").patterns] == [("fp1:a", "gone")]
 
 
 def test_a_timeline_has_no_gap_and_not_too_many_points(anywhere: Engine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,15 @@ class SessionCommand(Command):
         """Call the function."""
         assert self.callback is not None
         return ctx.invoke(self.callback, session_of(ctx), **ctx.params)
+
+
+class Seconds(click.FloatRange):
+    """Seconds in a range; `nan` is in none, although no comparison says so."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return them as a number."""
+        seconds = super().convert(value, param, ctx)
+        return seconds if isfinite(seconds) else self.fail(f"{seconds} is no number of seconds", param, ctx)
 
 
 class RunReference(click.ParamType[str]):

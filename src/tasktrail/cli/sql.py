@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tasktrail.cli.arguments import SessionCommand
+from tasktrail.cli.arguments import Seconds, SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import columns, counted, plain
@@ -28,7 +28,7 @@ _LONGEST: Final = 1_000_000
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV with a header.")
 @click.option("--limit", type=click.IntRange(1, 10_000_000), default=1_000, show_default=True, help="Rows at most.")
 @click.option(
-    "--timeout", "timeout_s", metavar="S", type=click.FloatRange(0.001, 86_400), default=30.0, show_default=True,
+    "--timeout", "timeout_s", metavar="S", type=Seconds(0.001, 86_400), default=30.0, show_default=True,
     help="Seconds after which the statement is stopped.",
 )  # fmt: skip
 @click.option("--probes", is_flag=True, help="Print the statements of the probes, for sqlite3 or psql.")

@@ -197,7 +197,8 @@ def _task_record(one: TaskFacts, percentiles: Mapping[int, int]) -> dict[str, An
         **{name: None if us is None else us // 1000 for name, us in spans.items()},
         "memory_count_avg": one.mean_memories, "memory_count_max": one.most_memories,
         "backfilled": one.backfilled, "live": one.live, "recorded": one.recorded,
-        "first_started_at": utc(one.first_at), "last_started_at": utc(one.last_at),
+        "first_started_at": utc(one.first_at) if one.executions else None,
+        "last_started_at": utc(one.last_at) if one.executions else None,
     }  # fmt: skip
 
 

@@ -110,7 +110,7 @@ def span(us: int | None) -> str:
     if us is None:
         return "-"
     if us < 100_000:
-        return f"{max(1, us // 1000)}ms"
+        return f"{us // 1000}ms"
     if us < 59_950_000:
         return f"{us / 1_000_000:.1f}s"
     minutes, seconds = divmod(round(us / 1_000_000), 60)

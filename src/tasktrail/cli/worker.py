@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tasktrail.cli.arguments import SessionCommand
+from tasktrail.cli.arguments import Seconds, SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import columns, local, plain, utc
@@ -41,7 +41,7 @@ _COLORS: Final[Mapping[str, str]] = {"alive": "green", "dead": "red", "stopped":
 )
 @click.option(
     "--grace",
-    type=click.FloatRange(0),
+    type=Seconds(0),
     default=30.0,
     show_default=True,
     metavar="S",
@@ -49,7 +49,7 @@ _COLORS: Final[Mapping[str, str]] = {"alive": "green", "dead": "red", "stopped":
 )
 @click.option(
     "--lease",
-    type=click.FloatRange(1),
+    type=Seconds(1),
     default=30.0,
     show_default=True,
     metavar="S",

@@ -18,13 +18,14 @@ from typing import Final
 
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.removals import ERASED, PRUNED, append, hold
+from tasktrail.model.erasure import ERASED as PLACEHOLDER
 from tasktrail.model.erasure import Eraser, How
 from tasktrail.model.errors import Conflict, TasktrailError
 from tasktrail.store.copying import Rows, Table
 from tasktrail.store.documents import Documents
 from tasktrail.store.transaction import Transaction
 
-_TEXT, _INSIDE, _VALUE, _NAME, _CHANGES = "text", "inside", "value", "name", "changes"
+_TEXT, _INSIDE, _VALUE, _NAME, _CHANGES, _DETAILS = "text", "inside", "value", "name", "changes", "details"
 COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "worker": {"name": _TEXT, "host": _TEXT, "queues": _INSIDE, "labels": _INSIDE},
     "definition": {"name": _NAME, "spec": _INSIDE},
@@ -41,7 +42,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "attempt": {
         "actor": _TEXT, "error_type": _TEXT, "error": _TEXT, "stack": _TEXT, "output": _VALUE, "inputs": _VALUE,
         "public_id": _NAME, "task_ref": _TEXT, "task_slug": _TEXT, "response": _TEXT, "parents": _NAME,
-        "session_id": _NAME, "details": _INSIDE,
+        "session_id": _NAME, "trace_id": _NAME, "span_id": _NAME, "idempotency_key": _NAME, "details": _DETAILS,
     },
     "output": {"lines": _TEXT},
     "event": {"actor": _TEXT, "changes": _CHANGES, "note": _TEXT},
@@ -54,6 +55,11 @@ _STAY: Final = ("status", "last_outcome", "code_version", "content_hash", "finge
 """What else a change may tell of: words and hashes of our own."""
 _RANDOM: Final = re.compile(r"[_:][0-9a-f]{4}(?=\"|$)")
 """How the ids of recordings end, which may spell anything."""
+_ENDS_SO: Final = ("public_id", "parents", "session_id")
+_GENERATED: Final = re.compile(r"(?:[0-9a-f]{16})+")
+"""Ids of traces and spans, and keys, that nobody chose: they may spell anything, too."""
+_LINK: Final = re.compile(rf'("(?:retry_of|parent_span_id)"\s*:\s*"{_GENERATED.pattern}")')
+"""What points to such a span; what points to one that somebody chose is erased only when that span is not here."""
 _MOST: Final = 20
 _ROUNDS: Final = 600_000
 
@@ -161,8 +167,10 @@ class _Treatment:
     """What an eraser does to the text of a column."""
 
     def __init__(self, eraser: Eraser) -> None:
-        self._changes = eraser.changes
-        self._how: Mapping[str, How] = {_TEXT: eraser.text, _INSIDE: eraser.inside, _VALUE: eraser.value}
+        self._changes, self._inside = eraser.changes, eraser.inside
+        self._how: Mapping[str, How] = {
+            _TEXT: eraser.text, _INSIDE: eraser.inside, _VALUE: eraser.value, _DETAILS: self._details,
+        }  # fmt: skip
         self._of_changes: dict[str, How | None] = {
             name: self._how.get(how) for table in ("run", "item", "task") for name, how in COLUMNS[table].items()
         }
@@ -170,6 +178,15 @@ class _Treatment:
 
     def __call__(self, how: str, text: str) -> str:
         return self._changes(text, self._of_changes) if how == _CHANGES else self._how[how](text)
+
+    def _details(self, text: str) -> str:
+        if not _LINK.search(text):
+            return self._inside(text)
+        parts = [(part, self._inside(part)) for part in _LINK.split(text)]
+        is_whole = f'"{PLACEHOLDER}"'
+        return "".join(
+            old if place % 2 and not new.endswith(is_whole) else new for place, (old, new) in enumerate(parts)
+        )
 
 
 class _Pass:
@@ -228,13 +245,15 @@ class _Pass:
             place = f"{table.name}.{column}"
             # What only follows a payload to its other hash does not have the text itself.
             self._seen.places[place] += changed != text and self._without(how, text) != text
-            if how in (_INSIDE, _CHANGES) and self._eraser.is_in(changed):
+            if how in (_INSIDE, _CHANGES, _DETAILS) and self._eraser.is_in(_LINK.sub("", changed)):
                 self._seen.left[place] += 1
         if new != row and self._changing:
             self._rows.change(table, new if table.name != "definition" else _named_anew(new))
 
     def _check_name(self, table: Table, column: str, name: str, row: Mapping[str, object]) -> None:
-        if not self._eraser.is_in(_RANDOM.sub("", name) if table.name == "attempt" else name):
+        if not self._eraser.is_in(_RANDOM.sub("", name) if column in _ENDS_SO else name):
+            return
+        if table.name == "attempt" and _GENERATED.fullmatch(name) and self._eraser.text(name) != PLACEHOLDER:
             return
         if table.name == "document" and row["detached_at"] is None:
             return  # the file itself is named

@@ -16,9 +16,9 @@ from functools import partial
 from typing import Final, Literal, cast
 
 from tasktrail.engine.ledger import Ledger
-from tasktrail.engine.ownership import owner_of
+from tasktrail.engine.ownership import owner_of, still_free
 from tasktrail.engine.removals import Removed, hold, record
-from tasktrail.model.errors import NotFound
+from tasktrail.model.errors import Held, NotFound
 from tasktrail.model.run import OVER, Run
 from tasktrail.store.documents import Document, Documents
 from tasktrail.store.transaction import Row, Transaction
@@ -99,15 +99,19 @@ class Pruning:
             return "held"
         if self._document(run):
             return "attached"
-        failed = run.n_failed or run.status == "failed"
-        return "failed" if failed and self.keep_failures else None
+        return "failed" if self._is_kept_failure(run) else None
+
+    def _is_kept_failure(self, run: Run) -> bool:
+        return self.keep_failures and (run.n_failed > 0 or run.status == "failed")
 
     def _document(self, run: Run) -> Document | None:
+        return self.ledger.store.read(partial(self._document_in, run))
+
+    def _document_in(self, run: Run, tx: Transaction) -> Document | None:
         """The file that says the same as a run; None: it has none, or that is gone."""
         if run.document_id is None:
             return None
-        documents = Documents(self.ledger.store.path)
-        found = self.ledger.store.read(lambda tx: documents.by_id(tx, cast("int", run.document_id)))
+        found = Documents(self.ledger.store.path).by_id(tx, run.document_id)
         return found if found and found.detached_at is None else None
 
     def _pages(self) -> Iterator[list[Run]]:
@@ -159,11 +163,11 @@ class Pruning:
 
     def _whole(self, runs: Sequence[Run]) -> Work:
         """All that belongs to these runs; those that were changed since are left alone."""
-        ids = sorted(run.id for run in runs)
+        seen = sorted(runs, key=lambda run: run.id)
 
         def work(tx: Transaction) -> Counter[str]:
             hold(tx)
-            going = [run for run in map(partial(_found, tx), ids) if run and not self._moved_on(run)]
+            going = [run for run in map(partial(self._going, tx), seen) if run]
             if not going:
                 return Counter()
             removed = Removed()
@@ -180,18 +184,19 @@ class Pruning:
     def _parts(self, run: Run) -> Iterator[Work]:
         """A run that is too large for one transaction loses tasks first, and stays one that is sound."""
         while (weight := self._weight(run)) > self.most_rows and run.n_tasks > 1:
-            yield partial(self._part, run.id, max(1, run.n_tasks * self.most_rows // weight))
+            yield partial(self._part, run, max(1, run.n_tasks * self.most_rows // weight))
             found = self.ledger.store.read(lambda tx: _found(tx, run.id))  # noqa: B023 - called at once
             if found is None or self.why_kept(found):
                 return
             run = found
 
-    def _part(self, run_id: int, most_tasks: int, tx: Transaction) -> Counter[str]:
+    def _part(self, seen: Run, most_tasks: int, tx: Transaction) -> Counter[str]:
         """What it waited for goes first and at once: a third of a second for 100,000 needs, which took ten to write."""
         hold(tx)
-        run = _found(tx, run_id)
-        if run is None or self._moved_on(run):
+        run = self._going(tx, seen)
+        if run is None:
             return Counter()
+        run_id = run.id
         if run.n_needs:
             tx.execute("drop_needs_of_runs", {"ids": _ids([run])})
             tx.execute("free_tasks", {"run_id": run_id})
@@ -219,13 +224,23 @@ class Pruning:
 
     def _records(self, ids: Sequence[int], tx: Transaction) -> Counter[str]:
         hold(tx)
-        gone = Counter(recordings=len(tx.rows("drop_recordings", ids=json.dumps(ids))))
-        self._record(tx, gone, Removed())
+        params = {"ids": json.dumps(ids), "until": self.until, "keep_failures": int(self.keep_failures)}
+        gone = +Counter(recordings=len(tx.rows("drop_recordings", **params)))
+        if gone:
+            self._record(tx, gone, Removed())
         return gone
 
-    def _moved_on(self, run: Run) -> bool:
-        """Whether a run is over no more, or was over again since."""
-        return not _is_over(run) or run.finished_at is None or run.finished_at >= self.until
+    def _going(self, tx: Transaction, seen: Run) -> Run | None:
+        """Return a run as it stands now; None when something keeps it by now, or it was removed already.
+
+        Its number may be that of another by then.
+        """
+        with suppress(NotFound, Held):
+            run = still_free(tx, seen)
+            is_past = _is_over(run) and run.finished_at is not None and run.finished_at < self.until
+            if is_past and not self._is_kept_failure(run) and self._document_in(run, tx) is None:
+                return run
+        return None
 
     def _record(self, tx: Transaction, gone: Counter[str], removed: Removed) -> None:
         record(tx, self.ledger.clock.now(), self.ledger.actor, gone, removed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,6 +24,8 @@ FOREVER: Final = 2**62
 """Later than all, in microseconds; its negative is earlier."""
 _OWN_SESSION: Final = r"task:(?P<task>.*):(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00):(?P<end>.{4})"
 _LONGEST_NUMBER: Final = 9
+_BITS: Final = 64
+"""Of a number in a database, its sign among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +211,8 @@ def _place(cursor: str | None) -> tuple[int, int]:
     if cursor is None:
         return FOREVER, -1
     at, _, row_id = cursor.partition(".")
-    try:
-        return int(at), int(row_id)
-    except ValueError:
-        raise BadInput(f"expected a cursor that a page named, got: {cursor[:80]!r}") from None
+    with suppress(ValueError):
+        place = int(at), int(row_id)
+        if all(number.bit_length() < _BITS for number in place):
+            return place
+    raise BadInput(f"expected a cursor that a page named, got: {cursor[:80]!r}")

@@ -68,7 +68,10 @@ class TaskFacts(NamedTuple):
 
 
 class ErrorPattern(NamedTuple):
-    """Failures that have a fingerprint in common, in the order of the columns of `failures_by_fingerprint`."""
+    """Failures that have a fingerprint in common, in the order of the columns of `failures_by_fingerprint`.
+
+    Those of which nobody knows one are together, and the newest of them is the example.
+    """
 
     fingerprint: str | None
     occurrences: int
@@ -152,7 +155,7 @@ def statistics(tx: Transaction, *, task: str | None = None, since: int | None = 
         percentiles=_percentiles(tx.stream("durations_by_task", params), timed),
         timeline=_timeline(tx, params, total.facts),
         retried=Retried(*map(_number, tx.rows("retried", **params)[0])),
-        patterns=[ErrorPattern._make(row) for row in tx.rows("failures_by_fingerprint", limit=_PATTERNS, **params)],
+        patterns=_patterns(tx, params),
         last=last_failed(tx, task_id=task, since=since, limit=5),
     )
 
@@ -167,6 +170,16 @@ def _label(tx: Transaction, task: str) -> str:
 def _facts(tx: Transaction, params: Params) -> Iterator[TaskFacts]:
     for task, *numbers in tx.stream("facts_by_task", params):
         yield TaskFacts._make((task, *(None if one is None else _number(one) for one in numbers)))
+
+
+def _patterns(tx: Transaction, params: Params) -> list[ErrorPattern]:
+    found = [ErrorPattern._make(row) for row in tx.rows("failures_by_fingerprint", limit=_PATTERNS, **params)]
+    return [one if one.fingerprint is not None else _with_example(tx, params, one) for one in found]
+
+
+def _with_example(tx: Transaction, params: Params, pattern: ErrorPattern) -> ErrorPattern:
+    ((kind, message),) = cast("list[tuple[str | None, str | None]]", tx.rows("newest_without_fingerprint", **params))
+    return pattern._replace(error_type=kind, example=message)
 
 
 class _Total:

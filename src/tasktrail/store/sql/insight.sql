@@ -52,6 +52,8 @@ WHERE task.id = :task_id
     attempt.started_at,
     attempt.duration_us,
     attempt.fingerprint,
+    attempt.error_type,
+    attempt.error,
     CASE WHEN attempt.outcome = 'ok' THEN 1 ELSE 0 END AS succeeded,
     CASE WHEN {failed} THEN 1 ELSE 0 END AS failed,
     coalesce(attempt.backfilled, 0) AS backfilled,
@@ -72,7 +74,7 @@ coalesce(json_array_length(attempt.parents), 0)
 -- name: facts_by_task
 -- The columns of the value TaskFacts, in its order.
 SELECT task, count(*), sum(succeeded), sum(failed), sum(CASE WHEN n > 1 THEN 1 ELSE 0 END), sum(backfilled), sum(recorded),
-  count(duration_us), sum(duration_us), min(duration_us), max(duration_us), sum(memory_count), max(memory_count),
+  count(duration_us), coalesce(sum(duration_us), 0), min(duration_us), max(duration_us), sum(memory_count), max(memory_count),
   min(started_at), max(started_at)
 FROM {facts}
 GROUP BY task
@@ -119,6 +121,15 @@ FROM (
 LEFT JOIN error ON error.fingerprint = found.fingerprint
 ORDER BY found.occurrences DESC, found.last_at DESC
 LIMIT :limit
+
+-- name: newest_without_fingerprint
+-- Of failures.
+SELECT error_type, error
+FROM {facts}
+WHERE failed = 1
+  AND fingerprint IS NULL
+ORDER BY started_at DESC
+LIMIT 1
 
 -- name: traces_like
 -- Whose ids begin so: of recordings and of runs.

@@ -1776,13 +1776,17 @@ AND NOT EXISTS (
   WHERE run.trace_id = attempt.trace_id
     AND (run.finished_at IS NULL OR run.finished_at >= CAST(:until AS BIGINT)))
 
+-- name: is_kept_failure
+-- Of a recording.
+CAST(:keep_failures AS BIGINT) = 1 AND attempt.outcome IN ('error', 'timeout', 'lost')
+
 -- name: past_recordings
 -- Recordings of a type from before a moment, behind the last one that was looked at: its id, when it began, whether it
 -- goes. The index `ix_experiences_type_ts` has them in order.
 SELECT id, started_at,
   CASE
     WHEN NOT ({is_past}) THEN 'recent'
-    WHEN CAST(:keep_failures AS BIGINT) = 1 AND outcome IN ('error', 'timeout', 'lost') THEN 'failed'
+    WHEN {is_kept_failure} THEN 'failed'
     ELSE 'past'
   END
 FROM attempt
@@ -1795,9 +1799,13 @@ ORDER BY started_at, id DESC
 LIMIT :limit
 
 -- name: drop_recordings
+-- Of those that were looked at; meanwhile one may have been removed, its number given to another, or its trace gone on.
 DELETE FROM attempt
 WHERE id {among_ids}
   AND type IS NOT NULL
+  AND started_at < CAST(:until AS BIGINT)
+  AND {is_past}
+  AND NOT ({is_kept_failure})
 RETURNING id
 
 -- name: last_removal

@@ -57,8 +57,8 @@ SELECT
   attempt.details ->> 'task_type' AS task_type,
   attempt.details ->> 'scheduled_vs_manual' AS scheduled_vs_manual,
   CASE attempt.outcome WHEN 'ok' THEN 'success' WHEN 'cancelled' THEN 'aborted' ELSE 'failed' END AS status,
-  strftime('%Y-%m-%dT%H:%M:%fZ', attempt.started_at / 1000000.0, 'unixepoch') AS started_at,
-  strftime('%Y-%m-%dT%H:%M:%fZ', attempt.ended_at / 1000000.0, 'unixepoch') AS ended_at,
+  strftime('%Y-%m-%dT%H:%M:%fZ', attempt.started_at / 1000 / 1000.0, 'unixepoch') AS started_at,
+  strftime('%Y-%m-%dT%H:%M:%fZ', attempt.ended_at / 1000 / 1000.0, 'unixepoch') AS ended_at,
   attempt.duration_us / 1000 AS duration_ms,
   attempt.trace_id AS trace_id,
   attempt.span_id AS span_id,
@@ -87,8 +87,8 @@ SELECT
     WHEN attempt.outcome IS NULL THEN 'running'
     ELSE 'aborted'
   END,
-  strftime('%Y-%m-%dT%H:%M:%fZ', attempt.started_at / 1000000.0, 'unixepoch'),
-  strftime('%Y-%m-%dT%H:%M:%fZ', attempt.ended_at / 1000000.0, 'unixepoch'),
+  strftime('%Y-%m-%dT%H:%M:%fZ', attempt.started_at / 1000 / 1000.0, 'unixepoch'),
+  strftime('%Y-%m-%dT%H:%M:%fZ', attempt.ended_at / 1000 / 1000.0, 'unixepoch'),
   attempt.duration_us / 1000,
   attempt.trace_id,
   attempt.span_id,
@@ -118,8 +118,8 @@ SELECT
   error_type,
   example,
   occurrences,
-  strftime('%Y-%m-%dT%H:%M:%fZ', first_at / 1000000.0, 'unixepoch') AS first_seen,
-  strftime('%Y-%m-%dT%H:%M:%fZ', last_at / 1000000.0, 'unixepoch') AS last_seen,
+  strftime('%Y-%m-%dT%H:%M:%fZ', first_at / 1000 / 1000.0, 'unixepoch') AS first_seen,
+  strftime('%Y-%m-%dT%H:%M:%fZ', last_at / 1000 / 1000.0, 'unixepoch') AS last_seen,
   CASE
     WHEN ignored_at IS NOT NULL THEN 'ignored'
     WHEN resolved_at IS NULL THEN 'open'
