@@ -85,7 +85,8 @@ def create_task_execution_experience(
         scheduled_vs_manual: What began it.
         started_at: Without a time zone it is UTC, as is `ended_at`. An end before it counts as 0 ms and is flagged.
         response_text: What it answered; None writes a summary.
-        error: What was raised, or a dict of `type`, `message` and `stack_trace`; `stack_hash` is computed.
+        error: What was raised, or a dict of `type`, `message` and `stack_trace`; `stack_hash` is computed,
+            but not of what was aborted.
         parent_experience_ids: What it stands on; their number is the `memory_count`.
         retrieval_metadata: `source`, a list of where memories came from, and what else is to be kept of the retrieval.
         task_config: Only its digest is kept.
@@ -104,6 +105,8 @@ def create_task_execution_experience(
     started, ended = _utc(started_at, "started_at"), _utc(ended_at, "ended_at")
     parents = [str(plain(one)) for one in parent_experience_ids or ()]
     failure = _failure(error, status)
+    if failure and status == "aborted":
+        failure = replace(failure, fingerprint=None)  # that somebody stopped it is no error to know again
     text, *words = _clean(task_name, status, response_text, failure)
     task_id, task_slug = _name(task_id), _name(task_slug)
     structured: dict[str, Any] = {
