@@ -228,8 +228,8 @@ def test_the_sizes_on_the_page_of_limits_are_those_of_the_code():
         "a settings file": f"{files._MAX_FILE_BYTES // 2**10} KiB",
         "a run id": "128 characters",
         "a step id": f"{reference.MAX_KEY_CHARS} characters",
-        "an error message that is kept": f"{failures._LONGEST_MESSAGE:,} characters, the middle left out",
-        "a stack that is kept": f"{failures._LONGEST_STACK:,} characters, the middle left out",
+        "an error message that is kept": f"{failures.LONGEST[1]:,} characters, the middle left out",
+        "a stack that is kept": f"{failures.LONGEST[2]:,} characters, the middle left out",
         "a wait between tries": (
             f"{retry.LONGEST_DELAY_S / 86_400:g} days; by `Retry-After` {retry.LONGEST_RETRY_AFTER_S / 86_400:g} day"
         ),

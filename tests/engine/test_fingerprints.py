@@ -89,6 +89,7 @@ def test_a_recorded_execution_is_mended_by_a_later_one_of_its_trace_or_its_task(
     _record(ledger, 3, "b", trace="2" * 32, outcome="error")
     _record(ledger, 4, "b", trace="3" * 32, outcome="ok")
     _record(ledger, 5, "c", trace="4" * 32, outcome="error")
+    _record(ledger, 6, "another", trace="4" * 32, outcome="ok", response="another task of the trace helps nobody")
 
     (error,) = ledger.store.read(lambda tx: list_errors(tx)).errors
     memory = ledger.store.read(lambda tx: memory_of(tx, error.fingerprint))

@@ -24,6 +24,10 @@ def leave(_: str) -> str:
     raise SystemExit(3)
 
 
+def close(_: str) -> str:
+    raise GeneratorExit
+
+
 def test_settings_say_what_stays_and_by_which_key() -> None:
     environ = {"TASKTRAIL_SCRUB_ALLOW": "127.0.0.1, ann@example.org", "TASKTRAIL_SCRUB_KEY": "k" * 16}
     scrub = scrubber_of(load(environ=environ), "strict")
@@ -58,8 +62,12 @@ def test_scrubbers_of_ones_own_come_after_ours_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "kind"), [(fail, "ValueError"), (leave, "SystemExit"), (lambda _: None, "TypeError"), (len, "TypeError")]
-)
+    ("own", "kind"),
+    [
+        (fail, "ValueError"), (leave, "SystemExit"), (close, "GeneratorExit"), (lambda _: None, "TypeError"),
+        (len, "TypeError"),
+    ],
+)  # fmt: skip
 def test_a_text_is_withheld_when_a_scrubber_fails_and_the_log_says_so_once(
     own: Callable[[str], object], kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -72,6 +80,13 @@ def test_a_text_is_withheld_when_a_scrubber_fails_and_the_log_says_so_once(
     assert caplog.records[0].exc_info is None
     assert scrub(caplog.messages[0]) == caplog.messages[0]  # a log that is scrubbed by it can say it
     assert scrub("") == ""
+
+
+def test_what_a_scrubber_of_ones_own_returns_can_be_stored() -> None:
+    scrub = with_own(half=lambda text: text.replace("x", "\ud800"), none=lambda text: text.replace("y", "\0"))
+
+    assert scrub("x and y") == "\\ud800 and \\0"
+    assert scrub.together(["x", "ü"]) == ("\\ud800", "ü")
 
 
 def test_one_that_would_come_later_is_not_asked_for_a_text_that_is_withheld() -> None:

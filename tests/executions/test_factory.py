@@ -174,6 +174,13 @@ def test_an_error_may_be_a_dict() -> None:
     assert later["stack_hash"] == error["stack_hash"]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt("stopped"), {"type": "KeyboardInterrupt", "message": "stopped"}])
+def test_what_was_aborted_is_no_known_error(error: object) -> None:
+    found = said(told(status="aborted", error=error))["error"]
+
+    assert (found["type"], found["message"], found["stack_hash"]) == ("KeyboardInterrupt", "stopped", None)
+
+
 @pytest.mark.requirement("AX-015")
 @pytest.mark.parametrize("error", [None, {}, {"type": None, "message": ""}])
 def test_of_a_failure_at_least_that_is_known(error: object) -> None:

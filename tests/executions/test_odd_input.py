@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktrail.executions import RawStore, record
+from tasktrail.executions import Content, Experience, ExperienceType, RawStore, record
+from tasktrail.model.errors import BadInput
 from tasktrail.model.plain import DEEPEST, MOST, plain
-from tests.executions.told import raised, told
+from tests.executions.told import START, raised, told
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,50 @@ def test_nothing_that_is_told_breaks_the_record(store: RawStore, where: str, odd
 
     assert store.get_experience(kept) == experience
     assert len(json.dumps(experience.content.structured)) < 500_000
+
+
+@pytest.mark.parametrize("actor", ["bogus", "", None, 7, ["user"], {}])
+def test_an_actor_that_nobody_knows_stays_where_it_was_told(store: RawStore, actor: object) -> None:
+    kept = store.append_observation("x", structured={"provenance_actor": actor, "mood": 3})
+
+    found = store.get_experience(kept)
+    assert found is not None
+    assert found.content.structured == {"provenance_actor": actor, "mood": 3}
+    assert found in store.list_recent(experience_type="observation")
+
+
+@pytest.mark.parametrize("kind", list(ExperienceType))
+def test_ids_and_texts_that_no_database_takes_are_stored_as_they_can_be(store: RawStore, kind: ExperienceType) -> None:
+    odd = f"{kind.value}\ud800\0"
+    told = {"status": "failed", "trace_id": odd, "span_id": odd, "error": {"type": odd, "message": odd}}
+    experience = Experience(
+        id=odd, type=kind, created_at=START, content=Content(odd, told), parents=[odd], session_id=odd
+    )
+
+    kept = store.append_experience_idempotent(experience, odd)
+
+    can_be = f"{kind.value}\\ud800\\0"
+    found = store.get_experience(odd)
+    assert found is not None
+    assert [kept, found.id, found.content.text, found.session_id, found.parents] == [*[can_be] * 4, [can_be]]
+    assert store.append_experience_idempotent(replace(experience, id="another"), odd) == kept
+    if kind is ExperienceType.TASK_EXECUTION:
+        assert store.get_by_trace_id(odd) == store.list_by_session(odd) == [found]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"content_text": 7}, "expected content_text to be a text, got: int"),
+        ({"content_text": None}, "expected content_text to be a text, got: NoneType"),
+        ({"parent_ids": "obs-1"}, "expected parents to be a list of ids, got: str"),
+        ({"parent_ids": 7}, "expected parents to be a list of ids, got: int"),
+        ({"experience_id": 7}, "expected id to be a text, got: int"),
+    ],
+)
+def test_what_is_no_text_and_no_list_is_refused_by_name(store: RawStore, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        store.append_observation(**{"content_text": "x", **given})
 
 
 def test_an_exception_that_fights_back_is_recorded(store: RawStore) -> None:

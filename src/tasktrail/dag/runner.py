@@ -352,7 +352,7 @@ class StatefulDAGRunner(IDAGRunner):
 
     def _declare_failed(self, error: Exception) -> None:
         """The engine itself failed: keep why, if the store still takes it."""
-        failure = failure_of(error)
+        failure = self._ledger.clean_failure(failure_of(error))
         with contextlib.suppress(TasktrailError):
             run = self._ledger.declare_run(self._record.row_id, "failed", f"{failure.type}: {failure.message}")
             self._record.refresh(run)

@@ -165,11 +165,11 @@ def _notes(tx: Transaction, failure: _Failure, n: int, until: int) -> Iterator[s
 
 
 def _mended_record(tx: Transaction, failure: _Failure) -> Mended | None:
-    """A recorded execution is mended by a later one of its trace, else of the same task."""
-    row = tx.row("next_success_of_trace", trace_id=failure.trace_id, after=failure.started_at)
-    if row is None and failure.task_ref is not None:
-        after, limit = failure.started_at, _ATTEMPTS_LOOKED_AT
-        row = tx.row("next_success_of_ref", name=failure.task_ref, after=after, limit=limit)
+    """A recorded execution is mended by a later one of its task: of the same trace, else of any."""
+    name, after = failure.task_ref or "", failure.started_at
+    row = tx.row("next_success_of_trace", trace_id=failure.trace_id, name=name, after=after)
+    if row is None and name:
+        row = tx.row("next_success_of_ref", name=name, after=after, limit=_ATTEMPTS_LOOKED_AT)
     if row is None:
         return None
     n, at, actor, response = row

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from tasktrail.model.errors import BadInput
 from tasktrail.model.fingerprint import fingerprint_of_exception, fingerprint_of_text
 from tasktrail.model.lifecycle import Failure
-from tasktrail.model.plain import shortened, storable
+from tasktrail.model.plain import held, storable, trimmed
 from tasktrail.model.retry import error_names_of
 
-_LONGEST_MESSAGE: Final = 4_000
-_LONGEST_STACK: Final = 16_000
+LONGEST: Final = (500, 4_000, 16_000)
+"""Characters of the type, the message and the stack that are stored."""
 _TRACEBACK: Final = "Traceback (most recent call last):"
 _GROUP: Final = f"Exception Group {_TRACEBACK}"
 _UNINDENTED: Final = re.compile(r"^(?: *\| )?([^\s|+].*)", re.MULTILINE)
@@ -63,12 +64,9 @@ def failure_of(error: BaseException) -> Failure:
     """Return what is stored of an exception; not yet scrubbed. Never raises, whatever the exception does."""
     if isinstance(error, StepFailed):
         kept = error.failure
-        stack = shortened(storable(kept.stack), _LONGEST_STACK) if kept.stack else None
-        message = shortened(storable(kept.message), _LONGEST_MESSAGE)
-        return Failure(storable(kept.type), message, stack, kept.fingerprint)
+        return held_failure(kept.type, kept.message, kept.stack, kept.fingerprint)
     words = _words(error)
-    fingerprint = fingerprint_of_exception(error, words)
-    return Failure(type(error).__name__, shortened(words, _LONGEST_MESSAGE), _stack(error), fingerprint)
+    return held_failure(type(error).__name__, words, _stack(error), fingerprint_of_exception(error, words))
 
 
 def told_failure(text: str, status: str) -> Failure | None:
@@ -88,9 +86,24 @@ def told_failure(text: str, status: str) -> Failure | None:
     if status != "failed":
         raise BadInput(f"expected error with status failed alone, got: {status}", hint="say it in notes")
     first, *more = said.splitlines()
-    stack = shortened(said, _LONGEST_STACK) if more else None
-    message = shortened(_raised(said) or first, _LONGEST_MESSAGE)
-    return Failure("TaskFailed", message, stack, fingerprint_of_text(said, "TaskFailed", message))
+    message = _raised(said) or first
+    fingerprint = fingerprint_of_text(said, "TaskFailed", message)
+    return held_failure("TaskFailed", message, said if more else None, fingerprint)
+
+
+def held_failure(kind: str, message: str, stack: str | None, fingerprint: str | None) -> Failure:
+    """Return a failure that is still to be scrubbed; then `trimmed_words` cuts what is too long."""
+    kind, message, stack = (held(storable(text), longest) for text, longest in _limited((kind, message, stack or "")))
+    return Failure(kind, message, stack or None, fingerprint)
+
+
+def trimmed_words(words: Iterable[str]) -> list[str]:
+    """Return type, message and stack of a failure, scrubbed, as they are stored."""
+    return [trimmed(text, longest) for text, longest in _limited(words)]
+
+
+def _limited(words: Iterable[str]) -> Iterable[tuple[str, int]]:
+    return zip(words, LONGEST, strict=True)
 
 
 def _raised(text: str) -> str | None:
@@ -127,4 +140,4 @@ def _stack(error: BaseException) -> str | None:
     if not theirs:
         return None
     told.stack = traceback.StackSummary.from_list(theirs)
-    return shortened(storable("".join(told.format())), _LONGEST_STACK)
+    return "".join(told.format())

@@ -10,6 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from tasktrail.engine.additions import check_tasks, distinct, named_by, task_row, waits_of
+from tasktrail.engine.failures import trimmed_words
 from tasktrail.engine.ids import RANDOM_IDS, Ids
 from tasktrail.engine.scrubbing import PLAIN_SCRUBBER, Scrubber
 from tasktrail.engine.spans import enclosing
@@ -352,7 +353,8 @@ class Ledger:
 
     def clean_failure(self, failure: Failure) -> Failure:
         """Return a failure as it may be stored."""
-        kind, message, stack = self._scrub.together((failure.type, failure.message, failure.stack or ""))
+        words = (failure.type, failure.message, failure.stack or "")
+        kind, message, stack = trimmed_words(self._scrub.together(words))
         return Failure(kind, message, stack or None, failure.fingerprint)
 
     def clean(self, ask: Ask) -> Ask:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from tasktrail.config import Config
+from tasktrail.model.plain import storable
 from tasktrail.model.scrub import PROFILES, Profile, Record, scrub
 
 GROUP: Final = "tasktrail.scrubbers"
@@ -17,6 +18,9 @@ GROUP: Final = "tasktrail.scrubbers"
 
 Own = tuple[str, Callable[[str], object]]
 """A scrubber of one's own, by its name."""
+
+_FAULTS: Final = (Exception, SystemExit, GeneratorExit)
+"""What somebody else's code may raise, and the text is withheld; the user's interrupt is none."""
 
 
 class Scrubber:
@@ -69,7 +73,7 @@ class Scrubber:
         for name, clean in own:
             try:
                 text = _checked(clean(text))
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's code
+            except _FAULTS as error:
                 self._tell(name, error)
                 return f"[withheld: scrubber {name} failed]"
         return text
@@ -86,14 +90,14 @@ def _changes(clean: Callable[[str], object], text: str) -> bool:
     """One that fails would have withheld the text."""
     try:
         return clean(text) != text
-    except (Exception, SystemExit):  # noqa: BLE001 - somebody else's code
+    except _FAULTS:
         return True
 
 
 def _checked(text: object) -> str:
     if not isinstance(text, str):
         raise TypeError(f"expected a text, got: {type(text).__name__}")
-    return text
+    return storable(text)
 
 
 PLAIN_SCRUBBER: Final = Scrubber(PROFILES["text"], own=lambda: ())
@@ -137,7 +141,7 @@ def _read(path: Path) -> bytes:
 def _loaded(load: Callable[[], Callable[[str], object]]) -> Callable[[str], object]:
     try:
         return load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's package
+    except _FAULTS as error:
         kind = type(error)
 
         def fail(_: str) -> object:

@@ -17,14 +17,14 @@ from typing import Any, Final, Literal
 from uuid import uuid4
 
 from tasktrail.config import load
-from tasktrail.engine.failures import failure_of
+from tasktrail.engine.failures import LONGEST, failure_of, held_failure, trimmed_words
 from tasktrail.engine.scrubbing import Scrubber, scrubber_of
 from tasktrail.executions.records import SCHEMA_VERSION, UNKNOWN, Content, Experience, Provenance, own_session
 from tasktrail.executions.words import CaptureMethod, ExperienceType
 from tasktrail.model.errors import BadInput
 from tasktrail.model.fingerprint import fingerprint_of_text
 from tasktrail.model.lifecycle import Failure
-from tasktrail.model.plain import plain, shortened, storable
+from tasktrail.model.plain import held, plain, shortened, storable, trimmed
 from tasktrail.model.record import OUTCOME_BY_STATUS
 
 _METHODS: Final = {"scheduled": CaptureMethod.SCHEDULED_TASK, "manual": CaptureMethod.MANUAL_TASK}
@@ -32,8 +32,7 @@ _LONGEST_ID: Final = 128
 _LONGEST_NAME: Final = 500
 _LONGEST_SLUG: Final = 80
 _LONGEST_RESPONSE: Final = 100_000
-_LONGEST_MESSAGE: Final = 4_000
-_LONGEST_STACK: Final = 16_000
+_LONGEST_SUMMARY: Final = _LONGEST_NAME + LONGEST[1]
 _NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _counted = itertools.count(int.from_bytes(os.urandom(2), "big"))
@@ -96,7 +95,8 @@ def create_task_execution_experience(
         scheduled_vs_manual: What began it.
         started_at: Without a time zone it is UTC, as is `ended_at`. An end before it counts as 0 ms and is flagged.
         response_text: What it answered; None writes a summary.
-        error: What was raised, or a dict of `type`, `message` and `stack_trace`; `stack_hash` is computed.
+        error: What was raised, or a dict of `type`, `message` and `stack_trace`; `stack_hash` is computed,
+            but not of what was aborted.
         parent_experience_ids: What it stands on; their number is the `memory_count`.
         retrieval_metadata: `source`, a list of where memories came from, and what else is to be kept of the retrieval.
         task_config: Only its digest is kept.
@@ -115,7 +115,9 @@ def create_task_execution_experience(
     started, ended = _utc(started_at, "started_at"), _utc(ended_at, "ended_at")
     parents = [str(plain(one)) for one in parent_experience_ids or ()]
     failure = _failure(error, status)
-    text, *words = strict(_texts(task_name, status, response_text, failure))
+    if failure and status == "aborted":
+        failure = replace(failure, fingerprint=None)  # that somebody stopped it is no error to know again
+    text, *words = _clean(task_name, status, response_text, failure)
     task_id, task_slug = _name(task_id), _name(task_slug)
     structured: dict[str, Any] = {
         **_always(),
@@ -289,11 +291,7 @@ def _failure(error: object, status: str) -> Failure | None:
         raise BadInput(f"expected error to be an exception, or a dict of type, message and stack_trace, got: {got}")
     kind, message, stack = (_said(error.get(name)) for name in ("type", "message", "stack_trace"))
     kind, message = kind or UNKNOWN, message or UNKNOWN
-    stack = storable(shortened(stack, _LONGEST_STACK))
-    return Failure(
-        storable(shortened(kind, _LONGEST_NAME)), storable(shortened(message, _LONGEST_MESSAGE)), stack or None,
-        fingerprint_of_text(stack, kind, message),
-    )  # fmt: skip
+    return held_failure(kind, message, stack, fingerprint_of_text(storable(stack), kind, message))
 
 
 def _error(words: Sequence[str], failure: Failure) -> dict[str, Any]:
@@ -305,10 +303,14 @@ def _said(value: object) -> str:
     return value if isinstance(value, str) else "" if value is None else str(plain(value))
 
 
-def _texts(name: object, status: str, response: str | None, failure: Failure | None) -> list[str]:
-    """Return all text of a record; what it says is its answer, else a summary."""
+def _clean(name: object, status: str, response: str | None, failure: Failure | None) -> list[str]:
+    """Return all text of a record as it is stored; what it says is its answer, else a summary."""
     if response is None:
+        longest = _LONGEST_SUMMARY
         said = f"{_name(name)}: {status}" + (f": {failure.message}" if failure else "")
     else:
-        said = storable(shortened(_said(response), _LONGEST_RESPONSE))
-    return [said] if failure is None else [said, failure.type, failure.message, failure.stack or ""]
+        longest = _LONGEST_RESPONSE
+        said = storable(held(_said(response), longest))
+    words = () if failure is None else (failure.type, failure.message, failure.stack or "")
+    said, *scrubbed = strict((said, *words))
+    return [trimmed(said, longest), *(trimmed_words(scrubbed) if scrubbed else ())]

@@ -92,6 +92,17 @@ def own_session(task_id: object, started_at_iso: object, public_id: str) -> str:
     return f"task:{task_id}:{started_at_iso}:{public_id[-4:]}"
 
 
+def list_of_ids(parents: object) -> list[str]:
+    """Return the ids of parents as they may be stored.
+
+    Raises:
+        BadInput: It is neither a list nor a tuple.
+    """
+    if not isinstance(parents, list | tuple):
+        raise BadInput(f"expected parents to be a list of ids, got: {type(parents).__name__}")
+    return [str(plain(one)) for one in parents]
+
+
 # --- to a row ---------------------------------------------------------------------------------------------------------
 
 
@@ -104,11 +115,11 @@ def recording_of(experience: Experience, scrub: Scrub, actor: str) -> Recording:
     kind = ExperienceType(experience.type)
     if kind is ExperienceType.TASK_EXECUTION:
         return _execution(experience, scrub, actor)
-    (text,) = _clean(experience, [experience.content.text], scrub)
-    at = microseconds(experience.created_at)
+    (text,) = _clean(experience, [_said(experience.content.text, "content_text")], scrub)
+    at, public_id = microseconds(experience.created_at), _id(experience)
     return Recording(
-        kind.value, experience.id, experience.id, experience.id, at, at, 0, "ok", actor=actor, response=text,
-        parents=_listed(experience.parents), session_id=experience.session_id,
+        kind.value, public_id, public_id, public_id, at, at, 0, "ok", actor=actor, response=text,
+        parents=_listed(experience.parents), session_id=_session(experience),
         details=_details(experience, experience.content.structured),
     )  # fmt: skip
 
@@ -116,20 +127,21 @@ def recording_of(experience: Experience, scrub: Scrub, actor: str) -> Recording:
 def _execution(experience: Experience, scrub: Scrub, actor: str) -> Recording:
     told = experience.content.structured
     error = told.get("error")
-    texts = [experience.content.text, *(_words_of(error) if error else ())]
+    texts = [_said(experience.content.text, "content_text"), *(_words_of(error) if error else ())]
     text, *words = _clean(experience, texts, scrub)
     started_at = microseconds(experience.created_at)
     ended_at = _ended_at(told, started_at)
-    own = own_session(told.get("task_id"), told.get("started_at_iso"), experience.id)
+    public_id, session = _id(experience), _session(experience)
+    own = own_session(told.get("task_id"), told.get("started_at_iso"), public_id)
     return Recording(
-        "task_execution", experience.id,
-        str(told.get("trace_id") or experience.id), str(told.get("span_id") or experience.id),
+        "task_execution", public_id,
+        storable(str(told.get("trace_id") or public_id)), storable(str(told.get("span_id") or public_id)),
         started_at, ended_at, max(0, ended_at - started_at), _outcome_of(told.get("status")), _attempt_of(told), actor,
         _text(told.get("task_id")), _text(told.get("task_slug")),
         words[0] if words else None, words[1] if words else None, (words[2] or None) if words else None,
         _text(error.get("stack_hash")) if error else None, _text(told.get("idempotency_key")),
         int(bool(told["backfilled"])) if "backfilled" in told else None, text, _listed(experience.parents),
-        None if experience.session_id == own else experience.session_id,
+        None if session == own else session,
         _details(experience, {name: value for name, value in told.items() if name not in _IN_COLUMNS}),
         _value(told.get("inputs")), _value(told.get("output")),
     )  # fmt: skip
@@ -140,7 +152,21 @@ def _clean(experience: Experience, texts: Sequence[str], scrub: Scrub) -> Sequen
     known = experience.clean
     if len(known) == len(texts) and all(one is text for one, text in zip(known, texts, strict=True)):
         return texts
-    return scrub(texts)
+    return scrub([storable(text) for text in texts])
+
+
+def _said(text: object, name: str) -> str:
+    if not isinstance(text, str):
+        raise BadInput(f"expected {name} to be a text, got: {type(text).__name__}")
+    return text
+
+
+def _id(experience: Experience) -> str:
+    return storable(_said(experience.id, "id"))
+
+
+def _session(experience: Experience) -> str | None:
+    return None if experience.session_id is None else storable(str(experience.session_id))
 
 
 def _words_of(error: object) -> tuple[str, str, str]:
@@ -179,7 +205,7 @@ def _value(value: object) -> str | None:
 
 
 def _listed(ids: Sequence[str]) -> str | None:
-    return _json(list(ids)) if ids else None
+    return _json(list_of_ids(ids)) if ids else None
 
 
 def _json(value: object) -> str:
@@ -208,7 +234,7 @@ def experience_of(record: Record) -> Experience:
     """Return the experience that a row tells; of what Tasktrail executed, the same in these words."""
     details = dict(record.details)
     lists: dict[str, Any] = {name: details.pop(name, []) for name in _BESIDE}
-    actor = Actor(details.pop("provenance_actor", Actor.AGENT.value))
+    actor = _actor_of(details)
     at = moment(record.started_at)
     session, method = record.session_id, None
     structured: dict[str, Any] = details
@@ -222,6 +248,16 @@ def experience_of(record: Record) -> Experience:
         content=Content(text, structured), parents=list(record.parents), provenance=Provenance(actor, method),
         session_id=session, **lists,
     )  # fmt: skip
+
+
+def _actor_of(details: dict[str, Any]) -> Actor:
+    """Take the actor out of the details; one that nobody knows was told by whoever wrote them, and stays there."""
+    try:
+        actor = Actor(details.get("provenance_actor", Actor.AGENT.value))
+    except ValueError:
+        return Actor.AGENT
+    details.pop("provenance_actor", None)
+    return actor
 
 
 def _structured(record: Record, rest: dict[str, Any]) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from tasktrail.engine.project import ledger_of
 from tasktrail.engine.recording import record, record_again
 from tasktrail.executions.exceptions import DuplicateExperience, ImmutabilityViolation, RawStoreError
 from tasktrail.executions.factory import new_observation_id, strict
-from tasktrail.executions.records import Content, Experience, Provenance, experience_of, recording_of
+from tasktrail.executions.records import Content, Experience, Provenance, experience_of, list_of_ids, recording_of
 from tasktrail.executions.words import Actor, ExperienceType
 from tasktrail.model.errors import BadInput, Conflict, StoreError
+from tasktrail.model.plain import storable
 from tasktrail.model.record import Record, Recording
 
 __all__ = ["RawStore"]
@@ -109,6 +110,7 @@ class RawStore:
 
         Raises:
             RawStoreError: The id already exists.
+            BadInput: The text is none, or the parents are no list.
         """
         now = datetime.now(UTC)
         return self.append_experience(
@@ -117,7 +119,7 @@ class RawStore:
                 type=ExperienceType.OBSERVATION,
                 created_at=now,
                 content=Content(content_text, structured or {}),
-                parents=list(parent_ids),
+                parents=list_of_ids(parent_ids),
                 provenance=Provenance(Actor.AGENT),
             )
         )
@@ -127,7 +129,7 @@ class RawStore:
     def get_experience(self, experience_id: str) -> Experience | None:
         """Return the experience of an id, None when there is none."""
         with _told():
-            found = self._ledger.store.read(lambda tx: records.record_by_id(tx, experience_id))
+            found = self._ledger.store.read(lambda tx: records.record_by_id(tx, storable(experience_id)))
         return experience_of(found) if found else None
 
     def list_recent(
@@ -183,13 +185,13 @@ class RawStore:
     def get_by_trace_id(self, trace_id: str) -> list[Experience]:
         """Return all attempts of a trace, by number; empty when nobody knows it."""
         with _told():
-            found = self._ledger.store.read(lambda tx: records.trace(tx, trace_id))
+            found = self._ledger.store.read(lambda tx: records.trace(tx, storable(trace_id)))
         return [experience_of(one) for one in found]
 
     def list_by_session(self, session_id: str) -> list[Experience]:
         """Return the experiences of a session, the oldest first."""
         with _told():
-            found = self._ledger.store.read(lambda tx: records.session(tx, session_id))
+            found = self._ledger.store.read(lambda tx: records.session(tx, storable(session_id)))
         return [experience_of(one) for one in found]
 
     def count_experiences(self, experience_type: ExperienceType | str | None = None) -> int:
@@ -263,7 +265,7 @@ def _url(db_path: str | Path) -> str:
 
 def _keyed(row: Recording, key: str | None) -> Recording:
     if key is not None:
-        row = row._replace(idempotency_key=key)
+        row = row._replace(idempotency_key=storable(key))
     if row.idempotency_key is None:
         raise BadInput(f"expected experience {row.public_id} to have an idempotency key, got none", hint="name one")
     return row

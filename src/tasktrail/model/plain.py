@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from enum import Enum
@@ -20,6 +21,9 @@ LONGEST: Final = 10_000
 """Characters of one text."""
 _NOTE: Final = 44
 """Room for saying what is missing."""
+GUARD: Final = 4_096
+"""Characters of the longest value that a cut in its middle may not let pass, such as a private key."""
+_HELD: Final = re.compile("……([^…\n]{1,40})……")
 _LARGEST: Final = 2**63
 
 
@@ -45,8 +49,42 @@ def shortened(text: str, longest: int) -> str:
     """
     if len(text) <= longest:
         return text
-    half = max(0, longest - _NOTE) // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+    half = _half(longest)
+    return _told(text[:half], len(text) - 2 * half, text[len(text) - half :])
+
+
+def held(text: str, longest: int) -> str:
+    """Keep of a text that is too long, and is still to be scrubbed, what `trimmed` looks at afterwards.
+
+    A value that this cuts in two is not known any more; so more is kept than may stay. Done twice it changes nothing.
+    """
+    if len(text) <= longest + 2 * GUARD:
+        return text
+    half = _half(longest) + GUARD
+    return _told(text[:half], len(text) - 2 * half, text[len(text) - half :], "……")
+
+
+def trimmed(text: str, longest: int) -> str:
+    """Shorten a text that was held and scrubbed; of what stood at the cut nothing stays, it may be half a value.
+
+    Done twice it changes nothing.
+    """
+    cuts = [*_HELD.finditer(text)]
+    if not cuts:
+        return shortened(text, longest)
+    half = _half(longest)
+    head = text[: max(0, min(half, cuts[0].start() - 1 - GUARD))]
+    tail = text[max(len(text) - half, cuts[-1].end() + 1 + GUARD) :]
+    missing = sum(int(number[0]) - len(cut[0]) - 2 for cut in cuts if (number := re.search("[0-9]{1,12}", cut[1])))
+    return _told(head, len(text) - len(head) - len(tail) + missing, tail)
+
+
+def _half(longest: int) -> int:
+    return max(0, longest - _NOTE) // 2
+
+
+def _told(head: str, n_missing: int, tail: str, mark: str = "…") -> str:
+    return f"{head}\n{mark} {n_missing} characters left out {mark}\n{tail}"
 
 
 def storable(text: str) -> str:

@@ -806,10 +806,11 @@ ORDER BY n
 LIMIT 1
 
 -- name: next_success_of_trace
--- Of recorded executions: that of the same trace.
+-- Of recorded executions: that of the same task in the same trace.
 SELECT n, ended_at, actor, response
 FROM attempt
 WHERE trace_id = CAST(:trace_id AS TEXT)
+  AND coalesce(task_ref, '') = CAST(:name AS TEXT)
   AND type IS NOT NULL
   AND outcome = 'ok'
   AND started_at >= CAST(:after AS BIGINT)
