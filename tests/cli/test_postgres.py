@@ -67,6 +67,8 @@ COMMANDS = [
     (["stats"], 0, "success     50 %: 1 of 2, 1 failed"),
     (["sql", "SELECT task, status FROM executions ORDER BY task"], 0, "pipeline:fetch  success"),
     (["sql", "WITH gone AS (DELETE FROM task RETURNING 1) SELECT * FROM gone"], 2, "the store is only read here: "),
+    (["sql", "SELECT $1"], 2, "the statement has parameters, for which there are no values"),
+    (["sql", "SELECT $1::int"], 2, "the statement has parameters, for which there are no values"),
     (["doctor", "--verify"], 0, "every run's history folds to its rows"),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tasktrail.engine.project import open_project
@@ -59,6 +60,18 @@ def test_what_went_is_gone_and_the_doctor_knows_of_it(store: Path, spawn: Call):
     assert doctor.code == 0
     (check,) = [check for check in doctor.data["checks"] if check["name"] == "pruned"]
     assert check["message"].startswith("2 runs, 2 tasks, 2 attempts, 10 events; ")
+
+
+def test_a_file_that_went_unnoticed_is_not_said_to_be_there(store: Path, call: Call):
+    connection = apsw.Connection(str(store))
+    connection.execute("INSERT INTO document (id, path, codec) VALUES (1, 'gone.json', 'run-json@1')")
+    connection.execute("UPDATE run SET document_id = 1 WHERE name = 'done'")
+    connection.close()
+
+    _, kept, file = call("prune", *OLD, "--dry-run").out.splitlines()
+
+    assert kept == "kept: 1 attached to a file, which was there when it was last looked at"
+    assert file.endswith("/gone.json")
 
 
 def test_without_a_terminal_it_wants_to_be_told(store: Path, spawn: Call):

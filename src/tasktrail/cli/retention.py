@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _KEPT: Final = {
     "open": "not over, or with something that is still to be done",
     "held": "being executed",
-    "attached": "attached to a file, which says where it stands",
+    "attached": "attached to a file, which was there when it was last looked at",
     "failed": "failed (--keep-failures)",
     "recent": "with something younger in the trace",
 }
@@ -44,9 +44,9 @@ _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done,
 def prune_command(session: Session, age: str, keep_failures: bool, dry_run: bool, yes: bool, vacuum: bool) -> int:
     """Remove runs that have been over for longer than T, with all that belongs to them, and recordings that old.
 
-    Runs stay that are open, being executed, or attached to a file that is there, and recordings whose trace has
-    something younger. The history keeps a digest of what went, which doctor --verify begins with. It may be
-    interrupted, and goes on when it is called again.
+    Runs stay that are open, being executed, or attached to a file that was there when it was last looked at, and
+    recordings whose trace has something younger. The history keeps a digest of what went, which doctor --verify
+    begins with. It may be interrupted, and goes on when it is called again.
     """
     from tasktrail.engine.pruning import Pruning
     from tasktrail.model.duration import parse_duration_ms

@@ -108,7 +108,7 @@ class Pruning:
         return self.ledger.store.read(partial(self._document_in, run))
 
     def _document_in(self, run: Run, tx: Transaction) -> Document | None:
-        """The file that says the same as a run; None: it has none, or that is gone."""
+        """The file that says the same as a run; None: it has none, or that was gone when it was last looked at."""
         if run.document_id is None:
             return None
         found = Documents(self.ledger.store.path).by_id(tx, run.document_id)

@@ -22,6 +22,8 @@ _TELL: Final = b"SELECT set_config('search_path', $1, true), set_config('stateme
 _NO_WRITE: Final = "25006"
 _STOPPED: Final = "57014"
 _SYNTAX: Final = "42601"
+_UNGIVEN: Final = ("42P02", "42P18", "08P01")
+"""Of parameters: one that is not there, one whose type nobody can tell, and too few values."""
 
 
 def ask(conninfo: str, search_path: str, text: str, most: int, timeout_s: float) -> Answered:
@@ -66,7 +68,7 @@ class _Refused(Exception):  # told as ours by the one function that is called
             return too_long(timeout_s)
         if state == _SYNTAX and "multiple commands" in message:
             return several()
-        if state == "42P02":  # undefined_parameter
+        if state in _UNGIVEN:
             return BadInput("the statement has parameters, for which there are no values", hint="write the values")
         return misunderstood(message, text, self._at)
 
