@@ -9,13 +9,18 @@ AWS = "AK" + "IA" + "IOSFODNN7EXAMPLE"
 GITHUB = "gh" + "p_" + "A1b2" * 9
 GITHUB_FINE = "github" + "_pat_" + "A1b2_" * 12
 GITLAB = "gl" + "pat-" + "A1b2-" * 4
+GITLAB_RUNNER = "gl" + "rt-" + "A1b2-" * 4
 SLACK = "xo" + "xb-" + "123456789012-A1b2"
+SLACK_APP = "xa" + "pp-" + "1-A0123456789-A1b2"
 GOOGLE = "AI" + "za" + "A1b2_" * 7
+GOOGLE_OAUTH = "ya" + "29." + "A1b2_" * 12
 STRIPE = "sk" + "_live_" + "A1b2" * 6
 ANTHROPIC = "sk-" + "ant-api03-" + "A1b2_" * 6
 OPENAI = "sk-" + "A1b2" * 12
 OPENAI_PROJECT = "sk-" + "proj-" + "A1b2-" * 12
 NPM = "np" + "m_" + "A1b2" * 9
+HUGGINGFACE = "h" + "f_" + "AbCd" * 8 + "Ef"
+SENDGRID = "S" + "G." + "A1b2_-" * 4 + "." + "A1b2_-" * 7
 PYPI = "py" + "pi-" + "AgEIcHlwaS5vcmc" * 4
 JWT = "ey" + "JhbGciOiJIUzI1NiJ9." + "ey" + "JzdWIiOiIxMjMifQ." + "abc-DEF_123"
 BEGIN, END = "-----BEGIN RSA PRIVATE" + " KEY-----", "-----END RSA PRIVATE" + " KEY-----"
@@ -26,15 +31,31 @@ HOSTILE: Final = {
     "url": ["://", "://a:", "://a:b", "://:@", "://" + "a" * 15],
     "authorization": ["authorization:", "authorization: none ", "authorization  "],
     "bearer": ["bearer ", "bearer aaaaaaaaaaaaaaaaaaa ", "basic\t", "basic aaaaaaaaaaaaaaaaaaa "],
+    "pair": ["('cookie','", "('authorization', 'basic ", "[b'x-api-key',b'a", "('cookie', 'a' ", "('", "('api-key'"],
     "cookie": ["cookie:", "cookie: a; ", "cookie: none;", "cookie:;"],
-    "key": ["password=", "secret:", "passw", "password  ", "password=)", "password=$a", "password=a.", "api_key='"],
+    "key": [
+        "password=",
+        "secret:",
+        "passw",
+        "password  ",
+        "password=)",
+        "password=$a",
+        "password=a.",
+        "api_key='",
+        'password="\\',
+        "password='a\\'",
+        "db_pass",
+    ],
     "token": ["token=", "token=a", "token=a[", "token=self.", "token: aaaaa ", "token='"],
     "flag": ["--", "--a-", "--password ", "--token a ", "-"],
     "key_aws": ["AK" + "IA", "AK" + "IA" + "A" * 15],
     "key_github": ["gh" + "p_", " gh" + "p_" + "a" * 35, "github_pat_"],
-    "key_gitlab": ["gl" + "pat-", "gl" + "pat-a "],
-    "key_slack": ["xo" + "xb-", "xo" + "xb-a "],
+    "key_gitlab": ["gl" + "pat-", "gl" + "pat-a ", "gl" + "rt-", "gl" + "rt-a "],
+    "key_slack": ["xo" + "xb-", "xo" + "xb-a ", "xa" + "pp-1-", "xa" + "pp-1-a "],
     "key_google": ["AI" + "za", "AI" + "za-"],
+    "key_google_oauth": ["ya" + "29.", "ya" + "29.a "],
+    "key_huggingface": ["h" + "f_", "h" + "f_a", " h" + "f_" + "a" * 29],
+    "key_sendgrid": ["S" + "G.", "S" + "G." + "a" * 22 + ".", "S" + "G." + "a" * 22 + ".a ", "-S" + "G."],
     "key_stripe": ["sk_", "sk_" + "live_", "rk_test_a "],
     "key_anthropic": ["sk-ant-", "sk-ant-a "],
     "key_openai": ["sk-", "sk-a-", " sk-proj-", "-sk-"],
@@ -62,7 +83,7 @@ HOSTILE: Final = {
 }
 OPENING: Final = (
     "private key :// authorization bearer cookie password= token -- akia gh glpat- xox aiza sk_ sk-ant- npm_ pypi- eyj "
-    r"@ %40 home/ users\ :: phone (0 + AA00 0.0 :::::: 000-000-0000 000.000.0000 0000000000000 "
+    r"ya29. hf_ sg. ' @ %40 home/ users\ :: phone (0 + AA00 0.0 :::::: 000-000-0000 000.000.0000 0000000000000 "
     + "w" * 32 + " "
 )  # fmt: skip
 """Has what makes every rule look at a text."""
