@@ -61,7 +61,9 @@ def _type(column: Column) -> str:
 
 def _meaning(one: Table, column: Column) -> str:
     said = re.sub(r"^(text|data):\s*", "", column.comment) or MEANINGS.get(f"{one.name}.{column.name}", "")
-    said = said or MEANINGS.get(column.name, "")
+    said = "; ".join(
+        part for part in (said or MEANINGS.get(column.name, ""), SINCE.get(f"{one.name}.{column.name}")) if part
+    )
     words = _WORDS.search(column.rest)
     listed = codes(re.findall(r"'(\w+)'", words[1])) if words else ""
     link = f"row of [{column.target}](#{column.target})" if column.target else ""
@@ -104,6 +106,12 @@ VIEW_MEANINGS = {
     "occurrences": "how many attempts failed so",
     "first_seen": "ISO 8601, UTC, milliseconds",
     "last_seen": "likewise",
+}
+
+# What came true of columns later; the text of a migration never changes, since stores remember its checksum.
+SINCE = {
+    "attempt.trace_id": "of a recording what its reporter gave",
+    "attempt.span_id": "of a recording what its reporter gave",
 }
 
 # Of columns that the SQL leaves without a comment; `table.column` before `column`.

@@ -196,8 +196,8 @@ CREATE TABLE attempt (
   fence        BIGINT NOT NULL,
   worker_id    BIGINT,
   actor        TEXT,                            -- data: who executed it
-  trace_id     TEXT    NOT NULL,                -- 32 hex digits, W3C; of a recording what its reporter gave
-  span_id      TEXT    NOT NULL,                -- 16 hex digits; likewise
+  trace_id     TEXT    NOT NULL,                -- 32 hex digits, W3C
+  span_id      TEXT    NOT NULL,                -- 16 hex digits
   retry_of     BIGINT,                         -- id of the attempt before it
   started_at   BIGINT NOT NULL,
   ended_at     BIGINT,

@@ -196,8 +196,8 @@ CREATE TABLE attempt (
   fence        INTEGER NOT NULL,
   worker_id    INTEGER,
   actor        TEXT,                            -- data: who executed it
-  trace_id     TEXT    NOT NULL,                -- 32 hex digits, W3C; of a recording what its reporter gave
-  span_id      TEXT    NOT NULL,                -- 16 hex digits; likewise
+  trace_id     TEXT    NOT NULL,                -- 32 hex digits, W3C
+  span_id      TEXT    NOT NULL,                -- 16 hex digits
   retry_of     INTEGER,                         -- id of the attempt before it
   started_at   INTEGER NOT NULL,
   ended_at     INTEGER,
