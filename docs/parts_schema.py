@@ -67,7 +67,7 @@ def _meaning(one: Table, column: Column) -> str:
     words = _WORDS.search(column.rest)
     listed = codes(re.findall(r"'(\w+)'", words[1])) if words else ""
     link = f"row of [{column.target}](#{column.target})" if column.target else ""
-    return "; ".join(part for part in (said, link, listed) if part)
+    return "; ".join(part for part in (said, since, link, listed) if part)
 
 
 def diagram() -> str:
