@@ -61,9 +61,8 @@ def _type(column: Column) -> str:
 
 def _meaning(one: Table, column: Column) -> str:
     said = re.sub(r"^(text|data):\s*", "", column.comment) or MEANINGS.get(f"{one.name}.{column.name}", "")
-    said = "; ".join(
-        part for part in (said or MEANINGS.get(column.name, ""), SINCE.get(f"{one.name}.{column.name}")) if part
-    )
+    said = said or MEANINGS.get(column.name, "")
+    since = SINCE.get(f"{one.name}.{column.name}", "")
     words = _WORDS.search(column.rest)
     listed = codes(re.findall(r"'(\w+)'", words[1])) if words else ""
     link = f"row of [{column.target}](#{column.target})" if column.target else ""

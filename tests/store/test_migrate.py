@@ -209,7 +209,10 @@ def test_several_that_upgrade_at_once_upgrade_once(tmp_path: Path, monkeypatch: 
 def test_migrations_that_stores_have_never_change() -> None:
     """Stores of the versions that wrote them would be refused."""
     known = {
-        ("sqlite", 1): "afb604042f55", ("sqlite", 2): "400f665e348f", ("postgres", 1): "7f397ca05f35", ("postgres", 2): "5a731ebd3a90",
-    }  # fmt: skip
+        ("sqlite", 1): "afb604042f55",
+        ("sqlite", 2): "400f665e348f",
+        ("postgres", 1): "7f397ca05f35",
+        ("postgres", 2): "5a731ebd3a90",
+    }
 
     assert {key: migrations(key[0])[key[1] - 1].checksum[:12] for key in known} == known
