@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,6 @@ _BATCH: Final = 500
 """Executions of one transaction."""
 
 _T = TypeVar("_T")
-_Read = Callable[[str], Experience | Unread]
 _Take = Callable[[Sequence[Experience]], Iterable[bool]]
 """Takes executions over and says of each whether it is new."""
 
@@ -112,25 +110,13 @@ def backfill(
     names = counts.sort_out(list(names_in(folder)))
     counts.files = len(names) + counts.total
     take: _Take = _Looking(store) if dry_run else partial(_append, store)
-    with ThreadPoolExecutor(1, "tasktrail-backfill") as reader:
-        for batch in _read_ahead(reader, partial(read_result, folder), names):
-            experiences = counts.sort_out(batch)
-            for experience, is_new in zip(experiences, take(experiences), strict=True):
-                counts.take(experience, is_new)
-            if watch is not None:
-                watch(counts)
+    for start in range(0, len(names), _BATCH):  # no thread reads ahead: each INSERT would wait for it to let Python go
+        experiences = counts.sort_out([read_result(folder, name) for name in names[start : start + _BATCH]])
+        for experience, is_new in zip(experiences, take(experiences), strict=True):
+            counts.take(experience, is_new)
+        if watch is not None:
+            watch(counts)
     return counts
-
-
-def _read_ahead(reader: Executor, read: _Read, names: Sequence[str]) -> Iterator[list[Experience | Unread]]:
-    """Yield what files tell, batch by batch; while a batch is stored the next one is read."""
-    ahead: Future[list[Experience | Unread]] | None = None
-    for start in range(0, len(names), _BATCH):
-        ready, ahead = ahead, reader.submit(lambda batch: list(map(read, batch)), names[start : start + _BATCH])
-        if ready:
-            yield ready.result()
-    if ahead:
-        yield ahead.result()
 
 
 def _append(store: RawStore, experiences: Sequence[Experience]) -> Iterable[bool]:
