@@ -8,11 +8,10 @@ from typing import Final
 
 import click
 
-from tasktrail.cli.arguments import ERROR, SessionCommand
+from tasktrail.cli.arguments import ERROR, SessionCommand, since_of
 from tasktrail.cli.documents import emit, error_record, memory_record
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import columns, error_words, local, memory_lines
-from tasktrail.cli.undo import moment_of
 from tasktrail.engine.errors import ERROR_STATUSES, ErrorStatus, KnownError, error_of, ignore, list_errors, resolve
 from tasktrail.engine.failure_memory import Memory, memory_of
 
@@ -22,7 +21,7 @@ _COLORS: Final[Mapping[str, str]] = {"open": "yellow", "regressed": "red", "reso
 
 @click.command("list-errors", cls=SessionCommand)
 @click.option("--status", type=click.Choice(ERROR_STATUSES), help="Only those that stand so; else all but ignored.")
-@click.option("--since", metavar="T", help="Seen since a time such as 2026-01-31T12:00:00+00:00, or a span such as 2h.")
+@click.option("--since", metavar="WHEN", help="Seen since 2h, 3d or 2026-11-20.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Errors on a page.")
 @click.option("--cursor", metavar="CURSOR", help="Go on after the page that named it.")
 def list_errors_command(
@@ -33,7 +32,7 @@ def list_errors_command(
     One that was seen after it was resolved has regressed.
     """
     ledger = session.ledger()
-    at = moment_of(ledger, since) if since is not None else None
+    at = since_of(since, ledger.clock.now()) if since is not None else None
     page = ledger.store.read(lambda tx: list_errors(tx, status=status, since=at, limit=limit, cursor=cursor))
     if session.json:
         emit("error-list@1", [error_record(one) for one in page.errors], page.cursor)
