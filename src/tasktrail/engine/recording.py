@@ -54,14 +54,18 @@ def record_again(ledger: Ledger, recording: Recording) -> str:
 
     def work(tx: Transaction) -> str:
         now = ledger.clock.now()
-        for one in (recording, _without_key(recording)):
-            if any(tx.changed_each("add_recording", [_row(tx, one, now)])):
-                _see(tx, one, True)
-                _note(tx, ledger, [one.public_id], now)
-                return one.public_id
-        raise _known(recording.public_id)
+        is_new = _add(tx, recording, now) or _add(tx, _without_key(recording), now)
+        if not is_new:
+            raise _known(recording.public_id)
+        _see(tx, recording, True)
+        _note(tx, ledger, [recording.public_id], now)
+        return recording.public_id
 
     return ledger.commit(work)
+
+
+def _add(tx: Transaction, one: Recording, now: int) -> bool:
+    return any(tx.changed_each("add_recording", [_row(tx, one, now)]))
 
 
 def _row(tx: Transaction, one: Recording, now: int) -> dict[str, object]:
