@@ -14,6 +14,7 @@ from tasktrail.engine.drafts import RunEdit, TaskEdit, save
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import task_reference
 from tasktrail.engine.values import decode, encode, json_text
+from tasktrail.formats.moment import moment
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.draft import TaskDraft
 from tasktrail.model.errors import NotFound
@@ -30,7 +31,7 @@ _OWN_STEP_KEYS: Final = frozenset({"critical", "skip_reason", "error_history", "
 
 def when(at: int | None) -> datetime | None:
     """Return a stored time as a datetime in UTC."""
-    return _EPOCH + timedelta(microseconds=at) if at is not None else None
+    return moment(at) if at is not None else None
 
 
 def stored(moment: datetime | None) -> int | None:

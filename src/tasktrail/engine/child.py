@@ -18,7 +18,7 @@ from typing import Any, Final
 from tasktrail.config import environment
 from tasktrail.engine.calls import PlainContext
 from tasktrail.engine.spans import current
-from tasktrail.model.attempt import Span
+from tasktrail.model.attempt import SpanContext
 
 BOOT: Final = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from tasktrail.engine.child import main; main()"
 """What the interpreter executes: before anything of ours is imported the child looks where the parent looks."""
@@ -67,7 +67,7 @@ def _called(function: Callable[..., Any], document: Mapping[str, Any]) -> Any:
     named, told = dict(document["named"]), document["context"]
     if document["wants_context"]:
         named["ctx"] = PlainContext(**told)
-    around = current.set(Span(told["trace_id"], told["span_id"]))
+    around = current.set(SpanContext(told["trace_id"], told["span_id"]))
     try:
         value = function(*document["first"], **named)
         return asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value

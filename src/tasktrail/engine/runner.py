@@ -22,7 +22,7 @@ from tasktrail.engine.spans import current
 from tasktrail.engine.steps import Step
 from tasktrail.engine.threads import Threads
 from tasktrail.engine.values import decode
-from tasktrail.model.attempt import Span
+from tasktrail.model.attempt import SpanContext
 from tasktrail.model.errors import Busy, TasktrailError, Unreachable
 from tasktrail.model.lifecycle import Ask
 from tasktrail.model.run import OVER, Run
@@ -42,7 +42,7 @@ class _Running:
     """One attempt that this process executes just now."""
 
     claim: Claim
-    span: Span
+    span: SpanContext
     step: Step
     context: StepContext | None
     printed: Printed
@@ -197,7 +197,7 @@ class Runner:
         step = self._plan.steps[claim.task.key]
         context = StepContext(self._ledger, run, claim, self._results) if step.wants_context else None
         printed = self._printed(claim.task)
-        span, began_ns = Span(run.trace_id, claim.span_id), time.perf_counter_ns()
+        span, began_ns = SpanContext(run.trace_id, claim.span_id), time.perf_counter_ns()
         running = self._running[claim.task.id] = _Running(claim, span, step, context, printed, began_ns)
         results = self._wanted(claim.task, step) if step.wants else {}
         if step.asynchronous:

@@ -7,14 +7,14 @@ from typing import Final
 
 from tasktrail.config import inherited_trace
 from tasktrail.logs import logger
-from tasktrail.model.attempt import Span, parse_traceparent
+from tasktrail.model.attempt import SpanContext, parse_traceparent
 from tasktrail.model.errors import BadInput
 
-current: Final[ContextVar[Span | None]] = ContextVar("tasktrail_span", default=None)
+current: Final[ContextVar[SpanContext | None]] = ContextVar("tasktrail_span", default=None)
 """Of this context: threads and coroutines that begin in it inherit it; other processes are told by the environment."""
 
 
-def enclosing() -> Span | None:
+def enclosing() -> SpanContext | None:
     """Return the span that encloses this code, None when nobody knows one.
 
     A `TRACEPARENT` that cannot be read is left alone, as W3C Trace Context asks for: whoever wrote it is not here.
@@ -22,12 +22,12 @@ def enclosing() -> Span | None:
     return current.get() or _inherited()
 
 
-def _inherited() -> Span | None:
+def _inherited() -> SpanContext | None:
     said = inherited_trace()
     if said is None:
         return None
     try:
-        return Span(*parse_traceparent(said))
+        return SpanContext(*parse_traceparent(said))
     except BadInput as error:
         logger(__name__).debug("TRACEPARENT of the environment is left alone: %s", error)
         return None

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import uuid4
@@ -19,20 +19,29 @@ from uuid import uuid4
 from tasktrail.config import load
 from tasktrail.engine.failures import LONGEST, failure_of, held_failure, trimmed_words
 from tasktrail.engine.scrubbing import Scrubber, scrubber_of
-from tasktrail.executions.records import SCHEMA_VERSION, UNKNOWN, Content, Experience, Provenance, own_session
-from tasktrail.executions.words import CaptureMethod, ExperienceType
+from tasktrail.executions.records import (
+    LONGEST_NAME,
+    METHODS,
+    SCHEMA_VERSION,
+    UNKNOWN,
+    Content,
+    Experience,
+    Provenance,
+    check_attempt,
+    name_of,
+    outcome_of,
+    own_session,
+)
+from tasktrail.executions.words import ExperienceType
 from tasktrail.model.errors import BadInput
 from tasktrail.model.fingerprint import fingerprint_of_text
 from tasktrail.model.lifecycle import Failure
-from tasktrail.model.plain import held, plain, shortened, storable, trimmed
-from tasktrail.model.record import OUTCOME_BY_STATUS
+from tasktrail.model.plain import held, plain, storable, trimmed
 
-_METHODS: Final = {"scheduled": CaptureMethod.SCHEDULED_TASK, "manual": CaptureMethod.MANUAL_TASK}
-_LONGEST_ID: Final = 128
-_LONGEST_NAME: Final = 500
+LONGEST_ID: Final = 128
 _LONGEST_SLUG: Final = 80
 _LONGEST_RESPONSE: Final = 100_000
-_LONGEST_SUMMARY: Final = _LONGEST_NAME + LONGEST[1]
+_LONGEST_SUMMARY: Final = LONGEST_NAME + LONGEST[1]
 _NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _counted = itertools.count(int.from_bytes(os.urandom(2), "big"))
@@ -58,7 +67,7 @@ def strict(texts: Sequence[str]) -> Sequence[str]:
     return _scrubber(here).together(texts)
 
 
-@cache
+@lru_cache(maxsize=16)
 def _scrubber(folder: Path) -> Scrubber:
     return scrubber_of(load(folder), "strict")
 
@@ -118,7 +127,7 @@ def create_task_execution_experience(
     if failure and status == "aborted":
         failure = replace(failure, fingerprint=None)  # that somebody stopped it is no error to know again
     text, *words = _clean(task_name, status, response_text, failure)
-    task_id, task_slug = _name(task_id), _name(task_slug)
+    task_id, task_slug = name_of(task_id), name_of(task_slug)
     structured: dict[str, Any] = {
         **_always(),
         **_times(started, ended),
@@ -127,15 +136,15 @@ def create_task_execution_experience(
         "idempotency_key": idempotency_key(task_id, started, attempt),
         "io": _io(files_written, tool_calls, script_runs),
         "retrieval": _retrieval(retrieval_metadata, len(parents)),
-        "retry_of": None if retry_of is None else _name(retry_of),
+        "retry_of": None if retry_of is None else name_of(retry_of),
         "scheduled_vs_manual": scheduled_vs_manual,
         "span_id": _id(span_id, "span_id"),
         "status": status,
         "task_config_digest": digest(task_config),
         "task_id": task_id,
-        "task_name": _name(task_name),
+        "task_name": name_of(task_name),
         "task_slug": task_slug,
-        "task_type": _name(task_type),
+        "task_type": name_of(task_type),
         "trace_id": _id(trace_id, "trace_id"),
         **_flags(ended < started, attempt > 1 and not retry_of),
         **{name: plain(value) for name, value in (more or {}).items()},
@@ -143,7 +152,7 @@ def create_task_execution_experience(
     public_id = new_id(task_slug, started)
     return Experience(
         id=public_id, type=ExperienceType.TASK_EXECUTION, created_at=started, content=Content(text, structured),
-        parents=parents, provenance=Provenance(method=_METHODS[scheduled_vs_manual]),
+        parents=parents, provenance=Provenance(method=METHODS[scheduled_vs_manual]),
         session_id=own_session(task_id, structured["started_at_iso"], public_id), clean=(text, *words),
     )  # fmt: skip
 
@@ -223,21 +232,24 @@ def _flags(ended_before_started: bool, retry_of_missing: bool) -> dict[str, Any]
 
 
 def _check(scheduled_vs_manual: object, status: object, attempt: object) -> None:
-    if scheduled_vs_manual not in _METHODS:
+    if scheduled_vs_manual not in METHODS:
         raise BadInput(f"expected scheduled_vs_manual to be scheduled or manual, got: {plain(scheduled_vs_manual)!r}")
-    if status not in OUTCOME_BY_STATUS:
-        raise BadInput(f"expected status to be {', '.join(OUTCOME_BY_STATUS)}, got: {plain(status)!r}")
-    if type(attempt) is not int or not 1 <= attempt < 2**31:
-        raise BadInput(f"expected attempt to be a number from 1, got: {plain(attempt)!r}")
+    outcome_of(status)
+    check_attempt(attempt)
 
 
 def _id(value: str | None, name: str) -> str:
     if value is None:
         return str(uuid4())
     value = str(plain(value))
-    if not 1 <= len(value) <= _LONGEST_ID or not value.isprintable():
-        raise BadInput(f"expected {name} to have 1 to {_LONGEST_ID} printable characters, got: {plain(value)!r:.80}")
+    if not is_id(value):
+        raise BadInput(f"expected {name} to have 1 to {LONGEST_ID} printable characters, got: {plain(value)!r:.80}")
     return value
+
+
+def is_id(value: str) -> bool:
+    """Whether a text can be the id of a trace or a span."""
+    return 1 <= len(value) <= LONGEST_ID and value.isprintable()
 
 
 def _utc(value: datetime, name: str) -> datetime:
@@ -247,10 +259,6 @@ def _utc(value: datetime, name: str) -> datetime:
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     except OverflowError:  # the year 1 or 9999, moved by its offset
         return value.replace(tzinfo=UTC)
-
-
-def _name(value: object) -> str:
-    return storable(shortened(value if type(value) is str else str(plain(value)), _LONGEST_NAME))
 
 
 def _list(values: Sequence[Any] | None) -> list[Any]:
@@ -307,7 +315,7 @@ def _clean(name: object, status: str, response: str | None, failure: Failure | N
     """Return all text of a record as it is stored; what it says is its answer, else a summary."""
     if response is None:
         longest = _LONGEST_SUMMARY
-        said = f"{_name(name)}: {status}" + (f": {failure.message}" if failure else "")
+        said = f"{name_of(name)}: {status}" + (f": {failure.message}" if failure else "")
     else:
         longest = _LONGEST_RESPONSE
         said = storable(held(_said(response), longest))

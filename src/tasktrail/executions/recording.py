@@ -17,18 +17,17 @@ from uuid import uuid4
 from tasktrail.config import environment, load
 from tasktrail.engine.spans import current, enclosing
 from tasktrail.executions.exceptions import DuplicateExperience
-from tasktrail.executions.factory import create_task_execution_experience, renamed
+from tasktrail.executions.factory import LONGEST_ID, create_task_execution_experience, is_id, renamed
 from tasktrail.executions.records import Experience
 from tasktrail.executions.store import RawStore
 from tasktrail.logs import logger
-from tasktrail.model.attempt import Span, parse_traceparent, traceparent, w3c_span
+from tasktrail.model.attempt import SpanContext, parse_traceparent, traceparent, w3c_span
 from tasktrail.model.errors import BadInput
 from tasktrail.model.plain import Plain, plain
 
 __all__ = ["Recorder", "record"]
 
 _DRAWS: Final = 9
-_LONGEST_ID: Final = 128
 _STORES_KEPT: Final = 16
 _stores: Final[dict[Path, RawStore]] = {}
 """Of the projects that were recorded in, by working directory. There is no lock: to open a store twice is harmless, and
@@ -43,7 +42,7 @@ class Recorder:
         attempt: Counts from 1.
         trace_id: Of all attempts together.
         span_id: Of this one.
-        retry_of: Span of the attempt before.
+        retry_of: SpanContext of the attempt before.
         response: Words that it answers with; scrubbed.
         output: What it returns, as data.
         id: Of the record, once it is stored; None before, and where it could not be.
@@ -94,13 +93,13 @@ class Recorder:
         """Return the environment for a command that is part of this attempt: this process's, with `TRACEPARENT`."""
         return {**environment(), "TRACEPARENT": self.traceparent}
 
-    def _placed(self) -> Span:
+    def _placed(self) -> SpanContext:
         """Return trace and span: those that were given, else below the span around it, else new ones."""
         trace_id, span_id = (_given_id(self._options, name) for name in ("trace_id", "span_id"))
         around = _told_span(self._options) or (enclosing() if trace_id is None else None)
         if around is not None:
             self.parent_span_id = around.span_id
-        return Span(trace_id or (around.trace_id if around else uuid4().hex), span_id or uuid4().hex[:16])
+        return SpanContext(trace_id or (around.trace_id if around else uuid4().hex), span_id or uuid4().hex[:16])
 
     # beginning and ending; nothing of it may break what is recorded
 
@@ -122,7 +121,7 @@ class Recorder:
     @contextmanager
     def around(self) -> Iterator[None]:
         """Let code of this context be part of the attempt meanwhile."""
-        before = current.set(Span(self.trace_id, self.span_id))
+        before = current.set(SpanContext(self.trace_id, self.span_id))
         try:
             yield
         finally:
@@ -181,7 +180,7 @@ class record:  # noqa: N801 - it reads as a verb where it is used
             retry. None is the trace of the code around it, else a new one.
         traceparent: W3C Trace Context of whoever asked for it; so is the header of that name in `headers`, any case.
         attempt: Counts from 1; None finds it out.
-        retry_of: Span of the attempt before.
+        retry_of: SpanContext of the attempt before.
         inputs: What it works on, as data.
         parents: Ids of records that it stands on.
         config: Its configuration, of which the digest is kept.
@@ -295,20 +294,20 @@ def _project_store(here: Path) -> RawStore:
 def _given_id(options: Mapping[str, Any], name: str) -> str | None:
     """Return an id that was given; one that cannot be is said in the log, and a new one is drawn."""
     given = options[name]
-    if given is None or (isinstance(given, str) and 1 <= len(given) <= _LONGEST_ID and given.isprintable()):
+    if given is None or (isinstance(given, str) and is_id(given)):
         return given
-    logger(__name__).warning("expected %s to have 1 to %d printable characters; a new one is drawn", name, _LONGEST_ID)
+    logger(__name__).warning("expected %s to have 1 to %d printable characters; a new one is drawn", name, LONGEST_ID)
     return None
 
 
-def _told_span(options: Mapping[str, Any]) -> Span | None:
+def _told_span(options: Mapping[str, Any]) -> SpanContext | None:
     """Return the span of whoever asked; what cannot be read is said in the log, and a new trace begins."""
     try:
         headers = options["headers"] or {}
         pairs = headers.items() if isinstance(headers, Mapping) else headers
         heads = (text for name, text in pairs if str(name).lower() == "traceparent")
         said = options["traceparent"] or next(heads, None)
-        return Span(*parse_traceparent(str(said))) if said is not None else None
+        return SpanContext(*parse_traceparent(str(said))) if said is not None else None
     except (BadInput, TypeError, ValueError) as error:
         logger(__name__).warning("%s; a new trace begins", error)
         return None

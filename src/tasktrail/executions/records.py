@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from tasktrail.executions.words import Actor, CaptureMethod, ExperienceType
+from tasktrail.formats.moment import microseconds, moment
 from tasktrail.model.errors import BadInput
 from tasktrail.model.plain import plain, shortened, storable
 from tasktrail.model.record import OUTCOME_BY_STATUS, Record, Recording
+from tasktrail.model.task import Outcome
 
 UNKNOWN: Final = "UnknownError"
 """Type and message of a failure of which nothing else is known."""
 SCHEMA_VERSION: Final = 1
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_METHODS: Final = {"scheduled": CaptureMethod.SCHEDULED_TASK, "manual": CaptureMethod.MANUAL_TASK}
+METHODS: Final = {"scheduled": CaptureMethod.SCHEDULED_TASK, "manual": CaptureMethod.MANUAL_TASK}
 _IN_COLUMNS: Final = frozenset({
     "attempt", "backfilled", "duration_ms", "ended_at_iso", "ended_at_ts", "error", "idempotency_key", "inputs",
     "output", "span_id", "started_at_iso", "started_at_ts", "status", "task_id", "task_slug", "trace_id",
@@ -27,7 +27,7 @@ _IN_COLUMNS: Final = frozenset({
 _BESIDE: Final = ("causes", "evidence_ptrs")
 """Lists of an experience that are kept with the rest of what was told."""
 
-_LONGEST_NAME: Final = 500
+LONGEST_NAME: Final = 500
 _LONGEST_JSON: Final = 2_000_000
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -74,17 +74,6 @@ class Experience:
     session_id: str | None = None
     clean: tuple[str, ...] = field(default=(), repr=False, compare=False)
     """Texts of it that are known to be scrubbed, by identity; whoever makes it by hand leaves this empty."""
-
-
-def microseconds(moment: datetime) -> int:
-    """Return a moment in microseconds since 1970 UTC; a naive one is UTC."""
-    since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def moment(at: int) -> datetime:
-    """Return microseconds since 1970 as a moment in UTC."""
-    return _EPOCH + at * _MICROSECOND
 
 
 def own_session(task_id: object, started_at_iso: object, public_id: str) -> str:
@@ -136,7 +125,8 @@ def _execution(experience: Experience, scrub: Scrub, actor: str) -> Recording:
     return Recording(
         "task_execution", public_id,
         storable(str(told.get("trace_id") or public_id)), storable(str(told.get("span_id") or public_id)),
-        started_at, ended_at, max(0, ended_at - started_at), _outcome_of(told.get("status")), _attempt_of(told), actor,
+        started_at, ended_at, max(0, ended_at - started_at), outcome_of(told.get("status")),
+        check_attempt(told.get("attempt", 1)), actor,
         _text(told.get("task_id")), _text(told.get("task_slug")),
         words[0] if words else None, words[1] if words else None, (words[2] or None) if words else None,
         _text(error.get("stack_hash")) if error else None, _text(told.get("idempotency_key")),
@@ -175,16 +165,25 @@ def _words_of(error: object) -> tuple[str, str, str]:
     return str(error.get("type") or UNKNOWN), str(error.get("message") or UNKNOWN), str(error.get("stack_trace") or "")
 
 
-def _outcome_of(status: object) -> Any:
+def outcome_of(status: object) -> Outcome:
+    """Return how the attempt of an execution ended.
+
+    Raises:
+        BadInput: The status is none that can be told.
+    """
     if status not in OUTCOME_BY_STATUS:
-        raise BadInput(f"expected status to be {', '.join(OUTCOME_BY_STATUS)}, got: {status!r}")
+        raise BadInput(f"expected status to be {', '.join(OUTCOME_BY_STATUS)}, got: {plain(status)!r}")
     return OUTCOME_BY_STATUS[str(status)]
 
 
-def _attempt_of(told: Mapping[str, Any]) -> int:
-    attempt = told.get("attempt", 1)
+def check_attempt(attempt: object) -> int:
+    """Return the number of an attempt.
+
+    Raises:
+        BadInput: It is none that counts from 1.
+    """
     if type(attempt) is not int or not 1 <= attempt < 2**31:
-        raise BadInput(f"expected attempt to be a number from 1, got: {plain(attempt)}")
+        raise BadInput(f"expected attempt to be a number from 1, got: {plain(attempt)!r}")
     return attempt
 
 
@@ -196,8 +195,13 @@ def _ended_at(told: Mapping[str, Any], started_at: int) -> int:
         raise BadInput(f"expected ended_at_iso to be an ISO 8601 time, got: {plain(ended)}") from None
 
 
+def name_of(value: object) -> str:
+    """Return a name as it is kept: a text that is not too long."""
+    return storable(shortened(value if type(value) is str else str(plain(value)), LONGEST_NAME))
+
+
 def _text(value: object) -> str | None:
-    return None if value is None else storable(shortened(str(value), _LONGEST_NAME))
+    return None if value is None else name_of(value)
 
 
 def _value(value: object) -> str | None:
@@ -240,7 +244,7 @@ def experience_of(record: Record) -> Experience:
     structured: dict[str, Any] = details
     if record.type != "observation":
         structured = _structured(record, details)
-        method = _METHODS.get(str(structured.get("scheduled_vs_manual")))
+        method = METHODS.get(str(structured.get("scheduled_vs_manual")))
         session = session or own_session(record.task_id, at.isoformat(), record.id)
     text = record.response if record.response is not None else _summary(record)
     return Experience(

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from tasktrail.executions.factory import create_task_execution_experience
-from tasktrail.executions.records import Experience, moment
+from tasktrail.executions.records import Experience
 from tasktrail.formats.json_load import load
 from tasktrail.formats.json_object import MAX_COUNT, Fault, JsonObject, encode, refusal
+from tasktrail.formats.moment import moment
 from tasktrail.model.errors import BadInput
 from tasktrail.model.plain import storable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["format_moment", "parse_moment"]
+__all__ = ["format_moment", "microseconds", "moment", "parse_moment"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # naive times are UTC
@@ -21,12 +21,21 @@ def parse_moment(text: str) -> int | None:
     True
     """
     try:
-        moment = datetime.fromisoformat(text)
+        at = microseconds(datetime.fromisoformat(text))
     except ValueError:
         return None
-    since = moment - _EPOCH if moment.tzinfo else moment - _NAIVE_EPOCH
-    at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     return at if _FIRST <= at <= _LAST else None
+
+
+def microseconds(moment: datetime) -> int:
+    """Return the microseconds UTC of a moment; naive is UTC."""
+    since = moment - (_EPOCH if moment.tzinfo else _NAIVE_EPOCH)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def moment(at: int) -> datetime:
+    """Return microseconds UTC as a moment in UTC."""
+    return _EPOCH + at * _MICROSECOND
 
 
 def format_moment(at: int) -> str:
@@ -35,4 +44,4 @@ def format_moment(at: int) -> str:
     >>> format_moment(0)
     '1970-01-01T00:00:00.000000+00:00'
     """
-    return (_EPOCH + at * _MICROSECOND).isoformat(timespec="microseconds")
+    return moment(at).isoformat(timespec="microseconds")

@@ -16,7 +16,7 @@ _TRACE_ID = r"(?!0{32})[0-9a-f]{32}"
 _SPAN_ID = r"(?!0{16})[0-9a-f]{16}"
 
 
-class Span(NamedTuple):
+class SpanContext(NamedTuple):
     """One span of a trace, as others are told of it."""
 
     trace_id: str
@@ -63,13 +63,13 @@ def traceparent(trace_id: str, span_id: str) -> str:
     return f"00-{trace_id}-{span_id}-01"
 
 
-def w3c_span(trace_id: str, span_id: str) -> Span:
+def w3c_span(trace_id: str, span_id: str) -> SpanContext:
     """Return ids as W3C Trace Context has them; of others, which somebody else has chosen, the same for the same ones.
 
     >>> w3c_span("0af76519-16cd-43dd-8448-eb211c80319c", "b7ad6b7169203331")
-    Span(trace_id='0af7651916cd43dd8448eb211c80319c', span_id='b7ad6b7169203331')
+    SpanContext(trace_id='0af7651916cd43dd8448eb211c80319c', span_id='b7ad6b7169203331')
     """
-    return Span(_w3c(_TRACE_ID, trace_id, 32), _w3c(_SPAN_ID, span_id, 16))
+    return SpanContext(_w3c(_TRACE_ID, trace_id, 32), _w3c(_SPAN_ID, span_id, 16))
 
 
 def _w3c(pattern: str, text: str, length: int) -> str:
