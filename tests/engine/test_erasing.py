@@ -31,6 +31,7 @@ from tasktrail.store.transaction import Transaction
 from tasktrail.testing import FakeClock
 from tests.engine.executing import Engine
 from tests.recordings import told
+from tests.tracker.weeks import SAMPLE, file_of, known
 
 NAME = "Zoë Example"
 LARGE = encode(["x" * 5000, {"Zoë Example": "by ZOË example"}], "the result")
@@ -309,3 +310,15 @@ def test_a_file_that_has_it_is_refused_and_taken_over_once_it_is_edited(workspac
     assert [text for text in all_texts(store) if "Zoë" in text or "\\u00eb" in text] == []
     assert verify(store) == []
     assert "a friend" in path.read_text()
+
+
+def test_a_file_that_folds_it_over_two_lines_is_refused():
+    """What its codec read of it says so; the text of the file does not have it."""
+    folded = SAMPLE.replace("agent: writer  # Ann, really", "agent: >-\n          Zoë\n          Example", 1)
+    known(folded)
+    assert NAME not in folded
+
+    with pytest.raises(Conflict) as caught:
+        Erasing(open_project(), NAME).erase()
+
+    assert caught.value.details == (str(file_of().resolve()),)

@@ -158,7 +158,8 @@ class Erasing:
             if document is None or document.detached_at is not None:
                 continue
             reading = document.file.read()
-            if eraser.is_in(document.path) or (reading is not None and eraser.is_in(reading.text)):
+            # What was read of it too: YAML may fold a text over two lines, or escape a part of it.
+            if any(map(eraser.is_in, (document.path, document.written or "", reading.text if reading else ""))):
                 found.append(document.path)
         return found
 
