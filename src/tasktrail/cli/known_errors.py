@@ -81,7 +81,7 @@ def _lines(memory: Memory) -> Iterator[str]:
 
 @click.command("resolve", cls=SessionCommand)
 @click.argument("fingerprint", metavar="ERROR", type=ERROR)
-@click.option("--note", metavar="TEXT", help="Why; the history keeps it.")
+@click.option("--note", metavar="TEXT", help="Why; it is shown with the error.")
 def resolve_command(session: Session, fingerprint: str, note: str | None) -> None:
     """Say that an error is resolved. When it is seen again, it has regressed, and that is told."""
     _show(session, resolve(session.ledger(), fingerprint, note))
@@ -90,7 +90,7 @@ def resolve_command(session: Session, fingerprint: str, note: str | None) -> Non
 @click.command("ignore", cls=SessionCommand)
 @click.argument("fingerprint", metavar="ERROR", type=ERROR)
 @click.option("--off", is_flag=True, help="Hear of it again.")
-@click.option("--note", metavar="TEXT", help="Why; the history keeps it.")
+@click.option("--note", metavar="TEXT", help="Why; it is shown with the error.")
 def ignore_command(session: Session, fingerprint: str, off: bool, note: str | None) -> None:
     """Hear no more of an error: no list names it that does not ask for it. It is counted all the same."""
     _show(session, ignore(session.ledger(), fingerprint, off=off, note=note))
