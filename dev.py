@@ -40,7 +40,8 @@ COVERS = {"run": ("run",), "dev": ("dev", "run"), "bench": ("bench",)}
 LOCK_CONTENTS = {
     "run": ("--group", "build"),
     "postgres": ("--group", "build", "--extra", "postgres"),
-    "dev": ("--group", "dev", "--extra", "postgres", "--extra", "object"),
+    "mcp": ("--group", "build", "--extra", "mcp"),
+    "dev": ("--group", "dev", "--extra", "mcp", "--extra", "postgres", "--extra", "object"),
     "bench": ("--extra", "bench", "--group", "build"),
 }
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache", "__pycache__")

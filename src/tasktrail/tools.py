@@ -10,6 +10,8 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -23,13 +25,29 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
-__all__ = ["Effect", "Schema", "Shape", "Tool", "Tools", "Words", "refusal", "tool"]
+__all__ = [
+    "Effect",
+    "Progress",
+    "Schema",
+    "Shape",
+    "Tool",
+    "Tools",
+    "Words",
+    "progress",
+    "refusal",
+    "reporting_to",
+    "tool",
+]
 
 Schema = dict[str, Any]
 Words = dict[str, Any]
 """How every tool answers: `status` is success or error; an error has `message`, `code`, and where known a `hint`."""
 
+Progress = Callable[[float, float | None, str], None]
+"""Is told how much of a call is done, of how much (None: nobody knows), and what that is."""
+
 _MARK: Final = "__tasktrail_tool__"
+_listener: ContextVar[Progress | None] = ContextVar("tasktrail_progress", default=None)
 _ARGUMENT: Final = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 _F = TypeVar("_F", bound=Callable[..., Words])
 
@@ -60,14 +78,53 @@ class Shape:
         return dict(self.schema)
 
 
-def tool(*, reads: bool = False, destroys: bool = False, repeats: bool = False) -> Callable[[_F], _F]:
-    """Declare a function as a tool; what it may do is as in `Effect`."""
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    effect: Effect
+    title: str
+    losses: Callable[..., str] | None
+    answer: Schema | None
+
+
+def tool(
+    *,
+    reads: bool = False,
+    destroys: bool = False,
+    repeats: bool = False,
+    title: str = "",
+    losses: Callable[..., str] | None = None,
+    answer: Schema | None = None,
+) -> Callable[[_F], _F]:
+    """Declare a function as a tool; what it may do is as in `Effect`.
+
+    Args:
+        title: What people see; empty is its name in words.
+        losses: Takes what the tool takes, and returns in words what the call would take away; empty is nothing. A face
+            behind which there is a person asks before such a call.
+        answer: JSON Schema of what it returns when all went well, where programs read that.
+    """
 
     def declare(function: _F) -> _F:
-        setattr(function, _MARK, Effect(reads, destroys, repeats))
+        setattr(function, _MARK, _Declared(Effect(reads, destroys, repeats), title, losses, answer))
         return function
 
     return declare
+
+
+def progress(done: float, total: float | None = None, words: str = "") -> None:
+    """Say how far a tool's call is, to whoever waits for it; nobody may."""
+    if (tell := _listener.get()) is not None:
+        tell(done, total, words)
+
+
+@contextmanager
+def reporting_to(listener: Progress) -> Iterator[None]:
+    """Let calls that are made meanwhile, in this context, say to a listener how far they are."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +149,36 @@ class Tool:
         return _schema(self._declared)
 
     @property
+    def title(self) -> str:
+        """What people see."""
+        return self._mark.title or self.name.replace("_", " ").capitalize()
+
+    @property
+    def answer(self) -> Schema | None:
+        """JSON Schema of what it returns when all went well; None where nobody said."""
+        return self._mark.answer
+
+    @property
     def effect(self) -> Effect:
         """What calling it may do."""
-        effect: Effect = getattr(self._declared, _MARK)
-        return effect
+        return self._mark.effect
+
+    def losses(self, arguments: Mapping[str, Any]) -> str:
+        """Return in words what a call would take away; empty is nothing.
+
+        Args:
+            arguments: As `check` returned them.
+        """
+        asked = self._mark.losses
+        if asked is None:
+            return ""
+        owner = getattr(self.function, "__self__", None)
+        return asked(**arguments) if owner is None else asked(owner, **arguments)
+
+    @property
+    def _mark(self) -> _Declared:
+        found: _Declared = getattr(self._declared, _MARK)
+        return found
 
     @property
     def _declared(self) -> Any:
@@ -132,6 +215,16 @@ class Tools:
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._by_name.values())
 
+    def __getitem__(self, name: str) -> Tool:
+        """Return a tool by its name.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if name in self._by_name:
+            return self._by_name[name]
+        raise NotFound(f"there is no tool {name}", hint=_like(name, self.names) or f"there are {', '.join(self.names)}")
+
     @property
     def names(self) -> list[str]:
         """What can be called."""
@@ -157,17 +250,12 @@ class Tools:
             arguments: By name, or the text of a JSON object.
         """
         try:
-            found = self._tool(name)
+            found = self[name]
             return found.function(**found.check(_object(arguments)))
         except TasktrailError as error:
             return refusal(error)
         except (UnicodeEncodeError, RecursionError) as error:  # half a character, or lists in lists without end
             return refusal(BadInput(f"{name} cannot take such arguments: {error}"))
-
-    def _tool(self, name: str) -> Tool:
-        if name in self._by_name:
-            return self._by_name[name]
-        raise NotFound(f"there is no tool {name}", hint=_like(name, self.names) or f"there are {', '.join(self.names)}")
 
 
 def refusal(error: TasktrailError, message: str | None = None) -> Words:

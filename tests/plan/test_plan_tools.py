@@ -198,9 +198,9 @@ def test_tasks_come_in_pages_and_by_status(tools: PlanTools):
     tools.mark_task_status("T3", "completed")
 
     first = tools.get_tasks(limit=2)
-    second = tools.get_tasks(limit=3, cursor=first["next"])
+    second = tools.get_tasks(limit=3, cursor=first["next_cursor"])
 
-    assert (ids(first), ids(second), second["next"]) == (["T0", "T1"], ["T2", "T3", "T4"], None)
+    assert (ids(first), ids(second), second["next_cursor"]) == (["T0", "T1"], ["T2", "T3", "T4"], None)
     assert ids(tools.get_tasks("completed")) == ["T3"]
     assert tools.get_tasks("done")["status"] == "error"
     assert tools.get_tasks(limit=0)["code"] == "bad_input"
@@ -234,7 +234,7 @@ def test_the_history_of_a_task_tells_every_move_note_and_edit(tools: PlanTools):
     ]
     assert (found[1]["changes"], found[3]["changes"]) == ({"summary": [None, "done"]}, {"priority": [3, 1]})
     newest = tools.task_history("T1", limit=1)
-    assert tools.task_history("T1", limit=1, cursor=newest["next"])["history"][0]["note"] == "looks good"
+    assert tools.task_history("T1", limit=1, cursor=newest["next_cursor"])["history"][0]["note"] == "looks good"
 
 
 def test_it_is_explained_what_a_task_waits_for_down_to_who_must_act(tools: PlanTools):

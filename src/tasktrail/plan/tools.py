@@ -309,7 +309,7 @@ class PlanTools:
 
         Args:
             status: Only those that stand there; empty takes all.
-            cursor: `next` of the page before; empty begins.
+            cursor: `next_cursor` of the page before; empty begins.
         """
         return self._page(status, "", limit, cursor)
 
@@ -322,7 +322,7 @@ class PlanTools:
     @tool(reads=True)
     @_answering
     def task_history(self, task_id: str, limit: int = 50, cursor: str = "") -> Words:
-        """Return what happened to a task, the newest at the end; `next` gets what was before.
+        """Return what happened to a task, the newest at the end; `next_cursor` gets what was before.
 
         Returns:
             Without a cursor, `attempts` has each of them: how it ended, how long it took, its error and its stack.
@@ -332,7 +332,7 @@ class PlanTools:
         found = found_task(*plan, task_id)
         page = history(plan.ledger, found, limit=limit, cursor=cursor or None)
         events = [event_words(event) for event in page.events]
-        words: Words = {"status": "success", "task_id": task_id, "history": events, "next": page.cursor}
+        words: Words = {"status": "success", "task_id": task_id, "history": events, "next_cursor": page.cursor}
         if not cursor:
             words["attempts"] = [attempt_words(one) for one in attempts_of(plan.ledger, found)]
         return words
@@ -424,7 +424,7 @@ class PlanTools:
             raise BadInput(f"Invalid status: {status}. Must be: {', '.join(STATUSES)}")
         plan = self._place.look()
         page = page_of_tasks(*plan, status=known, words=query or None, limit=limit, cursor=cursor or None)
-        return {"status": "success", "tasks": [brief_words(task) for task in page.tasks], "next": page.cursor}
+        return {"status": "success", "tasks": [brief_words(task) for task in page.tasks], "next_cursor": page.cursor}
 
     def _end(self, task_id: str, token: str, end: End, notes: str, result: str, error: str = "") -> Words:
         place = self._place.open()
