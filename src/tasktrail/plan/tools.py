@@ -26,6 +26,7 @@ from tasktrail.engine.plans import (
     page_of_tasks,
     read_plan,
 )
+from tasktrail.engine.project import NO_FLAGS
 from tasktrail.engine.situation import situation
 from tasktrail.engine.undo import undo
 from tasktrail.model.errors import BadInput
@@ -83,13 +84,14 @@ class PlanTools:
     Args:
         where: A folder, whose project's store is used and whose name the plan has; or a store's URL.
         plan: The name of the plan; None is the folder's, `main` for a URL.
+        settings: Of a folder's project, by name, as flags of the command line say them.
     """
 
-    def __init__(self, where: str | Path, plan: str | None = None) -> None:
+    def __init__(self, where: str | Path, plan: str | None = None, *, settings: Mapping[str, str] = NO_FLAGS) -> None:
         if isinstance(where, str) and ("://" in where or where == "memory:"):
             self._place: Place = StorePlan(where, plan or STANDING_PLAN)
         else:
-            self._place = FolderPlan(Path(where), plan)
+            self._place = FolderPlan(Path(where), plan, settings=settings)
 
     @classmethod
     def in_workspace(cls, folder: str | Path) -> PlanTools:

@@ -6,6 +6,8 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Final
 
 _LARGEST_BATCH: Final = 256
@@ -87,7 +89,8 @@ class GroupCommit:
         return ticket.outcome()
 
     def _wait(self, ticket: Ticket) -> None:
-        """Sleep until the ticket is done or its caller is to lead."""
+        """Sleep until the ticket is done or its caller is to lead; whoever leads does the work in its caller's context."""
+        ticket.work = partial(copy_context().run, ticket.work)
         ticket.wake = threading.Lock()
         ticket.wake.acquire()
         self._waiting.append(ticket)
