@@ -89,8 +89,9 @@ class GroupCommit:
         return ticket.outcome()
 
     def _wait(self, ticket: Ticket) -> None:
-        """Sleep until the ticket is done or its caller is to lead; whoever leads does the work in its caller's context."""
-        ticket.work = partial(copy_context().run, ticket.work)
+        """Sleep until the ticket is done or its caller is to lead; who leads does the work in the caller's context."""
+        work: Callable[[Any], Any] = partial(copy_context().run, ticket.work)  # type: ignore[call-arg]  # takes the rest
+        ticket.work = work
         ticket.wake = threading.Lock()
         ticket.wake.acquire()
         self._waiting.append(ticket)
