@@ -63,6 +63,8 @@ SETTINGS = (
             "Values that scrubbing leaves as they are: an address, a number, the name of a home folder."),
     Setting("scrub.key", "TASKTRAIL_SCRUB_KEY", "", "secret", "",
             "Makes placeholders that are alike for equal values everywhere; a secret, best set by the variable."),
+    Setting("serve.token", "TASKTRAIL_TOKEN", "", "secret", "",
+            "What clients of a server must send; a secret, best set by the variable. Without it a file keeps one."),
     Setting("store.url", "TASKTRAIL_STORE", "--store", "url", None,
             "Where the store lies; a relative path starts at this file.", example="sqlite:///.tasktrail/tasktrail.db"),
     Setting("store.synchronous", "TASKTRAIL_SYNCHRONOUS", "--synchronous", "choice", "full",
@@ -113,6 +115,7 @@ class Config:
     run_max_parallel: int
     scrub_allow: tuple[str, ...] = field(repr=False)
     scrub_key: str = field(repr=False)
+    serve_token: str = field(repr=False)
     tracker_backend: str = field(repr=False)
     store_busy_timeout_s: float
     store_synchronous: str
