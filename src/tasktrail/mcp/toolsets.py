@@ -41,10 +41,19 @@ def _executions(offer: Offer, settings: Mapping[str, str]) -> Tools:
     return ExecutionTools(offer.root, settings).tools()
 
 
+def _matrix(offer: Offer, settings: Mapping[str, str]) -> Tools:
+    from tasktrail.tracker.factory import get_tracker
+    from tasktrail.tracker.matrix_tools import MatrixTools
+    from tasktrail.tracker.settings import load_settings
+
+    return MatrixTools(get_tracker(None, load_settings(offer.root, settings))).tools()
+
+
 TOOLSETS: Final[Mapping[str, Callable[[Offer, Mapping[str, str]], Tools]]] = MappingProxyType({
     "plan": _plan,
     "plan-more": _more_plan,
     "executions": _executions,
+    "matrix": _matrix,
 })  # fmt: skip
 """What makes the tools of each set."""
 
