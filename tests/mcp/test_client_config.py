@@ -12,7 +12,6 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from tasktrail.mcp.client_config import CLIENTS, snippet
-from tests.cli.conftest import Tasktrail
 from tests.mcp.clients import call
 
 
