@@ -90,6 +90,7 @@ def test_each_value_says_where_it_came_from(project: Path, tmp_path: Path) -> No
         "run.max_parallel": "default",
         "scrub.allow": "default",
         "scrub.key": "default",
+        "serve.token": "default",
         "store.url": "default",
         "store.synchronous": f"{project}/tasktrail.toml line 5",
         "store.busy_timeout_s": "default",
@@ -486,7 +487,7 @@ def test_a_secret_is_shown_by_nobody(project: Path, said: str) -> None:
 def test_the_template_sets_nothing_as_it_is(project: Path) -> None:
     write_init(project)
     assert set(origins(load(environ={"USER": "ann"})).values()) == {"default"}
-    sections = {"executions", "log", "run", "scrub", "store", "tracker"}
+    sections = {"executions", "log", "run", "scrub", "serve", "store", "tracker"}
     assert tomllib.loads(init_template()) == {section: {} for section in sections}
 
 

@@ -103,7 +103,7 @@ def test_the_lock_file_of_npm_has_hashes_and_no_registry():
 
 
 def test_the_lock_files_are_those_that_dev_py_writes():
-    assert [lock.name for lock in LOCKS] == ["bench.txt", "dev.txt", "postgres.txt", "run.txt"]
+    assert [lock.name for lock in LOCKS] == ["bench.txt", "dev.txt", "mcp.txt", "postgres.txt", "run.txt"]
     assert not (ROOT / "uv.lock").exists(), "it is full of addresses; requirements/*.txt are the locks"
 
 

@@ -76,6 +76,13 @@ def setup(level: str, format: str, scrub: Scrub, stream: TextIO | None = None) -
     root.propagate = False  # a root handler of the user's modules would show the lines again, unscrubbed
 
 
+def adopt(name: str) -> None:
+    """Show what another library logs as our own lines: scrubbed, or nowhere."""
+    import logging
+
+    logging.getLogger(name).parent = logger("tasktrail")
+
+
 def silence() -> None:
     """Take back what `setup` did."""
     root = logger("tasktrail")

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, wraps
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, get_type_hints
 
 from tasktrail.formats.json_object import dotted, shown
 from tasktrail.model.errors import BadInput, NotFound, TasktrailError
@@ -33,6 +33,7 @@ __all__ = [
     "Tool",
     "Tools",
     "Words",
+    "answers_errors",
     "progress",
     "refusal",
     "reporting_to",
@@ -50,6 +51,7 @@ _MARK: Final = "__tasktrail_tool__"
 _listener: ContextVar[Progress | None] = ContextVar("tasktrail_progress", default=None)
 _ARGUMENT: Final = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 _F = TypeVar("_F", bound=Callable[..., Words])
+_P = ParamSpec("_P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,19 @@ class Tools:
             return refusal(error)
         except (UnicodeEncodeError, RecursionError) as error:  # half a character, or lists in lists without end
             return refusal(BadInput(f"{name} cannot take such arguments: {error}"))
+
+
+def answers_errors(function: Callable[_P, Words]) -> Callable[_P, Words]:
+    """Let a function answer with an error instead of raising it."""
+
+    @wraps(function)
+    def answer(*args: _P.args, **named: _P.kwargs) -> Words:
+        try:
+            return function(*args, **named)
+        except TasktrailError as error:
+            return refusal(error)
+
+    return answer
 
 
 def refusal(error: TasktrailError, message: str | None = None) -> Words:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasktrail.cli.text import Ink, box, columns, first_line, local, pad, plain, shorten, span, utc, width
+from tasktrail.cli.text import Ink, box, columns, first_line, local, pad, plain, shorten, span, width
+from tasktrail.formats.moment import iso_utc as utc
 
 PLAIN = Ink(on=False)
 HEADER = ("Step ID", "Status", "Retries", "Duration")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktrail.formats import json_edit
+from tasktrail.formats import json_edit, json_load
 from tasktrail.formats.json_edit import REMOVE, apply, difference, edit, load, places, position, same
 from tasktrail.model.errors import BadInput
 
@@ -114,6 +114,21 @@ def test_a_comma_before_the_end_is_refused(text: str):
 @pytest.mark.parametrize("text", ["[" * 100 + "]" * 100, '"\\ud83d\\ude00"', '"\\\\ud800"', f"[{2**70}]", '{"": 1}'])
 def test_unusual_json_is_read(text: str):
     assert load(text, "x.json") == json.loads(text)
+
+
+def test_a_text_full_of_faults_is_not_read_beyond_the_twentieth(monkeypatch: pytest.MonkeyPatch):
+    told: list[int] = []
+
+    def told_position(text: str, offset: int) -> str:
+        told.append(offset)
+        return position(text, offset)
+
+    monkeypatch.setattr(json_load, "position", told_position)
+
+    with pytest.raises(BadInput, match="cannot be read"):
+        load("[" + "NaN," * 1000 + "1]", "x.json")
+
+    assert len(told) == 20
 
 
 def test_all_faults_are_named_at_once():

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
 from types import SimpleNamespace
 
 import apsw
@@ -82,6 +83,24 @@ def test_callers_that_come_while_a_commit_runs_share_the_next_in_the_order_they_
 
     assert desk.batches == [["first"], ["a", "b", "c", "d"]]
     assert desk.leaders[1] != desk.leaders[0], "the first who waits leads, not the one who has its answer already"
+
+
+def test_whoever_leads_does_the_work_of_each_caller_in_its_own_context() -> None:
+    around: ContextVar[str] = ContextVar("around", default="nobody")
+    desk = Desk()
+
+    def caller(name: str) -> object:
+        around.set(name)
+        return desk.group.submit(Ticket(lambda _: around.get(), 1.0))
+
+    with ThreadPoolExecutor(4) as threads:
+        first = threads.submit(desk.submit, "first")
+        assert desk.inside.wait(60)
+        rest = [threads.submit(copy_context().run, caller, name) for name in ("a", "b", "c")]
+        desk.await_waiting(3)
+        desk.go.set()
+
+        assert [future.result(60) for future in (first, *rest)] == ["first", "a", "b", "c"]
 
 
 def test_a_batch_has_a_largest_size_and_the_rest_goes_with_the_one_after() -> None:

@@ -64,6 +64,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "logs": ("output", "Show what steps printed, also while they run."),
     "history": ("events", "Show who changed what in a run or a task, and when."),
     "notify": ("notify", "Run commands for events: what failed, what was completed."),
+    "mcp": ("mcp", "Serve the project to agents by the Model Context Protocol."),
     "doctor": ("health", "Look for what is wrong with the store and around it."),
     "backup": ("keeping", "Copy the store to a new file while others work on it."),
     "restore": ("keeping", "Put a backup in the place of the store."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,8 +13,6 @@ from tasktrail.model.errors import BadInput, TasktrailError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-_UNITS_US: Final = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
 
 
 class SessionCommand(Command):
@@ -124,11 +122,12 @@ def since_of(text: str, now: int) -> int:
     Raises:
         BadInput: It is neither.
     """
-    import re
     from datetime import datetime
 
-    if match := re.fullmatch(r"(\d{1,6})([smhdw])", text):
-        return now - int(match[1]) * _UNITS_US[match[2]]
+    from tasktrail.formats.moment import moment_before
+
+    if (at := moment_before(text, now)) is not None:
+        return at
     try:
         return int(datetime.fromisoformat(text).timestamp() * 1_000_000)
     except (ValueError, OverflowError, OSError):

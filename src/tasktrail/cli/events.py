@@ -11,12 +11,13 @@ from typing import Final
 import click
 
 from tasktrail.cli.arguments import RUN, SessionCommand
-from tasktrail.cli.documents import emit, event_record, event_records
+from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import Ink, columns, first_line, local, pad, plain, width
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Event, EventPage, Found, find, history, run_reference, shared_names
 from tasktrail.engine.readers import Logged, NamedReader, Reader, log_end
+from tasktrail.json_records import event_record, event_records
 from tasktrail.model.reference import format_task
 
 _UNTOLD: Final = frozenset({

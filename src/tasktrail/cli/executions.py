@@ -13,16 +13,15 @@ from tasktrail.cli.arguments import TASK, SessionCommand, since_of
 from tasktrail.cli.documents import emit
 from tasktrail.cli.fitting import execution_table
 from tasktrail.cli.session import Session, tell
-from tasktrail.cli.text import Style, counted, error_words, local, plain, span, utc
+from tasktrail.cli.text import Style, counted, error_words, local, plain, span
 from tasktrail.engine.records import Wanted, cursor_of, list_executions
+from tasktrail.executions.answers import UNKNOWN, execution_words, pattern_words
 from tasktrail.model.record import STATUSES, Record
 
 if TYPE_CHECKING:
     from tasktrail.engine.insight import LastFailed, Pattern
 
 COLORS: Final = {"success": "green", "failed": "red", "aborted": "dim", "running": "blue"}
-UNKNOWN: Final = "<unknown>"
-"""The fingerprint of failures of which nobody knows one."""
 SINCE: Final = click.option("--since", metavar="WHEN", help="What began since 2h, 3d or 2026-11-20.")
 OF_TASK: Final = click.option(
     "--task", "task_id", metavar="REF", type=TASK, help="Of this task: RUN:KEY, or the id under which it was recorded."
@@ -151,50 +150,16 @@ def _print(session: Session, header: Sequence[str], rows: Sequence[Sequence[str]
 
 def execution_record(one: Record) -> dict[str, Any]:
     """Return an execution as a record."""
-    failed = one.status == "failed" or one.error is not None
-    told = one.details
-    return {
-        "id": one.id,
-        "run": None if one.type else str(one.task_id).partition(":")[0],
-        "task_id": one.task_id,
-        "task_slug": one.task_slug,
-        "task_name": one.task_name,
-        "task_type": one.task_type,
-        "scheduled_vs_manual": told.get("scheduled_vs_manual"),
-        "status": one.status,
-        "attempt": one.attempt,
-        "retry_of": one.retry_of,
-        "trace_id": one.trace_id,
-        "span_id": one.span_id,
-        "started_at": utc(one.started_at),
-        "ended_at": utc(one.ended_at),
-        "duration_ms": one.duration_ms,
-        "error": {"type": one.error_type, "message": one.error, "stack_hash": one.fingerprint} if failed else None,
-        "retrieval": told.get("retrieval") or {"memory_count": len(one.parents), "source": []},
-        "io": told.get("io") or {"files_written": []},
-        "backfilled": one.backfilled,
-        "recorded": one.type is not None,
-        "actor": one.actor,
-    }
+    told = execution_words(one)
+    more = {"retry_of": one.retry_of, "recorded": one.type is not None, "actor": one.actor}
+    return {"id": one.id, "run": None if one.type else str(one.task_id).partition(":")[0], **told, **more}
 
 
 def last_failed_data(found: LastFailed) -> dict[str, Any]:
     """Return failures and their patterns as a record."""
     return {
         "failures": [execution_record(one) for one in found.failures],
-        "error_patterns": [_pattern_record(one) for one in found.patterns],
+        "error_patterns": [{**pattern_words(one), "example": one.example.id} for one in found.patterns],
         "examined": found.examined,
         "complete": found.is_all,
-    }
-
-
-def _pattern_record(one: Pattern) -> dict[str, Any]:
-    return {
-        "stack_hash": one.fingerprint or UNKNOWN,
-        "count": one.count,
-        "first_seen": utc(one.first_at),
-        "last_seen": utc(one.last_at),
-        "example_task_id": one.example.task_id,
-        "example_trace_id": one.example.trace_id,
-        "example": one.example.id,
     }

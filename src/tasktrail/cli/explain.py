@@ -13,11 +13,12 @@ from tasktrail.cli.arguments import TASK, SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
-from tasktrail.cli.text import local, plain, span, utc
+from tasktrail.cli.text import local, plain, span
 from tasktrail.engine.explaining import Reason, explain_run, explain_task
 from tasktrail.engine.limits import FullLimit
 from tasktrail.engine.lookup import find
 from tasktrail.engine.situation import Situation, situation
+from tasktrail.formats.moment import iso_utc as utc
 from tasktrail.model.graph import path_text
 
 

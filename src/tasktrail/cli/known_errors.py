@@ -9,11 +9,12 @@ from typing import Final
 import click
 
 from tasktrail.cli.arguments import ERROR, SessionCommand, since_of
-from tasktrail.cli.documents import emit, error_record, memory_record
+from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import columns, error_words, local, memory_lines
 from tasktrail.engine.errors import ERROR_STATUSES, ErrorStatus, KnownError, error_of, ignore, list_errors, resolve
 from tasktrail.engine.failure_memory import Memory, memory_of
+from tasktrail.json_records import error_record, memory_record
 
 _HEADER: Final = ("ERROR", "STATUS", "SEEN", "LAST", "WHAT")
 _COLORS: Final[Mapping[str, str]] = {"open": "yellow", "regressed": "red", "resolved": "green", "ignored": "dim"}

@@ -9,10 +9,11 @@ from typing import Final
 import click
 
 from tasktrail.cli.arguments import SessionCommand
-from tasktrail.cli.documents import emit, run_record
+from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import columns, local, plain, span
 from tasktrail.engine.lookup import RunPage, is_abandoned, lasted_us, list_runs, owners, run_reference
+from tasktrail.json_records import run_record
 from tasktrail.model.run import KINDS, RUN_STATUSES, Kind, Run, RunStatus
 
 COLORS: Final[Mapping[str, str]] = {

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tasktrail.cli.arguments import SessionCommand
-from tasktrail.cli.documents import cell_record, emit
+from tasktrail.cli.documents import emit
 from tasktrail.cli.matrix_text import bar, csv_of, lines_of, said, word_of
 from tasktrail.cli.session import Group, Session, tell
-from tasktrail.cli.text import columns, counted, plain, span, utc
+from tasktrail.cli.text import columns, counted, plain, span
 from tasktrail.cli.trackers import GROUP, groups_like, settings_of, tracker_of
+from tasktrail.formats.moment import iso_utc as utc
+from tasktrail.json_records import cell_record
 from tasktrail.model.errors import BadInput, NotFound, TasktrailError
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasktrail.cli import errors
-from tasktrail.cli.documents import emit, run_record
+from tasktrail.cli.documents import emit
 from tasktrail.cli.execute import Order, Prepared, Stage
 from tasktrail.cli.matrix_text import lines_of
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import plain
 from tasktrail.engine.capture import captured
 from tasktrail.engine.matrix_run import Part, execute_matrix, pool_matrix
+from tasktrail.json_records import run_record
 from tasktrail.tracker.views import table_of
 
 if TYPE_CHECKING:

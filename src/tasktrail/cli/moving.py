@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tasktrail.cli.arguments import TASK, SessionCommand
-from tasktrail.cli.documents import emit, moved_record
+from tasktrail.cli.documents import emit
 from tasktrail.cli.explain import tell_reasons
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import memory_lines, named, plain
@@ -21,6 +21,7 @@ from tasktrail.engine.failure_memory import remembered
 from tasktrail.engine.lookup import Found, find_task, run_reference, shared_names, task_reference
 from tasktrail.engine.moving import STARTS
 from tasktrail.engine.situation import situation
+from tasktrail.json_records import moved_record
 from tasktrail.model.errors import BadInput, LeaseLost, NotFound, WrongState
 from tasktrail.model.lifecycle import RULES, Ask, Verb, allowed
 from tasktrail.model.run import STOPPING_KINDS

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from tasktrail.cli.arguments import SessionCommand
-from tasktrail.cli.documents import event_record
 from tasktrail.cli.session import Session
+from tasktrail.json_records import event_record
 from tasktrail.model.errors import BadInput
 
 if TYPE_CHECKING:

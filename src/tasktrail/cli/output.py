@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from tasktrail.cli.arguments import RUN, SessionCommand
-from tasktrail.cli.documents import emit, line_record
+from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import Ink, named, pad, plain, shorten, width
 from tasktrail.engine.lookup import Found, find, shared_names
 from tasktrail.engine.lookup import run_reference as reference_of
 from tasktrail.engine.reading import Following, Line, OutputReader, last_attempt
+from tasktrail.json_records import line_record
 
 if TYPE_CHECKING:
     from tasktrail.engine.ledger import Ledger

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tasktrail.cli.arguments import SessionCommand
-from tasktrail.cli.documents import emit, memory_record
+from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
-from tasktrail.cli.text import counted, memory_lines, named, plain, utc
+from tasktrail.cli.text import counted, memory_lines, named, plain
+from tasktrail.formats.moment import iso_utc as utc
+from tasktrail.json_records import memory_record
 from tasktrail.model.errors import BadInput, NotFound
 from tasktrail.model.plan import STANDING_PLAN
 from tasktrail.model.reference import check_run_id, format_task, readings

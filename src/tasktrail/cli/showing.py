@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from tasktrail.cli.arguments import TASK, SessionCommand
-from tasktrail.cli.documents import details_record, emit
+from tasktrail.cli.documents import emit
 from tasktrail.cli.events import change_words
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.tasks import COLORS
 from tasktrail.cli.text import Ink, error_words, local, memory_lines, plain, span
 from tasktrail.engine.lookup import find_task, run_reference, shared_names, task_reference
 from tasktrail.engine.task_views import Linked, TaskDetails, details, lasted_us
+from tasktrail.json_records import details_record
 from tasktrail.model.task import elapsed_us
 
 if TYPE_CHECKING:

@@ -10,11 +10,13 @@ import click
 
 from tasktrail.cli.arguments import TASK, SessionCommand, since_of
 from tasktrail.cli.documents import emit
-from tasktrail.cli.executions import FAILED_HEADER, SINCE, UNKNOWN, failed_row, last_failed_data
+from tasktrail.cli.executions import FAILED_HEADER, SINCE, failed_row, last_failed_data
 from tasktrail.cli.fitting import execution_table, narrowed
 from tasktrail.cli.plots import bars, merged, spark
 from tasktrail.cli.session import Session, tell
-from tasktrail.cli.text import Ink, columns, counted, error_words, local, plain, span, utc
+from tasktrail.cli.text import Ink, columns, counted, error_words, local, plain, span
+from tasktrail.executions.answers import UNKNOWN
+from tasktrail.formats.moment import iso_utc as utc
 
 if TYPE_CHECKING:
     from tasktrail.engine.statistics import ErrorPattern, Statistics, TaskFacts

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from tasktrail.cli.documents import emit, overview_record
+from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import Ink, box, counted, error_words, first_line, local, named, plain, span
 from tasktrail.dag.words import run_word, step_word
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import Overview, is_abandoned, lasted_us, outcomes, overview, run_reference
 from tasktrail.engine.reopening import again_words
+from tasktrail.json_records import overview_record
 from tasktrail.model.attempt import Attempt
 from tasktrail.model.parts import Group, grouped
 from tasktrail.model.reference import format_task

@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 
 from tasktrail.cli.arguments import ACCEPT_CHANGES, OUTPUT_DIR, PARAMS, RUN, TASK, SessionCommand
-from tasktrail.cli.documents import emit, run_record
+from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.status import SCRIPT_WORDS
 from tasktrail.cli.text import counted
 from tasktrail.engine.lookup import check_step, find, find_run, owners
 from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.retrying import failures_of_run
+from tasktrail.json_records import run_record
 from tasktrail.model.errors import NotFound, TasktrailError, WrongState
 from tasktrail.model.run import STOPPING_KINDS, Run
 

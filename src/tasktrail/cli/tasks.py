@@ -10,11 +10,12 @@ from typing import Any, Final
 import click
 
 from tasktrail.cli.arguments import SessionCommand
-from tasktrail.cli.documents import emit, listed_record
+from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import columns, plain, shorten, width
 from tasktrail.engine.lookup import find_run, task_reference
 from tasktrail.engine.task_views import Listed, TaskList, list_tasks, open_runs
+from tasktrail.json_records import listed_record
 from tasktrail.model.plan import percent_done
 from tasktrail.model.run import KINDS, STOPPING_KINDS, Kind, Run
 from tasktrail.model.task import STATUSES, Status

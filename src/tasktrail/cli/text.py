@@ -87,20 +87,6 @@ def clock(at: int | None) -> str:
     return local(at).rpartition(" ")[2]
 
 
-def utc(at: int | None) -> str | None:
-    """Return a stored time as ISO 8601 in UTC; None for none.
-
-    >>> utc(1_748_428_200_000_000)
-    '2025-05-28T10:30:00.000000Z'
-    """
-    if at is None:
-        return None
-    seconds, us = divmod(at, 1_000_000)
-    from datetime import UTC
-
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{us:06d}Z"
-
-
 def span(us: int | None) -> str:
     """Return how long something took; `-` for never.
 

@@ -12,8 +12,9 @@ from tasktrail.cli.arguments import TASK, SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.executions import execution_record
 from tasktrail.cli.session import Session, tell
-from tasktrail.cli.text import Ink, counted, error_words, local, pad, plain, shorten, utc, width
+from tasktrail.cli.text import Ink, counted, error_words, local, pad, plain, shorten, width
 from tasktrail.cli.text import span as lasted
+from tasktrail.formats.moment import iso_utc as utc
 
 if TYPE_CHECKING:
     from tasktrail.engine.traces import Span, Trace

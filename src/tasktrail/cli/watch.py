@@ -10,7 +10,7 @@ import click
 
 from tasktrail.cli import errors
 from tasktrail.cli.arguments import RUN, SessionCommand
-from tasktrail.cli.documents import emit, overview_record
+from tasktrail.cli.documents import emit
 from tasktrail.cli.explain import tell_reasons
 from tasktrail.cli.progress import Lines, event_name
 from tasktrail.cli.session import Session, tell
@@ -19,6 +19,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.limits import held_back, limited_steps
 from tasktrail.engine.lookup import Event, events_after, find_run, list_runs, outcomes, overview, owners, task_reference
 from tasktrail.engine.situation import situation
+from tasktrail.json_records import overview_record
 from tasktrail.model.errors import NotFound
 from tasktrail.model.run import OVER, Run
 

@@ -15,7 +15,8 @@ import click
 from tasktrail.cli.arguments import Seconds, SessionCommand
 from tasktrail.cli.documents import emit
 from tasktrail.cli.session import Session, tell
-from tasktrail.cli.text import columns, local, plain, utc
+from tasktrail.cli.text import columns, local, plain
+from tasktrail.formats.moment import iso_utc as utc
 from tasktrail.model.errors import BadInput
 
 if TYPE_CHECKING:

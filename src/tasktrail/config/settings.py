@@ -49,12 +49,22 @@ SETTINGS = (
             "What commands log to stderr: text for people, json for machines.", ("text", "json")),
     Setting("log.level", "TASKTRAIL_LOG_LEVEL", "--log-level", "choice", "warning",
             "The least severe message that is logged.", ("debug", "info", "warning", "error")),
+    Setting("mcp.calls_per_s", "TASKTRAIL_MCP_CALLS_PER_S", "", "seconds", 100,
+            "Calls that the MCP server takes in a second; those that are too many wait. 0 is no limit."),
+    Setting("mcp.read_only", "TASKTRAIL_MCP_READ_ONLY", "", "choice", "off",
+            "on: the MCP server offers no tool that changes something.", ("on", "off")),
+    Setting("mcp.timeout_s", "TASKTRAIL_MCP_TIMEOUT_S", "", "seconds", 30,
+            "Seconds after which the MCP server says of a call that it took too long."),
+    Setting("mcp.toolsets", "TASKTRAIL_MCP_TOOLSETS", "", "values", ("plan", "executions"),
+            "What the MCP server offers: plan, plan-more, executions, matrix, runs, or all."),
     Setting("run.max_parallel", "TASKTRAIL_MAX_PARALLEL", "--max-parallel", "whole", 5,
             "Steps of a run that may execute at once; a number in a runner's code wins over it, the flag over both."),
     Setting("scrub.allow", "TASKTRAIL_SCRUB_ALLOW", "", "values", (),
             "Values that scrubbing leaves as they are: an address, a number, the name of a home folder."),
     Setting("scrub.key", "TASKTRAIL_SCRUB_KEY", "", "secret", "",
             "Makes placeholders that are alike for equal values everywhere; a secret, best set by the variable."),
+    Setting("serve.token", "TASKTRAIL_TOKEN", "", "secret", "",
+            "What clients of a server must send; a secret, best set by the variable. Without it a file keeps one."),
     Setting("store.url", "TASKTRAIL_STORE", "--store", "url", None,
             "Where the store lies; a relative path starts at this file.", example="sqlite:///.tasktrail/tasktrail.db"),
     Setting("store.synchronous", "TASKTRAIL_SYNCHRONOUS", "--synchronous", "choice", "full",
@@ -98,9 +108,14 @@ class Config:
     executions_record: str
     log_format: str
     log_level: str
+    mcp_calls_per_s: float
+    mcp_read_only: str
+    mcp_timeout_s: float
+    mcp_toolsets: tuple[str, ...]
     run_max_parallel: int
     scrub_allow: tuple[str, ...] = field(repr=False)
     scrub_key: str = field(repr=False)
+    serve_token: str = field(repr=False)
     tracker_backend: str = field(repr=False)
     store_busy_timeout_s: float
     store_synchronous: str

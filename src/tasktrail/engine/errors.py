@@ -71,10 +71,27 @@ def list_errors(
     return ErrorPage(page, f"{page[-1].last_at}-{page[-1].fingerprint}" if len(found) > limit else None)
 
 
+def top_errors(tx: Transaction, *, since: int | None = None, limit: int = 20, cursor: str | None = None) -> ErrorPage:
+    """Return errors that nobody ignores, the most frequent first.
+
+    Args:
+        since: Only those that were seen then or later; they are counted since ever.
+        cursor: What the page before said; None begins.
+
+    Raises:
+        BadInput: The cursor is none of ours.
+    """
+    fewer, fingerprint = _place(cursor) if cursor is not None else (None, None)
+    rows = tx.rows("errors_top", since=since or 0, fewer=fewer, prefix=fingerprint, limit=limit + 1)
+    found = [_known(row) for row in rows]
+    page = found[:limit]
+    return ErrorPage(page, f"{page[-1].occurrences}-{page[-1].fingerprint}" if len(found) > limit else None)
+
+
 def _place(cursor: str) -> tuple[int, str]:
     found = _PLACE.fullmatch(cursor)
     if found is None:
-        raise BadInput("expected the cursor to be the `next` of a page", hint="tasktrail list-errors")
+        raise BadInput("expected the cursor to be one that a page named", hint="tasktrail list-errors")
     return int(found[1]), found[2]
 
 

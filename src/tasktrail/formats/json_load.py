@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from json.decoder import JSONDecoder, scanstring  # type: ignore[attr-defined]  # typeshed leaves scanstring out
 from typing import Final
 
@@ -103,12 +103,14 @@ def _containers(values: Iterable[object]) -> list[dict[str, object] | list[objec
 
 def refusal(text: str, where: str) -> BadInput:
     """Return the error for what `load` refuses although its syntax is sound."""
-    faults = [f"{where}:{position(text, offset)}: {what}" for offset, what in _faults(text)]
+    # No more of them: each one's line takes a walk over the text, and a hostile text has faults in every fourth place.
+    found = islice(_faults(text), _MAX_FAULTS)
+    faults = [f"{where}:{position(text, offset)}: {what}" for offset, what in found]
     if not faults:
         return BadInput(f"{where}: expected JSON that is not nested so deeply")
     if len(faults) == 1:
         return BadInput(faults[0])
-    return BadInput(f"{where} cannot be read", details=faults[:_MAX_FAULTS])
+    return BadInput(f"{where} cannot be read", details=faults)
 
 
 def syntax_fault(text: str, error: json.JSONDecodeError, where: str) -> BadInput:

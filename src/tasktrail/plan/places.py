@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.plan_files import create_file, known_file, open_file, parse_file
 from tasktrail.engine.plan_lists import ListWritten, replace_list, write_list
 from tasktrail.engine.plans import NoPlan, fresh_plan
-from tasktrail.engine.project import FolderProject, ledger_of
+from tasktrail.engine.project import NO_FLAGS, FolderProject, ledger_of
 from tasktrail.model.errors import Conflict
 from tasktrail.model.plan import STANDING_PLAN, PlanTask
 from tasktrail.model.reference import MAX_RUN_ID_CHARS
@@ -98,11 +98,19 @@ class FolderPlan:
         folder: Its name is the plan's.
         name: Another name; then the store alone has the plan.
         makes_file: Whether a plan that is new gets the file.
+        settings: Of the project, by name, as flags of the command line say them.
     """
 
-    def __init__(self, folder: Path, name: str | None = None, *, makes_file: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str | None = None,
+        *,
+        makes_file: bool = False,
+        settings: Mapping[str, str] = NO_FLAGS,
+    ) -> None:
         self._folder = folder.absolute()
-        self._project = FolderProject(self._folder)
+        self._project = FolderProject(self._folder, settings)
         self._name = name or name_of(self._folder) or STANDING_PLAN
         self._path = self._folder / FILE if name is None else None
         self._makes_file = makes_file

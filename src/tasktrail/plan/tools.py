@@ -16,6 +16,7 @@ from tasktrail.engine.plan_lists import ListWritten, edit_task
 from tasktrail.engine.plans import (
     NextTask,
     NoPlan,
+    PlanNow,
     add_note,
     counts_of,
     existing_plan,
@@ -26,11 +27,13 @@ from tasktrail.engine.plans import (
     page_of_tasks,
     read_plan,
 )
+from tasktrail.engine.project import NO_FLAGS
 from tasktrail.engine.situation import situation
 from tasktrail.engine.undo import undo
 from tasktrail.model.errors import BadInput
 from tasktrail.model.plan import STANDING_PLAN, percent_done
 from tasktrail.model.task import STATUSES, Task
+from tasktrail.plan import losses
 from tasktrail.plan.answers import NO_PLAN, answering
 from tasktrail.plan.places import FILE, FolderPlan, Place, Plan, StorePlan
 from tasktrail.plan.updates import marked_words, marks_of, selected, undone_words
@@ -83,13 +86,14 @@ class PlanTools:
     Args:
         where: A folder, whose project's store is used and whose name the plan has; or a store's URL.
         plan: The name of the plan; None is the folder's, `main` for a URL.
+        settings: Of a folder's project, by name, as flags of the command line say them.
     """
 
-    def __init__(self, where: str | Path, plan: str | None = None) -> None:
+    def __init__(self, where: str | Path, plan: str | None = None, *, settings: Mapping[str, str] = NO_FLAGS) -> None:
         if isinstance(where, str) and ("://" in where or where == "memory:"):
             self._place: Place = StorePlan(where, plan or STANDING_PLAN)
         else:
-            self._place = FolderPlan(Path(where), plan)
+            self._place = FolderPlan(Path(where), plan, settings=settings)
 
     @classmethod
     def in_workspace(cls, folder: str | Path) -> PlanTools:
@@ -98,7 +102,20 @@ class PlanTools:
         tools._place = FolderPlan(Path(folder), makes_file=True)
         return tools
 
-    @tool(destroys=True, repeats=True)
+    def _taken_out(self, tasks: TaskList) -> str:
+        """Say which tasks a list takes out of the plan."""
+        return losses.of_removal(self._now(), {task.key for task in tasks_of(tasks)[0]})
+
+    def _forgotten(self, tasks: TaskList) -> str:
+        """Say what a plan that starts over forgets."""
+        return losses.of_starting_over(self._now(), {task.key for task in tasks_of(tasks)[0]})
+
+    def _undone(self, dry_run: bool = False, **which: Any) -> str:
+        """Say what is taken back; what cannot be is said by the call itself."""
+        answer = {} if dry_run else self.undo(**which, dry_run=True)
+        return str(answer["message"]) if answer.get("status") == "success" and answer.get("undone") else ""
+
+    @tool(destroys=True, repeats=True, losses=_taken_out)
     @_answering
     def write_task_list(self, tasks: TaskList) -> Words:
         """Create the plan, or bring it to a new list; what tasks of the same id have reached is kept.
@@ -116,7 +133,7 @@ class PlanTools:
         read, standing = tasks_of(tasks)
         return self._written(len(read), self._place.write(read, standing))
 
-    @tool(destroys=True, repeats=True)
+    @tool(destroys=True, repeats=True, losses=_forgotten)
     @_answering
     def replace_task_list(self, tasks: TaskList) -> Words:
         """Start the plan over: its tasks are exactly these, and what tasks of the same id had reached is forgotten.
@@ -131,10 +148,7 @@ class PlanTools:
     @_answering
     def read_task_breakdown(self) -> Words:
         """Return all tasks, and how many there are at each status."""
-        try:
-            now = read_plan(*self._place.look())
-        except NoPlan:
-            now = None
+        now = self._now()
         tasks = now.tasks if now else ()
         counts, claims = counts_of(tasks), {claim.key: claim for claim in (now.claims if now else ())}
         listed, keys = [words_of(task, claims.get(task.key)) for task in tasks], {task.key for task in tasks}
@@ -373,7 +387,7 @@ class PlanTools:
         marks = marks_of(updates)
         return marked_words(marks, mark_tasks(*self._place.open(), marks, partial=partial))
 
-    @tool(destroys=True)
+    @tool(destroys=True, losses=_undone)
     @_answering
     def undo(
         self,
@@ -408,6 +422,13 @@ class PlanTools:
             names: Of those in `TOOLS`.
         """
         return Tools(getattr(self, name) for name in names)
+
+    def _now(self) -> PlanNow | None:
+        """The plan as it stands; None where there is none."""
+        try:
+            return read_plan(*self._place.look())
+        except NoPlan:
+            return None
 
     def _written(self, n_tasks: int, written: ListWritten) -> Words:
         changes = {"added": written.added, "changed": written.changed, "removed": written.removed}

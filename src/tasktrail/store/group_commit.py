@@ -6,6 +6,8 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Final
 
 _LARGEST_BATCH: Final = 256
@@ -87,7 +89,9 @@ class GroupCommit:
         return ticket.outcome()
 
     def _wait(self, ticket: Ticket) -> None:
-        """Sleep until the ticket is done or its caller is to lead."""
+        """Sleep until the ticket is done or its caller is to lead; who leads does the work in the caller's context."""
+        work: Callable[[Any], Any] = partial(copy_context().run, ticket.work)  # type: ignore[call-arg]  # takes the rest
+        ticket.work = work
         ticket.wake = threading.Lock()
         ticket.wake.acquire()
         self._waiting.append(ticket)

@@ -775,6 +775,18 @@ WHERE (errors.status = :status OR (CAST(:status AS TEXT) IS NULL AND errors.stat
 ORDER BY error.last_at DESC, error.fingerprint
 LIMIT :limit
 
+-- name: errors_top
+--- The most frequent first, of what was seen lately; the place is that of the last one of the page before.
+SELECT {error_columns}
+FROM error
+JOIN errors ON errors.fingerprint = error.fingerprint
+WHERE errors.status <> 'ignored'
+  AND error.last_at >= :since
+  AND (CAST(:fewer AS BIGINT) IS NULL OR error.occurrences < :fewer
+    OR (error.occurrences = :fewer AND error.fingerprint > :prefix))
+ORDER BY error.occurrences DESC, error.fingerprint
+LIMIT :limit
+
 -- name: judge_error
 -- What people say of an error.
 UPDATE error

@@ -1,0 +1,1 @@
+"""What every HTTP server of Tasktrail stands behind: the guard, the token, and which addresses may be served."""

@@ -1,0 +1,239 @@
+"""The command over stdio, with bytes as they are: nothing but the protocol on stdout, whatever comes in or happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasktrail.plan import PlanTools
+
+HELLO = {
+    "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}},
+}  # fmt: skip
+READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+PATIENCE_S = 60
+
+
+@contextmanager
+def started(*arguments: str, options: Sequence[str] = ()) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the command in the working directory."""
+    argv = [sys.executable, "-m", "tasktrail", *options, "mcp", *arguments]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def conversation(*lines: bytes, hello: bool = True, arguments: Sequence[str] = ()) -> tuple[list[Any], str, int]:
+    """Send lines, then the end; return the messages that came, what was on stderr, and the exit code."""
+    with started(*arguments) as process:
+        greeting = [json.dumps(HELLO).encode(), json.dumps(READY).encode()] if hello else []
+        out, err = process.communicate(b"".join(line + b"\n" for line in [*greeting, *lines]), PATIENCE_S)
+    messages = [json.loads(line) for line in out.splitlines()]  # a byte that is no protocol is no JSON
+    return messages, err.decode(), process.returncode
+
+
+def call_of(number: int, name: str, **arguments: Any) -> bytes:
+    """Return a call as a line."""
+    params = {"name": name, "arguments": arguments}
+    return json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}).encode()
+
+
+def by_id(messages: Sequence[Any]) -> dict[int, Any]:
+    """Return the answers by the number of what they answer."""
+    return {one["id"]: one for one in messages if "id" in one}
+
+
+def said(message: Any) -> dict[str, Any]:
+    """Return what a tool said."""
+    words: dict[str, Any] = json.loads(message["result"]["content"][0]["text"])
+    return words
+
+
+def test_every_byte_on_stdout_is_protocol():
+    messages, err, code = conversation(
+        call_of(1, "write_task_list", tasks=[{"id": "T1", "description": "Draw\nthe schema \u2028 \x1b[31m"}]),
+        call_of(2, "tasks_last_failed"),
+        call_of(3, "get_next_task", claim=True),
+        b'{"jsonrpc":"2.0","id":4,"method":"tools/list"}',
+        arguments=["--toolsets", "all"],
+    )
+
+    assert all(one["jsonrpc"] == "2.0" for one in messages)
+    assert by_id(messages).keys() == {0, 1, 2, 3, 4}
+    assert said(by_id(messages)[3])["task"]["description"] == "Draw\nthe schema \u2028 \x1b[31m"
+    assert (err, code) == ("", 0)
+
+
+def test_what_code_prints_does_not_reach_the_protocol(tmp_path: Path):
+    """A scrubber of one's own is code of somebody else that runs in the server."""
+    package = tmp_path / "noisy"
+    package.mkdir()
+    (package / "noisy_scrubber.py").write_text("def clean(text):\n    print('NOISE')\n    return text\n")
+    info = package / "noisy-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: noisy\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[tasktrail.scrubbers]\nnoisy = noisy_scrubber:clean\n")
+    PlanTools(tmp_path, "main").write_task_list([{"id": "T1", "description": "Draw the schema"}])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package), *sys.path])}
+    lines = b"\n".join([json.dumps(HELLO).encode(), json.dumps(READY).encode(), call_of(1, "read_task_breakdown"), b""])
+
+    done = subprocess.run(
+        [sys.executable, "-m", "tasktrail", "mcp"], input=lines, capture_output=True, env=environment, timeout=PATIENCE_S,
+        check=True,
+    )  # fmt: skip
+
+    assert b"NOISE" in done.stderr
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [0, 1]
+
+
+HOSTILE = {
+    "no JSON": b"{hello",
+    "nothing": b"",
+    "half a character": b'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"x":"\\ud800"}}',
+    "no UTF-8": b'{"jsonrpc":"2.0","id":7,"method":"\xff\xfe"}',
+    "a number": b"42",
+    "a batch": b'[{"jsonrpc":"2.0","id":7,"method":"ping"}]',
+    "no method": b'{"jsonrpc":"2.0","id":7}',
+    "another version": b'{"jsonrpc":"1.0","id":7,"method":"ping"}',
+    "an unknown method": b'{"jsonrpc":"2.0","id":7,"method":"tools/destroy"}',
+    "an id that is an object": b'{"jsonrpc":"2.0","id":{},"method":"ping"}',
+    "a number of 6,000 digits": b'{"jsonrpc":"2.0","id":' + b"9" * 6_000 + b',"method":"ping"}',
+    "NaN": b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"tasks_list","arguments":{"limit":NaN}}}',
+    "100,000 levels": b'{"jsonrpc":"2.0","id":7,"method":"ping","params":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "arguments 5,000 levels deep": b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"write_task_list",'
+    b'"arguments":{"tasks":' + b"[" * 5_000 + b"]" * 5_000 + b"}}}",
+    "arguments that are a list": b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"tasks_list",'
+    b'"arguments":[1]}}',
+    "a text of 8 MiB": b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"tasks_list","arguments":'
+    b'{"task_id":"' + b"x" * 8_388_608 + b'"}}}',
+    "a NUL": b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"tasks_by_trace","arguments":'
+    b'{"trace_id":"\\u0000"}}}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("message", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("hello", [True, False], ids=["after the handshake", "at once"])
+def test_a_hostile_message_is_answered_or_passed_over_and_the_next_is_served(message: bytes, hello: bool):
+    after = [] if hello else [json.dumps(HELLO).encode(), json.dumps(READY).encode()]
+
+    messages, err, code = conversation(message, *after, call_of(99, "tasks_last_failed"), hello=hello)
+
+    assert said(by_id(messages)[99])["status"] == "success"
+    assert code == 0
+    assert "Traceback" not in err
+
+
+def test_a_client_that_vanishes_in_the_middle_ends_the_server_and_what_was_told_is_kept():
+    with started() as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line in (json.dumps(HELLO).encode(), json.dumps(READY).encode()):
+            process.stdin.write(line + b"\n")
+        process.stdin.write(call_of(1, "write_task_list", tasks=[{"id": "T1", "description": "Draw the schema"}]) + b"\n")
+        process.stdin.flush()
+        while json.loads(process.stdout.readline())["id"] != 1:
+            pass
+        process.stdin.write(b'{"jsonrpc":"2.0","id":2,"method":"tools/ca')
+        process.stdin.close()
+        process.stdout.close()
+
+        code = process.wait(PATIENCE_S)
+
+    assert code in (0, 1)
+    assert PlanTools(Path.cwd(), "main").read_task_breakdown()["total_tasks"] == 1
+
+
+def test_a_store_that_is_none_is_told_in_the_answer_and_the_server_goes_on(tmp_path: Path):
+    (tmp_path / ".tasktrail").mkdir()
+    (tmp_path / ".tasktrail" / "tasktrail.db").write_bytes(b"this is no database at all, whatever it is called" * 40)
+
+    messages, _, code = conversation(call_of(1, "tasks_last_failed"), call_of(2, "get_next_task", claim=True))
+
+    first, second = said(by_id(messages)[1]), said(by_id(messages)[2])
+    assert first["status"] == second["status"] == "error"
+    assert "is no" in first["message"]
+    assert by_id(messages)[1]["result"]["isError"] is True
+    assert code == 0
+
+
+def test_a_server_that_cannot_be_reached_is_told_in_the_answer():
+    argv = ["--store", "postgresql://nobody:hush@127.0.0.1:1/none"]
+    with started(options=argv) as process:
+        lines = [json.dumps(HELLO).encode(), json.dumps(READY).encode(), call_of(1, "tasks_last_failed")]
+        out, _ = process.communicate(b"".join(line + b"\n" for line in lines), PATIENCE_S)
+
+    answer = said(by_id([json.loads(line) for line in out.splitlines()])[1])
+    assert (answer["status"], answer["code"]) == ("error", "store_unreachable")
+    assert b"hush" not in out
+
+
+def test_a_setting_that_cannot_be_ends_the_command_with_the_reason():
+    with started("--toolsets", "nonsense") as process:
+        out, err = process.communicate(b"", PATIENCE_S)
+
+    assert (out, process.returncode) == (b"", 2)
+    assert b"there is no toolset 'nonsense'" in err
+
+
+def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['mcp'] = None\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "tasktrail", "mcp"], capture_output=True, text=True, env=environment, timeout=PATIENCE_S,
+        check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: the package mcp is not installed\nhint: pip install 'tasktrail[mcp]'\n"
+
+
+def test_a_call_is_one_log_line_that_has_no_arguments_in_it():
+    with started(options=["-v", "--log-format", "json"]) as process:
+        lines = [json.dumps(HELLO).encode(), json.dumps(READY).encode(), call_of(1, "tasks_list", task_id="secret-plan")]
+        _, err = process.communicate(b"".join(line + b"\n" for line in lines), PATIENCE_S)
+
+    logged = [json.loads(line) for line in err.splitlines()]
+    (line,) = [one for one in logged if one["msg"].startswith("call ")]
+    assert {name: line[name] for name in ("level", "tool", "status", "rows")} == {
+        "level": "info", "tool": "tasks_list", "status": "success", "rows": 0,
+    }  # fmt: skip
+    assert line["latency_ms"] > 0
+    assert len(line["args_hash"]) == 12
+    assert b"secret-plan" not in err
+
+
+def test_two_servers_on_one_file_see_each_other():
+    with started() as one, started() as two:
+        for process in (one, two):
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(HELLO).encode() + b"\n" + json.dumps(READY).encode() + b"\n")
+        written = _asked(one, call_of(1, "write_task_list", tasks=[{"id": "T1", "description": "Draw the schema"}]))
+        claimed = _asked(two, call_of(1, "get_next_task", claim=True))
+        seen = _asked(one, call_of(2, "get_next_task", claim=True))
+
+    assert (written["status"], claimed["task"]["id"], seen["task"]) == ("success", "T1", None)
+    assert sqlite3.connect(".tasktrail/tasktrail.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def _asked(process: subprocess.Popen[bytes], line: bytes) -> dict[str, Any]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(line + b"\n")
+    process.stdin.flush()
+    number = json.loads(line)["id"]
+    while (message := json.loads(process.stdout.readline())).get("id") != number or "serverInfo" in message["result"]:
+        pass
+    return said(message)
