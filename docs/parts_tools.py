@@ -8,7 +8,7 @@ from typing import Any
 from docs.markdown import code, docstring, table
 from tasktrail.plan import DEFAULT_TOOLS, TOOLS, PlanTools
 from tasktrail.tools import Effect, Schema, Tool
-from tasktrail.tracker import TrackerTools
+from tasktrail.tracker import MatrixTools, TrackerTools, matrix_tools
 from tasktrail.tracker import tools as tracker_tools
 
 
@@ -20,6 +20,11 @@ def plan() -> str:
 def tracker() -> str:
     """Return a section for each tool of a tracker; all are offered."""
     return "\n\n".join(_section(Tool(getattr(TrackerTools, name)), False) for name in tracker_tools.TOOLS)
+
+
+def matrix() -> str:
+    """Return a section for each tool of a matrix; all are offered."""
+    return "\n\n".join(_section(Tool(getattr(MatrixTools, name)), False) for name in matrix_tools.TOOLS)
 
 
 def _section(one: Tool, is_default: bool) -> str:
@@ -44,5 +49,7 @@ def _effect(effect: Effect) -> str:
 def _kind(told: Schema) -> str:
     if "enum" in told:
         return " or ".join(code(json.dumps(word)) for word in told["enum"])
+    if "anyOf" in told:
+        return " or ".join(_kind(one) for one in told["anyOf"])
     kind: Any = told["type"]
     return f"list of {_kind(told['items'])}" if kind == "array" else str(kind)

@@ -123,7 +123,10 @@ def _text_line(record: logging.LogRecord, scrub: Scrub) -> str:
 
 
 def _json_line(record: logging.LogRecord, scrub: Scrub) -> str:
-    """Scrubbed before it is JSON, whose escapes would hide a secret from the scrubber."""
+    """Scrubbed before it is JSON, whose escapes would hide a secret from the scrubber.
+
+    `fields` of a record, words and numbers of ours, become members of their own.
+    """
     import json
     from datetime import UTC, datetime
 
@@ -131,7 +134,8 @@ def _json_line(record: logging.LogRecord, scrub: Scrub) -> str:
     line = {"ts": moment, "level": record.levelname.lower(), "logger": record.name}
     line["msg"] = _scrubbed(_message(record), scrub)
     trouble = _scrubbed(_exception(record), scrub)
-    return json.dumps({**line, **_fields(scrub), **({"exception": trouble} if trouble else {})})
+    more = getattr(record, "fields", {})
+    return json.dumps({**line, **_fields(scrub), **more, **({"exception": trouble} if trouble else {})})
 
 
 def _fields(scrub: Scrub) -> Fields:

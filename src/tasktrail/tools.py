@@ -338,6 +338,8 @@ def _closed(schema: Schema) -> Schema:
     """Return a schema as strict mode takes it: every member is given, and there is no other."""
     if "items" in schema:
         return {**schema, "items": _closed(schema["items"])}
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_closed(one) for one in schema["anyOf"]]}
     if schema.get("type") != "object":
         return schema
     needed = schema.get("required", ())

@@ -50,11 +50,12 @@ from tests.postgres import Server
 
 
 def ready(
-    ledger: Ledger, *runs: Run, limit: int = 100, after: str | None = None, agent: str | None = None
-) -> ReadyPage:
+    ledger: Ledger, *runs: Run, limit: int = 100, after: str | None = None, agent: str | None = None,
+    key: str | None = None,
+) -> ReadyPage:  # fmt: skip
     """What may start in them now."""
     now = ledger.clock.now()
-    return ledger.store.read(lambda tx: ready_page(tx, runs, WEEKS, now, limit, after, agent))
+    return ledger.store.read(lambda tx: ready_page(tx, runs, WEEKS, now, limit, after, agent, key))
 
 
 def names(page: ReadyPage) -> list[str]:
@@ -257,6 +258,22 @@ def test_ready_cells_of_an_agent_are_those_that_say_so(anywhere: Engine) -> None
     move_cell(ledger, run, ("c", "research"), CellMove("pending", details={"output_file": "a\0b"}))
     assert names(ready(ledger, run, agent="writer", after=page.cursor)) == ["A:c/research"]
     assert page.cells[0].agent == "writer"
+
+
+@pytest.mark.requirement("CN-084")
+def test_ready_cells_of_a_type_are_counted_and_paged_alone(anywhere: Engine) -> None:
+    ledger = anywhere.ledger
+    first, second = week(ledger, "A", "a", "b"), week(ledger, "B", "c")
+    move_cell(ledger, first, ("a", "research"), CellMove("completed"))
+    page = ready(ledger, first, second, key="research", limit=1)
+    assert (names(page), page.total) == (["A:b/research"], 2)
+    last = ready(ledger, first, second, key="research", limit=1, after=page.cursor)
+    assert (names(last), last.cursor) == (["B:c/research"], None)
+    assert names(ready(ledger, first, second, key="content", agent="writer")) == ["A:a/content"]
+    assert ready(ledger, first, second, key="blog_post").total == 0
+    for cell in (("c", "research"), ("c", "content")):
+        move_cell(ledger, second, cell, CellMove("completed"))
+    assert names(ready(ledger, first, second, key="blog_post")) == ["B:blog_post"]
 
 
 def test_what_waits_for_its_time_is_not_ready_before(anywhere: Engine) -> None:

@@ -63,7 +63,9 @@ async def test_tasks_list_answers_with_the_documented_members(store: RawStore, e
 @pytest.mark.parametrize(("limit", "pages"), [(5, [5]), (4, [4, 1]), (2, [2, 2, 1])])
 async def test_has_more_is_right_at_the_exact_limit(store: RawStore, limit: int, pages: list[int]):
     tell(store, 5)
-    seen, cursor, ids = [], "", []
+    seen: list[int] = []
+    ids: list[str] = []
+    cursor: str | None = ""
 
     async with inside(project("executions"), "legacy") as client:
         while cursor is not None:
@@ -139,7 +141,7 @@ async def test_the_pages_of_a_long_trace_are_all_of_it(store: RawStore):
     seen: list[int] = []
 
     async with inside(project("executions"), "legacy") as client:
-        cursor = ""
+        cursor: str | None = ""
         while cursor is not None:
             answer = await call(client, "tasks_by_trace", trace_id="trace-1", limit=3, cursor=cursor)
             seen += [one["attempt"] for one in answer["executions"]]

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from tasktrail.mcp.guide import INSTRUCTIONS
 from tasktrail.mcp.toolsets import TOOLSETS, Offer
 from tasktrail.model.errors import BadInput
 from tasktrail.plan import PlanTools
-from tests.mcp.clients import call, each_era, inside, names, over_stdio, project, told
+from tests.mcp.clients import call, command, each_era, inside, names, over_stdio, project, told
 
 MOST_DEFAULT_TOKENS = 2_000
 MOST_INSTRUCTIONS = 400
@@ -92,7 +93,7 @@ async def test_a_server_for_reading_offers_nothing_that_changes():
     listed = await definitions("all", read_only=True)
 
     assert all(one["annotations"]["readOnlyHint"] for one in listed)
-    assert DOCUMENTED < {one["name"] for one in listed}
+    assert {one["name"] for one in listed} > DOCUMENTED
     async with inside(project("all", read_only=True), "legacy") as client:
         with pytest.raises(MCPError, match="there is no tool write_task_list"):
             await client.call_tool("write_task_list", {"tasks": []})
@@ -112,8 +113,6 @@ async def test_every_tool_that_is_offered_can_be_called(era: str):
 async def test_toolsets_come_from_the_flag_or_the_environment(monkeypatch: pytest.MonkeyPatch):
     async with over_stdio("legacy", "--toolsets", "executions", "--read-only") as client:
         by_flag = names((await client.list_tools()).tools)
-
-    from tests.mcp.clients import Client, command
 
     chosen = command(env={"TASKTRAIL_MCP_TOOLSETS": "executions", "TASKTRAIL_MCP_READ_ONLY": "on"})
     async with Client(chosen, mode="legacy") as client:
@@ -160,12 +159,13 @@ async def test_an_actor_that_somebody_chose_wins_over_the_client():
 
 
 async def test_a_plan_with_a_file_is_the_one_that_is_served():
-    PlanTools.in_workspace(Path.cwd()).write_task_list([{"id": "T1", "description": "Draw the schema"}])
+    workspace = PlanTools.in_workspace(Path.cwd())
+    workspace.write_task_list([{"id": "T1", "description": "Draw the schema"}])
 
     async with inside(project(), "legacy") as client:
         await call(client, "mark_task_status", task_id="T1", status="completed", result="drawn")
 
-    tasks = json.loads(Path("architecture/task-breakdown.json").read_text())["tasks"]
+    tasks = workspace.read_task_breakdown()["tasks"]
     assert [(one["id"], one["status"], one["result"]) for one in tasks] == [("T1", "completed", "drawn")]
 
 

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,23 +25,63 @@ PATIENCE_S = 60
 
 
 @contextmanager
-def started(*arguments: str, options: Sequence[str] = ()) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    *arguments: str, options: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start the command in the working directory."""
     argv = [sys.executable, "-m", "tasktrail", *options, "mcp", *arguments]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, env=env) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def conversation(*lines: bytes, hello: bool = True, arguments: Sequence[str] = ()) -> tuple[list[Any], str, int]:
-    """Send lines, then the end; return the messages that came, what was on stderr, and the exit code."""
-    with started(*arguments) as process:
-        greeting = [json.dumps(HELLO).encode(), json.dumps(READY).encode()] if hello else []
-        out, err = process.communicate(b"".join(line + b"\n" for line in [*greeting, *lines]), PATIENCE_S)
-    messages = [json.loads(line) for line in out.splitlines()]  # a byte that is no protocol is no JSON
-    return messages, err.decode(), process.returncode
+class Wire:
+    """What goes in and out of a server, as it is."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.messages: list[Any] = []
+        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
+
+    def send(self, *lines: bytes) -> None:
+        """Send lines."""
+        self._stdin.write(b"".join(line + b"\n" for line in lines))
+        self._stdin.flush()
+
+    def ask(self, line: bytes) -> Any:
+        """Send a request, and return its answer; a byte that is no protocol is no JSON."""
+        self.send(line)
+        number = json.loads(line)["id"]
+        while (message := json.loads(self._stdout.readline())).get("id") != number:
+            self.messages.append(message)
+        self.messages.append(message)
+        return message
+
+    def greet(self) -> None:
+        """Shake hands."""
+        self.ask(json.dumps(HELLO).encode())
+        self.send(json.dumps(READY).encode())
+
+    def end(self) -> tuple[str, int]:
+        """Leave; return what was on stderr, and the exit code."""
+        out, err = self._process.communicate(timeout=PATIENCE_S)
+        self.messages += [json.loads(line) for line in out.splitlines()]
+        return err.decode(), self._process.returncode
+
+
+def conversation(*calls: bytes, arguments: Sequence[str] = (), options: Sequence[str] = ()) -> tuple[Any, str, int]:
+    """Send calls, each when the one before is answered; return the messages, what was on stderr, and the exit code."""
+    with started(*arguments, options=options) as process:
+        wire = Wire(process)
+        wire.greet()
+        for line in calls:
+            wire.ask(line)
+        err, code = wire.end()
+    return wire.messages, err, code
 
 
 def call_of(number: int, name: str, **arguments: Any) -> bytes:
@@ -87,15 +127,15 @@ def test_what_code_prints_does_not_reach_the_protocol(tmp_path: Path):
     (info / "entry_points.txt").write_text("[tasktrail.scrubbers]\nnoisy = noisy_scrubber:clean\n")
     PlanTools(tmp_path, "main").write_task_list([{"id": "T1", "description": "Draw the schema"}])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package), *sys.path])}
-    lines = b"\n".join([json.dumps(HELLO).encode(), json.dumps(READY).encode(), call_of(1, "read_task_breakdown"), b""])
 
-    done = subprocess.run(
-        [sys.executable, "-m", "tasktrail", "mcp"], input=lines, capture_output=True, env=environment, timeout=PATIENCE_S,
-        check=True,
-    )  # fmt: skip
+    with started(env=environment) as process:
+        wire = Wire(process)
+        wire.greet()
+        wire.ask(call_of(1, "read_task_breakdown"))
+        err, _ = wire.end()
 
-    assert b"NOISE" in done.stderr
-    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [0, 1]
+    assert "NOISE" in err
+    assert [one["id"] for one in wire.messages] == [0, 1]
 
 
 HOSTILE = {
@@ -126,25 +166,28 @@ HOSTILE = {
 @pytest.mark.parametrize("message", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("hello", [True, False], ids=["after the handshake", "at once"])
 def test_a_hostile_message_is_answered_or_passed_over_and_the_next_is_served(message: bytes, hello: bool):
-    after = [] if hello else [json.dumps(HELLO).encode(), json.dumps(READY).encode()]
+    with started() as process:
+        wire = Wire(process)
+        if hello:
+            wire.greet()
+        wire.send(message)
+        if not hello:
+            wire.greet()
+        answer = wire.ask(call_of(99, "tasks_last_failed"))
+        err, code = wire.end()
 
-    messages, err, code = conversation(message, *after, call_of(99, "tasks_last_failed"), hello=hello)
-
-    assert said(by_id(messages)[99])["status"] == "success"
+    assert said(answer)["status"] == "success"
     assert code == 0
     assert "Traceback" not in err
 
 
 def test_a_client_that_vanishes_in_the_middle_ends_the_server_and_what_was_told_is_kept():
     with started() as process:
+        wire = Wire(process)
+        wire.greet()
+        wire.ask(call_of(1, "write_task_list", tasks=[{"id": "T1", "description": "Draw the schema"}]))
         assert process.stdin is not None
         assert process.stdout is not None
-        for line in (json.dumps(HELLO).encode(), json.dumps(READY).encode()):
-            process.stdin.write(line + b"\n")
-        process.stdin.write(call_of(1, "write_task_list", tasks=[{"id": "T1", "description": "Draw the schema"}]) + b"\n")
-        process.stdin.flush()
-        while json.loads(process.stdout.readline())["id"] != 1:
-            pass
         process.stdin.write(b'{"jsonrpc":"2.0","id":2,"method":"tools/ca')
         process.stdin.close()
         process.stdout.close()
@@ -169,14 +212,13 @@ def test_a_store_that_is_none_is_told_in_the_answer_and_the_server_goes_on(tmp_p
 
 
 def test_a_server_that_cannot_be_reached_is_told_in_the_answer():
-    argv = ["--store", "postgresql://nobody:hush@127.0.0.1:1/none"]
-    with started(options=argv) as process:
-        lines = [json.dumps(HELLO).encode(), json.dumps(READY).encode(), call_of(1, "tasks_last_failed")]
-        out, _ = process.communicate(b"".join(line + b"\n" for line in lines), PATIENCE_S)
+    url = "postgresql://nobody:hush@127.0.0.1:1/none"
 
-    answer = said(by_id([json.loads(line) for line in out.splitlines()])[1])
-    assert (answer["status"], answer["code"]) == ("error", "store_unreachable")
-    assert b"hush" not in out
+    messages, err, _ = conversation(call_of(1, "tasks_last_failed"), options=["--store", url])
+
+    answer = said(by_id(messages)[1])
+    assert (answer["status"], answer["code"]) == ("error", "unreachable")
+    assert "hush" not in f"{messages}{err}"
 
 
 def test_a_setting_that_cannot_be_ends_the_command_with_the_reason():
@@ -201,9 +243,9 @@ def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path):
 
 
 def test_a_call_is_one_log_line_that_has_no_arguments_in_it():
-    with started(options=["-v", "--log-format", "json"]) as process:
-        lines = [json.dumps(HELLO).encode(), json.dumps(READY).encode(), call_of(1, "tasks_list", task_id="secret-plan")]
-        _, err = process.communicate(b"".join(line + b"\n" for line in lines), PATIENCE_S)
+    options = ["-v", "--log-format", "json"]
+
+    _, err, _ = conversation(call_of(1, "tasks_list", task_id="secret-plan"), options=options)
 
     logged = [json.loads(line) for line in err.splitlines()]
     (line,) = [one for one in logged if one["msg"].startswith("call ")]
@@ -212,28 +254,17 @@ def test_a_call_is_one_log_line_that_has_no_arguments_in_it():
     }  # fmt: skip
     assert line["latency_ms"] > 0
     assert len(line["args_hash"]) == 12
-    assert b"secret-plan" not in err
+    assert "secret-plan" not in err
 
 
 def test_two_servers_on_one_file_see_each_other():
-    with started() as one, started() as two:
-        for process in (one, two):
-            assert process.stdin is not None
-            process.stdin.write(json.dumps(HELLO).encode() + b"\n" + json.dumps(READY).encode() + b"\n")
-        written = _asked(one, call_of(1, "write_task_list", tasks=[{"id": "T1", "description": "Draw the schema"}]))
-        claimed = _asked(two, call_of(1, "get_next_task", claim=True))
-        seen = _asked(one, call_of(2, "get_next_task", claim=True))
+    with started() as first, started() as second:
+        one, two = Wire(first), Wire(second)
+        one.greet()
+        two.greet()
+        written = said(one.ask(call_of(1, "write_task_list", tasks=[{"id": "T1", "description": "Draw the schema"}])))
+        claimed = said(two.ask(call_of(1, "get_next_task", claim=True)))
+        seen = said(one.ask(call_of(2, "get_next_task", claim=True)))
 
     assert (written["status"], claimed["task"]["id"], seen["task"]) == ("success", "T1", None)
     assert sqlite3.connect(".tasktrail/tasktrail.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-def _asked(process: subprocess.Popen[bytes], line: bytes) -> dict[str, Any]:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(line + b"\n")
-    process.stdin.flush()
-    number = json.loads(line)["id"]
-    while (message := json.loads(process.stdout.readline())).get("id") != number or "serverInfo" in message["result"]:
-        pass
-    return said(message)

@@ -50,9 +50,13 @@ def task(key: str, *dependencies: str, **more: Any) -> dict[str, Any]:
 
 def objects(schema: Schema) -> Iterator[Schema]:
     """Yield every object that a schema has inside."""
-    if schema["type"] in ("object", ["object", "null"]):
+    if schema.get("type") in ("object", ["object", "null"]):
         yield schema
-    for inner in [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]:
+    for inner in [
+        *schema.get("anyOf", []),
+        *schema.get("properties", {}).values(),
+        *([schema["items"]] if "items" in schema else []),
+    ]:
         yield from objects(inner)
 
 

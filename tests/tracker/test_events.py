@@ -47,6 +47,19 @@ def test_each_name_has_a_place_of_its_own_and_asks_for_what_it_wants(tmp_path: P
 
 
 @pytest.mark.requirement("CN-080")
+def test_a_list_that_is_no_tracker_yet_is_not_told_of(tmp_path: Path) -> None:
+    tracker, told = YAMLTrackerBackend(tmp_path / "weeks"), list[TaskEvent]()
+    tracker.sync_with_etl("A", ["x"])
+    tell_events(tracker, told.append)
+    (tmp_path / "weeks" / "01-B").mkdir()
+    (tmp_path / "weeks" / "01-B" / "tasks.yaml").write_text("- y\n")
+    tracker.update_task("A", "x", "research", "completed")
+
+    assert tell_events(tracker, told.append) == 1
+    assert [event[:3] for event in told] == [("A", "x", "research")]
+
+
+@pytest.mark.requirement("CN-080")
 def test_runs_of_other_kinds_that_are_called_like_a_week_are_no_weeks(tmp_path: Path) -> None:
     tracker, told = YAMLTrackerBackend(tmp_path / "weeks"), list[TaskEvent]()
     tracker.sync_with_etl("A", ["x"])

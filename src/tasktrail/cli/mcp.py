@@ -28,7 +28,9 @@ PORT: Final = 8001
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=PORT, show_default=True, help="0: any that is free.")
 @click.option("--url", "urls", metavar="URL", multiple=True, help="By which it is reached besides: a proxy's.")
-@click.option("--tls-certificate", metavar="FILE", type=click.Path(path_type=Path), help="PEM, to speak TLS.")
+@click.option(
+    "--tls-cert", "tls_certificate", metavar="FILE", type=click.Path(path_type=Path), help="PEM, to speak TLS."
+)
 @click.option("--tls-key", metavar="FILE", type=click.Path(path_type=Path), help="Its key.")
 @click.option("--behind-proxy", is_flag=True, help="A proxy that speaks TLS passes requests on.")
 @click.option("--token", "asks_token", is_flag=True, help="Ask for the token also on a loopback address.")

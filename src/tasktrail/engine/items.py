@@ -36,6 +36,12 @@ def attributes_of(item: Item | ItemPicture) -> dict[str, object]:
     return json.loads(item.attributes) if item.attributes else {}
 
 
+def cells_of_items(tx: Transaction, run: Run, names: Collection[str]) -> Sequence[Task]:
+    """Return the cells of some items, of whatever types."""
+    keys = [row[0] for row in tx.rows("keys_of_cells", run_id=run.id)] if names else []
+    return tx.tasks("cells_of", run_id=run.id, names=json.dumps(keys), items=json.dumps(sorted(names)))
+
+
 def add_items(tx: Transaction, ledger: Ledger, run: Run, added: Sequence[ItemPicture]) -> None:
     """Add items behind the others; their cells are added by who calls."""
     if not added:
@@ -89,8 +95,7 @@ def change_items(tx: Transaction, ledger: Ledger, run: Run, changed: Sequence[tu
 def settle_removals(tx: Transaction, ledger: Ledger, run: Run, names: Collection[str]) -> None:
     """Let open cells of removed items be nobody's work, and those of items that are there what they were before."""
     removed = {item.name for item in items_of(tx, run) if item.removed_at is not None}
-    keys = [row[0] for row in tx.rows("keys_of_cells", run_id=run.id)] if names else []
-    cells = tx.tasks("cells_of", run_id=run.id, names=json.dumps(keys), items=json.dumps(sorted(names)))
+    cells = cells_of_items(tx, run, names)
     now, mark = ledger.clock.now(), Mark(ledger.actor, note="the item was removed")
     gone = [task for task in cells if task.item in removed and task.status in _OPEN]
     tx.apply([(decide(task, Ask("skip", reason=ITEM_REMOVED), now), mark) for task in gone])

@@ -153,7 +153,7 @@ def _out(tx: Transaction, run: Run, keys: Sequence[str]) -> dict[str, Counts]:
 
 def ready_page(
     tx: Transaction, runs: Sequence[Run], grid: Grid, now: int, limit: int, after: str | None = None,
-    agent: str | None = None,
+    agent: str | None = None, key: str | None = None,
 ) -> ReadyPage:  # fmt: skip
     """Return cells of one or several groups that may start now: pending, their needs met, their time come.
 
@@ -163,24 +163,25 @@ def ready_page(
         now: Microseconds UTC.
         after: The cursor of the page before; None begins.
         agent: Of this agent alone; None takes all.
+        key: Of this type alone; None takes all.
 
     Raises:
         BadInput: The cursor is none of ours.
     """
     runs = [run for run in runs if not run.paused]
     place = _place(after) if after is not None else _BEFORE_ALL
-    keys = sorted(grid.by_name)
-    own = [one.name for one in grid.types if one.is_group_level]
+    keys = sorted(name for name in grid.by_name if key in (None, name))
+    own = [name for name in keys if grid.by_name[name].is_group_level]
     of_groups = [ready for ready in _ready_of_groups(tx, runs, own, now) if agent in (None, ready.agent)]
-    of_items = _count_ready(tx, runs, [key for key in keys if key not in own], now, agent)
+    of_items = _count_ready(tx, runs, [name for name in keys if name not in own], now, agent)
     cells: list[ReadyCell] = []
     for run in sorted(runs, key=lambda run: run.name):
-        for key in keys:
-            if len(cells) <= limit and (run.name, key) >= place[:2]:
-                cells += [one for one in of_groups if one.place[:2] == (run.name, key) and one.place > place]
-                if of_items.get((run.id, key)):
-                    item = place[2] if (run.name, key) == place[:2] else ""
-                    cells += _ready_of_items(tx, run, key, now, limit + 1 - len(cells), item, agent)
+        for name in keys:
+            if len(cells) <= limit and (run.name, name) >= place[:2]:
+                cells += [one for one in of_groups if one.place[:2] == (run.name, name) and one.place > place]
+                if of_items.get((run.id, name)):
+                    item = place[2] if (run.name, name) == place[:2] else ""
+                    cells += _ready_of_items(tx, run, name, now, limit + 1 - len(cells), item, agent)
     page = cells[:limit]
     cursor = page[-1].reference if page and len(cells) > limit else None
     return ReadyPage(page, len(of_groups) + sum(of_items.values()), cursor)

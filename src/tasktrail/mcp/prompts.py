@@ -80,9 +80,9 @@ class Prompts:
         return (
             "Break the document below down into tasks, and write them with write_task_list, all at once. A task is "
             "what one agent can do and check in one go: id (T1, T2, …), description that says when it is done, "
-            "priority (1 is most urgent, 3 is usual), dependencies by id. No cycles; nothing that the document does not ask "
-            "for. Look at read_task_breakdown first: where there is a plan, keep the ids of what is in it. Then say in "
-            "a few sentences what the plan is, and what the document leaves open.\n\n"
+            "priority (1 is most urgent, 3 is usual), dependencies by id. No cycles; nothing that the document does "
+            "not ask for. Look at read_task_breakdown first: where there is a plan, keep the ids of what is in it. "
+            "Then say in a few sentences what the plan is, and what the document leaves open.\n\n"
             + data_block(arguments["document"])
         )
 

@@ -20,6 +20,7 @@ from tasktrail.config import load
 from tasktrail.engine.project import FolderProject
 from tasktrail.engine.scrubbing import scrubber_of
 from tasktrail.executions.tools import ExecutionTools
+from tasktrail.logs import adopt
 from tasktrail.mcp.asking import Context
 from tasktrail.mcp.calls import Calls, Limits
 from tasktrail.mcp.definitions import definitions
@@ -59,6 +60,7 @@ class ProjectServer:
     limits: Limits = Limits()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
+        adopt("mcp")
         root, settings = self.offer.root, self.offer.settings
         scrub = scrubber_of(load(root, settings))
         project = FolderProject(root, settings)

@@ -48,6 +48,11 @@ class Address:
         """The address to listen on: `localhost` is what it should be, whatever the machine's tables say."""
         return LOOPBACK if self.host.lower() == "localhost" else self.host
 
+    def url(self, port: int) -> str:
+        """Return where clients of this machine find the server that listens on a port."""
+        scheme = "https" if self.certificate else "http"
+        return f"{scheme}://{_forms(scheme, self.host, port)[0]}"
+
     def hosts(self, port: int) -> frozenset[str]:
         """Return what a request's `Host` may be where the server listens on a port."""
         return frozenset(form for site in self._sites(port) for form in _forms(*site))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tasktrail.tracker.execution import execute_tasks, run_tasks
     from tasktrail.tracker.factory import UnsupportedBackend, get_tracker
     from tasktrail.tracker.groups import Letters, Named
+    from tasktrail.tracker.matrix_tools import MatrixTools
     from tasktrail.tracker.models import ItemTasks, TaskProgress, TaskRecord, WeekTasks, WeekTracker
     from tasktrail.tracker.settings import TrackerSettings, load_settings
     from tasktrail.tracker.stores import StoreTrackerBackend
@@ -57,6 +58,7 @@ __all__ = [
     "ItemTasks",
     "JSONTrackerBackend",
     "Letters",
+    "MatrixTools",
     "Named",
     "ReadyTask",
     "StoreTrackerBackend",
@@ -118,6 +120,7 @@ _HOMES = {
         "execution": ["execute_tasks", "run_tasks"],
         "factory": ["UnsupportedBackend", "get_tracker"],
         "groups": ["Letters", "Named"],
+        "matrix_tools": ["MatrixTools"],
         "models": ["ItemTasks", "TaskProgress", "TaskRecord", "WeekTasks", "WeekTracker"],
         "settings": ["TrackerSettings", "load_settings"],
         "stores": ["StoreTrackerBackend"],

@@ -46,6 +46,7 @@ __all__ = [
     "progress_of",
     "ready_in_store",
     "told",
+    "unseen",
 ]
 
 _ALL: Final = 1_000_000_000
@@ -165,11 +166,7 @@ class TrackerBackend(ABC):
 
     def opened(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what asks a store; a backend without one gives a copy that nobody else sees."""
-        from tasktrail.tracker.drafts import picture_of
-
-        ledger = FolderProject(Path()).unsaved()
-        picture = picture_of(self.load_tracker(week_letter))
-        return OpenMatrix(ledger, create_matrix(ledger, self.groups.check(week_letter), self.grid, picture))
+        return unseen(self.groups.check(week_letter), self.grid, self.load_tracker(week_letter))
 
     def stored(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what writes to its store; one is made where there is none yet.
@@ -334,6 +331,14 @@ def told(where: str) -> Iterator[None]:
         raise DependencyNotMetError(error.message, hint=error.hint, details=error.details) from error
     except BadInput as error:
         raise TrackerFileError(error.message, hint=error.hint, details=error.details) from error
+
+
+def unseen(name: str, grid: Grid, tracker: WeekTracker) -> OpenMatrix:
+    """Return a run that says what a tracker does, in a store that nobody else sees."""
+    from tasktrail.tracker.drafts import picture_of
+
+    ledger = FolderProject(Path()).unsaved()
+    return OpenMatrix(ledger, create_matrix(ledger, name, grid, picture_of(tracker)))
 
 
 def ready_in_store(ledger: Ledger, runs: Mapping[str, Run], grid: Grid, limit: int | None) -> list[ReadyTask]:

@@ -18,7 +18,7 @@ from tasktrail.model.errors import Conflict
 from tasktrail.model.matrix import Grid, Standing
 from tasktrail.model.run import Run
 from tasktrail.store.documents import found_below, place_of
-from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, check_limit, ready_in_store, told
+from tasktrail.tracker.backend import OpenMatrix, TrackerBackend, check_limit, ready_in_store, told, unseen
 from tasktrail.tracker.exceptions import TrackerAccessError, UnknownFieldError, WeekNotFoundError
 from tasktrail.tracker.groups import Groups
 from tasktrail.tracker.words import ReadyTask
@@ -105,10 +105,7 @@ class DocumentTracker(TrackerBackend):
         """Return the run of a week, for what asks the store itself; where there is none, one that nobody else sees."""
         with told(str(self.weeks_dir)):
             found = self._project.reading(lambda: self._open(week_letter), lambda: self._unsaved(week_letter))
-            if found is not None:
-                return found
-            self.load_tracker(week_letter)  # of a list of tasks one is made
-            return self.opened(week_letter)
+            return found or unseen(self.groups.check(week_letter), self.grid, self._from_list(week_letter))
 
     def stored(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what writes to the store; it is made where there is none yet."""

@@ -89,7 +89,9 @@ class _Weeks:
         if run_id not in self._known:
             tracker = self._tracker
             if tracker.ledger.store.read(lambda tx: tx.run(run_id)).kind == "matrix":
-                self._known.update({tracker.opened(week).run.id: week for week in tracker.weeks()})
+                opened = {week: tracker.opened(week) for week in tracker.weeks()}
+                stored = {week: one.run for week, one in opened.items() if one.ledger is tracker.ledger}
+                self._known.update({run.id: week for week, run in stored.items()})
             self._known.setdefault(run_id, None)
         return self._known[run_id]
 

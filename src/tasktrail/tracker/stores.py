@@ -95,7 +95,8 @@ class StoreTrackerBackend(TrackerBackend):
     def opened(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what asks the store itself."""
         with told(self._location.url):
-            return OpenMatrix(self.ledger, self._run(week_letter))
+            run = self._run(week_letter)  # before the ledger, which makes a store where there is none
+            return OpenMatrix(self.ledger, run)
 
     def stored(self, week_letter: str) -> OpenMatrix:
         """Return the run of a week, for what writes to the store."""
@@ -106,7 +107,7 @@ class StoreTrackerBackend(TrackerBackend):
         from tasktrail.tracker.drafts import draft_of
 
         with told(self._location.url):
-            return draft_of(stored_picture(self.ledger, self._run(week_letter)))
+            return draft_of(stored_picture(*self.opened(week_letter)))
 
     def save_tracker(self, week_letter: str, tracker: WeekTracker) -> None:
         """Bring the tracker of a week from what was loaded to what it is now; a new one is made."""

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import wraps
-from typing import Annotated, Final, ParamSpec
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from tasktrail.engine.matrix_views import Counts, ReadyCell
-from tasktrail.model.errors import BadInput, TasktrailError
 from tasktrail.model.plan import percent_done
-from tasktrail.tools import Shape, Tools, Words, refusal, tool
+from tasktrail.tools import Tools, Words, tool
+from tasktrail.tracker.answers import Statuses, answering, check_page, done, updated
 from tasktrail.tracker.backend import TrackerBackend
 from tasktrail.tracker.factory import get_tracker
 from tasktrail.tracker.groups import Letters
-from tasktrail.tracker.views import GroupProgress, progress_of, ready_tasks
-from tasktrail.tracker.words import TaskStatus
+from tasktrail.tracker.views import GroupProgress, ReadyTasks, progress_of, ready_tasks
 
 TOOLS: Final = ("update_tracker_status", "check_tracker_progress", "get_all_weeks_status", "get_ready_tasks")
 """What can be offered to a language model, by the names of the methods."""
 MOST_READY: Final = 20
-
-Statuses = Annotated[str, Shape({"type": "string", "enum": [status.value for status in TaskStatus]})]
-P = ParamSpec("P")
-
-
-def _answering(method: Callable[P, Words]) -> Callable[P, Words]:
-    """Let a method answer with an error instead of raising it."""
-
-    @wraps(method)
-    def answer(*args: P.args, **named: P.kwargs) -> Words:
-        try:
-            return method(*args, **named)
-        except TasktrailError as error:
-            return refusal(error)
-
-    return answer
 
 
 class TrackerTools:
@@ -48,7 +30,7 @@ class TrackerTools:
         self._tracker = get_tracker() if tracker is None else tracker
 
     @tool()
-    @_answering
+    @answering()
     def update_tracker_status(
         self,
         week_letter: str,
@@ -69,40 +51,38 @@ class TrackerTools:
             agent: Who did it; empty leaves it.
         """
         said = {"output_file": output_file, "error_message": error_message, "agent": agent}
-        given = {name: text for name, text in said.items() if text}
-        self._tracker.update_task(week_letter, item_name or None, task_type, status, **given)
-        item, _ = self._tracker.cell_named(item_name or None, task_type)
-        name = item or f"{self._word} {self._tracker.groups.check(week_letter)}"
-        return _done(f"Updated {name} {task_type} to {status}")
+        return updated(self._tracker, week_letter, item_name, task_type, status, **said)
 
     @tool(reads=True)
-    @_answering
+    @answering()
     def check_tracker_progress(self, week_letter: str) -> Words:
         """Return how many tasks of each type are completed in a week.
 
         Args:
             week_letter: A letter from A to Z, or the name of the group.
         """
-        (found,) = progress_of(self._tracker, [self._tracker.groups.check(week_letter)])
+        week = self._tracker.groups.check(week_letter)
+        (found,) = progress_of(self._tracker, [week])
         lines = [f"- {_title(key)}: {_standing(counts)}" for key, counts in found.by_type.items()]
-        return _done("\n".join([f"{self._word.capitalize()} {found.group} progress:", *lines]))
+        return done("\n".join([f"{self._word.capitalize()} {week} progress:", *lines]))
 
     @tool(reads=True)
-    @_answering
+    @answering()
     def get_all_weeks_status(self, only_incomplete: bool = False) -> Words:
         """Return how far each week is: ✅ completed, 🏗️ begun, 📝 not begun, ❌ without a tracker.
 
         Args:
             only_incomplete: Only weeks in which something is left to do.
         """
-        found = progress_of(self._tracker)
-        lines = [_overview(one) for one in found if not (only_incomplete and _sign(one.counts) == "✅")]
+        weeks = self._tracker.weeks()
+        found = zip(weeks, progress_of(self._tracker, weeks), strict=True)
+        lines = [_overview(week, one) for week, one in found if not (only_incomplete and _sign(one.counts) == "✅")]
         if not only_incomplete:
-            lines += self._missing(one.group for one in found)
-        return _done("\n".join(lines) or f"No {self._word} with anything left to do")
+            lines += self._missing(weeks)
+        return done("\n".join(lines) or f"No {self._word} with anything left to do")
 
     @tool(reads=True)
-    @_answering
+    @answering()
     def get_ready_tasks(self, agent_type: str = "", limit: int = 5) -> Words:
         """Return tasks that can start now: what they depend on is completed.
 
@@ -113,13 +93,12 @@ class TrackerTools:
         Returns:
             `tasks` each with `week`, `item` (null for the week's own) and `task_type`; `total_available` counts all.
         """
-        if not 1 <= limit <= MOST_READY:
-            raise BadInput(f"expected limit to be 1 to {MOST_READY}, got: {limit!r}")
+        check_page(limit, MOST_READY)
         page = ready_tasks(self._tracker, limit, agent=agent_type or None)
-        tasks = [_ready(cell, with_agent=not agent_type) for cell in page.cells]
+        tasks = [_ready(page, cell, with_agent=not agent_type) for cell in page.cells]
         of_agent = f" for {agent_type}" if agent_type else ""
         message = f"{len(tasks)} of {page.total} ready tasks{of_agent}" if tasks else f"No ready tasks{of_agent}"
-        return {**_done(message), "tasks": tasks, "total_available": page.total}
+        return {**done(message), "tasks": tasks, "total_available": page.total}
 
     def tools(self, names: Iterable[str] = TOOLS) -> Tools:
         """Return what is offered to a language model: its definitions, and a way to call them.
@@ -142,10 +121,6 @@ class TrackerTools:
                 yield f"❌ no tracker: {' '.join(missing)}"
 
 
-def _done(message: str) -> Words:
-    return {"status": "success", "message": message}
-
-
 def _title(key: str) -> str:
     return key.replace("_", " ").capitalize()
 
@@ -156,8 +131,8 @@ def _standing(counts: Counts) -> str:
     return f"{counts['completed']}/{total} completed ({percent_done(counts['completed'], total):g}%){failed}"
 
 
-def _overview(one: GroupProgress) -> str:
-    return f"{_sign(one.counts)} {one.group}: {_standing(one.counts)}"
+def _overview(week: str, one: GroupProgress) -> str:
+    return f"{_sign(one.counts)} {week}: {_standing(one.counts)}"
 
 
 def _sign(counts: Counts) -> str:
@@ -168,6 +143,6 @@ def _sign(counts: Counts) -> str:
     return "🏗️" if counts.total() > counts["pending"] else "📝"
 
 
-def _ready(cell: ReadyCell, *, with_agent: bool) -> Words:
-    task: Words = {"week": cell.group, "item": cell.task.item or None, "task_type": cell.task.key}
+def _ready(page: ReadyTasks, cell: ReadyCell, *, with_agent: bool) -> Words:
+    task: Words = {"week": page.groups[cell.group], "item": cell.task.item or None, "task_type": cell.task.key}
     return {**task, "agent": cell.agent} if with_agent else task

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from tasktrail.engine.items import before_removal, items_of
+from tasktrail.engine.items import before_removal, cells_of_items, items_of
 from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.lookup import run_reference, shared_names
 from tasktrail.engine.matrix_metrics import MatrixMetrics, Metrics, metrics_of
@@ -27,7 +27,10 @@ from tasktrail.model.task import REMOVED
 from tasktrail.store.transaction import Transaction
 from tasktrail.tracker.backend import TrackerBackend
 
-__all__ = ["GroupProgress", "Table", "metrics_told", "progress_of", "ready_tasks", "table_of", "total_of"]
+__all__ = [
+    "GroupProgress", "ReadyTasks", "Table", "losses_of", "metrics_told", "progress_of", "ready_tasks", "table_of",
+    "total_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,18 @@ class Table:
     counts: Counts
     removed: Sequence[ItemRow]
     now: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyTasks(ReadyPage):
+    """A page of what may start now.
+
+    Args:
+        groups: How the tracker calls the groups of the cells, by the names of their runs. Of two folders of a project
+            with a week A each, one has the run A-2.
+    """
+
+    groups: Mapping[str, str]
 
 
 def table_of(tracker: TrackerBackend, group: str, limit: int, after: str | None, *, removed: bool = False) -> Table:
@@ -111,43 +126,59 @@ def _progress(tracker: TrackerBackend, group: str) -> GroupProgress:
 
 
 def ready_tasks(
-    tracker: TrackerBackend, limit: int, *, group: str | None = None, agent: str | None = None, after: str | None = None
-) -> ReadyPage:
+    tracker: TrackerBackend, limit: int, *, group: str | None = None, agent: str | None = None,
+    key: str | None = None, after: str | None = None,
+) -> ReadyTasks:  # fmt: skip
     """Return what may start now, by group, type and item.
 
     Args:
         group: Of this one alone; None: of all.
         agent: Of this one alone.
+        key: Of this type alone.
         after: The cursor of the page before; None begins.
     """
-    opened = [tracker.opened(one) for one in ([group] if group is not None else tracker.weeks())]
+    names = tracker.weeks() if group is None else [tracker.groups.check(group)]
+    opened, grid = [tracker.opened(one) for one in names], tracker.grid
+
+    def page_of(ledger: Ledger, runs: Sequence[Run]) -> ReadyPage:
+        now = ledger.clock.now()
+        return ledger.store.read(lambda tx: ready_page(tx, runs, grid, now, limit, after, agent, key))
+
     pages = [
-        _ready(tracker, ledger, [one.run for one in of_ledger], limit, agent, after)
+        page_of(ledger, [one.run for one in of_ledger])
         for ledger, of_ledger in groupby(opened, key=lambda one: one.ledger)
     ]
     cells = sorted((cell for page in pages for cell in page.cells), key=lambda cell: cell.place)
     has_more = len(cells) > limit or any(page.cursor for page in pages)
-    return ReadyPage(
+    return ReadyTasks(
         cells[:limit],
         sum(page.total for page in pages),
         cells[:limit][-1].reference if has_more and cells[:limit] else None,
+        {one.run.name: name for name, one in zip(names, opened, strict=True)},
     )
-
-
-def _ready(
-    tracker: TrackerBackend, ledger: Ledger, runs: Sequence[Run], limit: int, agent: str | None, after: str | None
-) -> ReadyPage:
-    now, grid = ledger.clock.now(), tracker.grid
-    return ledger.store.read(lambda tx: ready_page(tx, runs, grid, now, limit, after, agent))
 
 
 def metrics_told(tracker: TrackerBackend, group: str | None = None) -> MatrixMetrics:
     """Return what was tried in a group, or in all, and what came of it; where there is no store, nothing is known."""
-    opened = [tracker.opened(one) for one in ([group] if group is not None else tracker.weeks())]
+    there = [group] if group is not None else [one for one in tracker.weeks() if tracker.tracker_exists(one)]
+    opened = [tracker.opened(one) for one in there]
     if not opened or any(one.ledger is not opened[0].ledger for one in opened):
         return MatrixMetrics(Metrics(), {}, {})
     runs = [one.run for one in opened]
     return opened[0].ledger.store.read(lambda tx: metrics_of(tx, runs))
+
+
+def losses_of(tracker: TrackerBackend, group: str, names: Collection[str]) -> dict[str, int]:
+    """Return the items of a group that a list of these names would remove, each with how many of its tasks began."""
+    ledger, run = tracker.opened(group)
+
+    def work(tx: Transaction) -> dict[str, int]:
+        gone = [item.name for item in items_of(tx, run) if item.removed_at is None and item.name not in names]
+        tasks = [task for task in cells_of_items(tx, run, gone) if task.reason != REMOVED]
+        begun = Counter(task.item for task in tasks if task.status != "pending" or task.attempts)
+        return {name: begun[name] for name in gone}
+
+    return ledger.store.read(work)
 
 
 def total_of(progress: Sequence[GroupProgress]) -> Counts:
