@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +35,8 @@ def ask(request: pytest.FixtureRequest, inspector: list[str]) -> Iterator[Ask]:
 
 def asked(inspector: list[str], server: list[str], method: str, *more: str, era: str = "auto") -> dict[str, Any]:
     command = [*inspector, "--protocol-era", era, "--method", method, *more, *server]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    own_home = {**os.environ, "HOME": str(Path.cwd())}  # where it would keep what it is told of servers
+    done = subprocess.run(command, env=own_home, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert isinstance(result, dict)
