@@ -45,7 +45,7 @@ LOCK_CONTENTS = {
     "bench": ("--extra", "bench", "--group", "build"),
 }
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache", "__pycache__")
-RUBBISH = (".venv", ".venv-bench", "build", "dist", *CACHES)
+RUBBISH = (".venv", ".venv-bench", ".node", "build", "dist", *CACHES)
 
 
 class Failed(Exception):

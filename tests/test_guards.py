@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -91,6 +92,14 @@ def test_a_lock_file_has_hashes_and_no_address(lock: Path):
     assert "--index-url" not in text
     # Every entry is continued by at least one hash.
     assert [line for line in text.splitlines() if "==" in line and not line.endswith("\\")] == []
+
+
+def test_the_lock_file_of_npm_has_hashes_and_no_registry():
+    packages = json.loads((ROOT / "tests" / "node" / "package-lock.json").read_text())["packages"]
+    named = {name: package for name, package in packages.items() if name}
+
+    assert len(named) > 100
+    assert [name for name, package in named.items() if "resolved" in package or "integrity" not in package] == []
 
 
 def test_the_lock_files_are_those_that_dev_py_writes():

@@ -1,16 +1,22 @@
-"""The command with its HTTP transport, in a process of its own."""
+"""The command `tasktrail mcp`, in a process of its own, as a client starts it. A warning is an error in it, too."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
-PATIENCE_S = 60
+from tests.processes import environment
+
+PYTHON: Final = (sys.executable, "-W", "error", "-m", "tasktrail")
+COMMAND: Final = (*PYTHON, "mcp")
+"""What speaks on stdio."""
+PATIENCE_S: Final = 60
+_READY: Final = "serving "
 
 
 @dataclass
@@ -33,18 +39,22 @@ class Served:
 
 
 @contextmanager
-def served(*arguments: str, options: tuple[str, ...] = (), env: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """Serve the working directory on a free port."""
-    argv = [sys.executable, "-m", "tasktrail", *options, "mcp", "--transport", "http", "--port", "0", *arguments]
-    environment = {**os.environ, **(env or {})}
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=environment) as process:
+def served(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Served]:
+    """Serve the working directory by HTTP, on a free port of loopback."""
+    argv = [*COMMAND, "--transport", "http", "--port", "0", *arguments]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env={**environment(), **(env or {})}) as process:
         try:
-            assert process.stderr is not None
-            said: list[str] = []
-            while not said or not said[-1].startswith("serving "):
-                line = process.stderr.readline()
-                assert line, f"it did not start: {said}"
-                said.append(line.strip())
-            yield Served(said[-1].removeprefix("serving "), said, process)
+            said = _until_ready(process)
+            yield Served(said[-1].removeprefix(_READY), said, process)
         finally:
             process.kill()
+
+
+def _until_ready(process: subprocess.Popen[str]) -> list[str]:
+    assert process.stderr is not None
+    said: list[str] = []
+    for line in process.stderr:
+        said.append(line.strip())
+        if line.startswith(_READY):
+            return said
+    raise AssertionError(f"it ended before it served: {said}")

@@ -37,6 +37,7 @@ PORT: Final = 8001
 @click.option("--toolsets", metavar="NAMES", help="What is offered: plan, plan-more, executions, matrix, runs, or all.")
 @click.option("--read-only", is_flag=True, help="Offer no tool that changes something.")
 @click.option("--plan", metavar="NAME", help="Which plan; else that of architecture/task-breakdown.json, else main.")
+@click.option("--conformance-fixtures", "has_fixtures", is_flag=True, hidden=True)
 @click.pass_context
 def mcp_command(
     ctx: click.Context,
@@ -51,6 +52,7 @@ def mcp_command(
     toolsets: str | None,
     read_only: bool,
     plan: str | None,
+    has_fixtures: bool,
 ) -> None:
     """Serve the project to agents by the Model Context Protocol, until the client leaves, or SIGTERM.
 
@@ -66,7 +68,7 @@ def mcp_command(
         return
     session = session_of(ctx)
     session.log()
-    project = _project(session, toolsets, plan, read_only=read_only)
+    project = _project(session, toolsets, plan, read_only=read_only, has_fixtures=has_fixtures)
     if transport == "stdio":
         from tasktrail.mcp.stdio import serve_stdio
 
@@ -89,7 +91,9 @@ def _token(session: Session) -> str:
     return found.text
 
 
-def _project(session: Session, toolsets: str | None, plan: str | None, *, read_only: bool) -> ProjectServer:
+def _project(
+    session: Session, toolsets: str | None, plan: str | None, *, read_only: bool, has_fixtures: bool
+) -> ProjectServer:
     try:
         from tasktrail.mcp.calls import Limits
         from tasktrail.mcp.server import ProjectServer
@@ -106,7 +110,7 @@ def _project(session: Session, toolsets: str | None, plan: str | None, *, read_o
     offer = Offer(
         names, read_only or config.mcp_read_only == "on", Path.cwd(), plan, {**session.flags, **_said_actor(session)}
     )
-    return ProjectServer(offer, Limits(config.mcp_timeout_s, config.mcp_calls_per_s))
+    return ProjectServer(offer, Limits(config.mcp_timeout_s, config.mcp_calls_per_s), has_fixtures)
 
 
 def _said_actor(session: Session) -> dict[str, str]:

@@ -25,13 +25,15 @@ MOST_LISTED: Final = 100
 MOST_FAILURES: Final = 50
 _STATUSES: Final = ("success", "failed")
 
+_NULLABLE: Final = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
 Statuses = Annotated[str, Shape({"type": "string", "enum": list(_STATUSES)})]
 
 
 def _answer(**members: str) -> Schema:
     """Return what programs may rely on: the members of an answer, by their types."""
     known: dict[str, Any] = {name: {"type": kind} for name, kind in members.items() if kind != "nullable"}
-    known |= {name: {"type": ["string", "null"]} for name, kind in members.items() if kind == "nullable"}
+    known |= {name: _NULLABLE for name, kind in members.items() if kind == "nullable"}
     return {"type": "object", "properties": known, "required": list(members)}
 
 

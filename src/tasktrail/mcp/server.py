@@ -52,12 +52,16 @@ T = TypeVar("T")
 class ProjectServer:
     """What clients of a project are served with.
 
+    Args:
+        has_fixtures: The conformance suite finds what it asks for.
+
     Raises:
         BadInput: There is no such toolset, or a setting cannot be.
     """
 
     offer: Offer
     limits: Limits = Limits()  # noqa: RUF009 - frozen
+    has_fixtures: bool = False
 
     def __post_init__(self) -> None:
         adopt("mcp")
@@ -72,7 +76,7 @@ class ProjectServer:
 
     def build(self) -> Server[Any]:
         """Return the server; it reads the log while it runs."""
-        return Server(
+        server = Server(
             "tasktrail",
             version=__version__,
             title="Tasktrail",
@@ -93,6 +97,11 @@ class ProjectServer:
             on_get_prompt=self._get_prompt,
             on_completion=self._complete,
         )
+        if self.has_fixtures:
+            from tasktrail.mcp.conformance import add_to
+
+            add_to(server, self.updates)
+        return server
 
     @asynccontextmanager
     async def _lifespan(self, _: Server[Any]) -> AsyncIterator[dict[str, Any]]:
