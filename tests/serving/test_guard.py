@@ -16,7 +16,7 @@ from tasktrail.model.errors import BadInput
 from tasktrail.serving.asgi import Message, Scope
 from tasktrail.serving.guard import Guard
 from tasktrail.serving.json_body import check
-from tests.serving.running import Echo, Running, post, running
+from tests.serving.running import Echo, Running, answer_of, post, running
 
 TOKEN = "a-token-of-many-letters"
 RIGHT = f"Authorization: Bearer {TOKEN}"
@@ -226,9 +226,9 @@ def test_a_connection_goes_on_after_a_body_that_was_too_large(server: Running):
     lines = post(body).replace("HOST", server.host).replace("\n", "\r\n").encode() + b"\r\n\r\n"
     with server.connect() as connection:
         connection.sendall(lines + body)
-        assert b" 413 " in connection.recv(4096)
+        assert answer_of(connection).status == 413
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode())
-        assert b" 200 " in connection.recv(4096)
+        assert answer_of(connection).status == 200
 
 
 BAD_BODIES = {

@@ -129,6 +129,14 @@ def test_a_port_in_use_is_named():
         assert refused.value.hint == "take another port; 0 is any that is free"
 
 
+def test_a_port_is_taken_before_the_server_runs():
+    first = Server(Echo(), Address())
+    with pytest.raises(BadInput, match="Address already in use"):
+        Server(Echo(), Address(port=first.port))
+    first.stop()
+    first.run()
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-name.invalid"])
 def test_an_address_that_is_not_ours_is_named(host: str):
     with pytest.raises(BadInput, match=f"cannot listen on {host} port 0: "):
@@ -176,10 +184,16 @@ def test_what_an_application_raises_at_its_start_or_end_comes_to_the_caller(
     phase: int, tells: bool, caplog: pytest.LogCaptureFixture
 ):
     server = Server(NoStore(phase, tells), Address())
+    told: list[int] = []
+
+    def stop(port: int) -> None:
+        told.append(port)
+        server.stop()
 
     with pytest.raises(StoreError, match="no store here"):
-        server.run(lambda _: server.stop())
+        server.run(stop)
 
+    assert told == [server.port][:phase]
     assert not any("stack" in record.getMessage() or record.exc_info for record in caplog.records)
 
 
@@ -216,10 +230,12 @@ def test_what_an_application_raises_is_logged_scrubbed_and_not_told():
 
 SERVER = """
 import sys
+from tasktrail import logs
 from tasktrail.serving.address import Address
 from tasktrail.serving.server import Limits, Server
 from tests.serving.running import Stream
 
+logs.setup("info", "text", str, sys.stdout)  # a line of the log would come before ours
 app = Stream()
 Server(app, Address(), limits=Limits(grace_s=0.2)).run(lambda port: print(port))
 print(app.life, flush=True)
