@@ -10,6 +10,8 @@ from tasktrail.plan import DEFAULT_TOOLS, TOOLS, PlanTools
 from tasktrail.tools import Effect, Schema, Tool
 from tasktrail.tracker import TrackerTools
 from tasktrail.tracker import tools as tracker_tools
+from tasktrail.workflows import RunTools
+from tasktrail.workflows import tools as run_tools
 
 
 def plan() -> str:
@@ -20,6 +22,11 @@ def plan() -> str:
 def tracker() -> str:
     """Return a section for each tool of a tracker; all are offered."""
     return "\n\n".join(_section(Tool(getattr(TrackerTools, name)), False) for name in tracker_tools.TOOLS)
+
+
+def runs() -> str:
+    """Return a section for each tool of runs; all are offered."""
+    return "\n\n".join(_section(Tool(getattr(RunTools, name)), False) for name in run_tools.TOOLS)
 
 
 def _section(one: Tool, is_default: bool) -> str:

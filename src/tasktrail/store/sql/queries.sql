@@ -123,6 +123,23 @@ WHERE workflow = :workflow
 ORDER BY id DESC
 LIMIT :limit
 
+-- name: workflow_target
+-- Where the code of a workflow's newest run is found.
+SELECT target
+FROM run
+WHERE workflow = :workflow
+  AND kind = 'dag'
+  AND definition_id IS NOT NULL
+ORDER BY id DESC
+LIMIT 1
+
+-- name: workflow_names
+-- Workflows of which somebody has begun a run.
+SELECT DISTINCT name
+FROM definition
+WHERE kind = 'workflow'
+ORDER BY name
+
 -- name: runs_page
 -- The newest first; before is the id of the last run of the page before.
 SELECT {run_columns}
