@@ -28,6 +28,7 @@ from tasktrail.tools import Tools, Words, reporting_to
 from tasktrail.workflows import TOOLS, RunTools, step, workflow
 from tests import processes
 from tests.plan.test_tools import objects, tokens
+from tests.postgres import Server
 
 MOST_DEFINITION_TOKENS = 700
 
@@ -171,6 +172,39 @@ def test_a_run_goes_on_when_the_process_that_began_it_and_its_group_are_killed(t
     assert over(tools, "r1")["tasks"] == {"completed": 3}
 
 
+def test_a_program_that_ends_while_its_run_is_executed_ends_in_silence(tools: Tools):
+    Path("hold").touch()
+    ending = processes.arguments(STARTER.replace("input()", ""))
+
+    done = subprocess.run(ending, env=processes.environment(), capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "success\n", "")
+    running(tools, "r1")
+    Path("hold").unlink()
+    assert over(tools, "r1")["status"] == "completed"
+
+
+def test_a_store_on_a_server_is_used_from_any_folder_and_its_url_is_in_no_command_line(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    Path("there").mkdir()
+    Path("there/report.yaml").write_text(FLOW, "utf-8")
+    monkeypatch.setattr(detached, "_BEGINS_WITHIN_S", 60.0)
+    with server.schema() as url:
+        assert command("--store", url, "run", "dag", "there/report.yaml").returncode == 0
+        Path("there/hold").touch()
+        tools = RunTools(Path("there"), {"store.url": url, "actor": "model-1"}).tools()
+
+        begun = tools.call("run_start", {"workflow": "report", "run_id": "r1"})
+
+        assert begun["message"] == "Run r1 was started"
+        number = running(tools, "r1")["executed_by"].split()[1]
+        assert url not in Path("/proc", number, "cmdline").read_text("utf-8")
+        Path("there/hold").unlink()
+        assert over(tools, "r1")["tasks"] == {"completed": 3}
+        until_reaped()
+
+
 def test_an_unknown_workflow_is_refused_with_those_that_are_known(tools: Tools):
     @step
     def one() -> int:
@@ -189,6 +223,8 @@ def test_an_unknown_workflow_is_refused_with_those_that_are_known(tools: Tools):
     assert (unknown["code"], unknown["hint"]) == ("not_found", "known are report")
     assert unknown["message"] == "no workflow 'reprot' was executed from a file here; did you mean report?"
     assert [path["code"], in_python["code"]] == ["not_found", "not_found"]
+    workflow(name="report")(drawn.function).run(ledger=open_project(), run_id="d2")
+    assert tools.call("run_start", {"workflow": "report"})["code"] == "not_found", "the newest run is of no file"
 
 
 def test_what_is_wrong_with_params_is_told_at_once_and_nothing_begins(tools: Tools):
@@ -247,12 +283,16 @@ def test_why_the_process_could_not_execute_a_run_is_told_scrubbed_and_a_retry_go
     Path("late.yaml").write_text("name: late\nsteps:\n  - {id: a, call: late_steps:a}\n", "utf-8")
     Path("late_steps.py").write_text("def a(): return 1\n", "utf-8")
     assert command("run", "dag", "late.yaml", "--run-id", "l1").returncode == 0
-    Path("late_steps.py").write_text("raise OSError('no way to ann@example.org')\n", "utf-8")
+    Path("late_steps.py").write_text(
+        "import os\nos.write(2, b'as ann@example.org\\n')\nraise OSError('no way')\n", "utf-8"
+    )
 
     refused = tools.call("run_start", {"workflow": "late", "run_id": "l2"})
 
-    assert refused["message"].startswith("run l2 was not executed: the process for it ended with exit code 2; error: ")
-    assert "OSError: no way to [email]" in refused["message"]
+    assert refused["message"].startswith(
+        "run l2 was not executed: the process for it ended with exit code 2; as [email]; "
+    )
+    assert "late_steps cannot be imported: OSError: no way" in refused["message"]
     assert tools.call("run_status", {"run": "l2"})["run"]["status"] == "created"
     assert "late_steps" not in sys.modules, "code of steps is not imported here"
     Path("late_steps.py").write_text("def a(): return 1\n", "utf-8")
