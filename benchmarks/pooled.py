@@ -59,12 +59,12 @@ def begin(folder: Path, steps: Iterable[str]) -> Any:
     path = folder / "flow.yaml"
     listed = "".join(f"  - {step}\n" for step in steps)
     path.write_text(f"name: flow\nmax_parallel: {MOST_AT_ONCE}\nsteps:\n{listed}", "utf-8")
-    from tasktrail.cli.workflow_files import WorkflowFile
     from tasktrail.config import find_store
+    from tasktrail.engine.workflow_files import WorkflowFile
 
     ledger = _ledger()
     file = WorkflowFile(path, str(path))
-    file.check(ledger, RUN_ID, [])
+    file.check(ledger, RUN_ID, {})
     return file.open(ledger, RUN_ID, store=find_store(folder), accepts=False, pooled=True).run
 
 

@@ -77,7 +77,7 @@ async def _until_expanded(file: Any, ledger: Any, n: int) -> tuple[float, float]
     """The run itself is not executed any further."""
     from tasktrail.config import find_store
 
-    file.check(ledger, RUN_ID, [])
+    file.check(ledger, RUN_ID, {})
     execution = file.open(ledger, RUN_ID, store=find_store(file.path.parent), accepts=False)
     seen: list[tuple[float, float]] = []
 
@@ -99,7 +99,7 @@ def watching(n: int, folder: Path) -> Reading:
 
     words = f"call: {__name__}:{pause.__name__}"
     file, ledger = opened(folder, (entry(f"s{index}", words) for index in range(n)))
-    file.check(ledger, RUN_ID, [])
+    file.check(ledger, RUN_ID, {})
     execution = file.open(ledger, RUN_ID, store=find_store(folder), accepts=False)
     with _watching_process() as (process, has_drawn):
         if not has_drawn.wait(FIRST_PICTURE_S):

@@ -56,8 +56,8 @@ def opened(folder: Path, entries: Iterable[str]) -> tuple[Any, Any]:
     use_store(folder)
     import tasktrail.formats.workflow_yaml
     import tasktrail.formats.yaml_events  # noqa: F401 - an import is not timed
-    from tasktrail.cli.workflow_files import WorkflowFile
     from tasktrail.engine.project import open_project
+    from tasktrail.engine.workflow_files import WorkflowFile
 
     return WorkflowFile(path, path.name), open_project()
 
@@ -105,14 +105,14 @@ async def execute(workflow: Any, ledger: Any, folder: Path, run_id: str = RUN_ID
 
 
 async def _execute_runs(file: Any, ledger: Any, n: int) -> float:
-    from tasktrail.cli.workflow_files import WorkflowFile
     from tasktrail.config import find_store
+    from tasktrail.engine.workflow_files import WorkflowFile
 
     store = find_store(file.path.parent)
     with timed() as watch:
         for _ in range(n):  # each reads the file, as each command does
             again = WorkflowFile(file.path, file.text)
-            again.check(ledger, None, [])
+            again.check(ledger, None, {})
             await again.open(ledger, None, store=store, accepts=False).execute()
     return watch.seconds
 

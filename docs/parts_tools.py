@@ -6,10 +6,14 @@ import json
 from typing import Any
 
 from docs.markdown import code, docstring, table
+from tasktrail.executions import tools as execution_tools
+from tasktrail.executions.tools import ExecutionTools
 from tasktrail.plan import DEFAULT_TOOLS, TOOLS, PlanTools
 from tasktrail.tools import Effect, Schema, Tool
 from tasktrail.tracker import MatrixTools, TrackerTools, matrix_tools
 from tasktrail.tracker import tools as tracker_tools
+from tasktrail.workflows import RunTools
+from tasktrail.workflows import tools as run_tools
 
 
 def plan() -> str:
@@ -25,6 +29,16 @@ def tracker() -> str:
 def matrix() -> str:
     """Return a section for each tool of a matrix; all are offered."""
     return "\n\n".join(_section(Tool(getattr(MatrixTools, name)), False) for name in matrix_tools.TOOLS)
+
+
+def executions() -> str:
+    """Return a section for each tool of executions; all are offered."""
+    return "\n\n".join(_section(Tool(getattr(ExecutionTools, name)), False) for name in execution_tools.TOOLS)
+
+
+def runs() -> str:
+    """Return a section for each tool of runs; all are offered."""
+    return "\n\n".join(_section(Tool(getattr(RunTools, name)), False) for name in run_tools.TOOLS)
 
 
 def _section(one: Tool, is_default: bool) -> str:

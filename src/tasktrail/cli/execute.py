@@ -16,10 +16,10 @@ from typing import Any, Final, TextIO
 
 from tasktrail.cli import errors, status, targets
 from tasktrail.cli.folders import OutputFolder
+from tasktrail.cli.params import typed
 from tasktrail.cli.progress import EVERY_S, Follower, View, view_for
 from tasktrail.cli.session import Session, tell
 from tasktrail.cli.text import local
-from tasktrail.cli.workflow_files import WorkflowFile
 from tasktrail.dag.interface import IDAGRunner
 from tasktrail.dag.runner import Binding, ParallelStatefulDAGRunner, StatefulDAGRunner, bound
 from tasktrail.engine.capture import captured
@@ -30,6 +30,7 @@ from tasktrail.engine.loops import run_to_end
 from tasktrail.engine.ownership import is_pooled
 from tasktrail.engine.reading import OutputReader
 from tasktrail.engine.values import decode
+from tasktrail.engine.workflow_files import WorkflowFile
 from tasktrail.engine.workflows import find
 from tasktrail.model.errors import BadInput, TasktrailError
 from tasktrail.model.reference import check_run_id, format_task
@@ -143,7 +144,7 @@ class Stage:
         target = self.order.target
         assert target is not None
         if isinstance(target, WorkflowFile):
-            target.check(self.ledger, self.order.run_id, self.order.params)
+            target.check(self.ledger, self.order.run_id, *typed(target.load(), self.order.params))
         self.ledger = self.session.ledger(create=True)
         prepared = self._of_file(target) if isinstance(target, WorkflowFile) else self._of_runner(target)
         self.ledger = prepared.ledger

@@ -63,7 +63,7 @@ def _check_same(session: Session, run: Run) -> None:
     """Where a run is of a workflow file, that file may have got more to do."""
     if run.definition_id is not None and run.target is not None:
         from tasktrail.cli.targets import parse
-        from tasktrail.cli.workflow_files import WorkflowFile, check_same
+        from tasktrail.engine.workflow_files import WorkflowFile, check_same
 
         target = parse(run.target, session.config.store.root)
         if isinstance(target, WorkflowFile):
@@ -197,7 +197,7 @@ def execute_again(
         raise TasktrailError(words, hint=f"run that script again; or: {elsewhere}")
     from tasktrail.cli.execute import Order, execute
     from tasktrail.cli.targets import parse
-    from tasktrail.cli.workflow_files import WorkflowFile
+    from tasktrail.engine.workflow_files import WorkflowFile
 
     target = parse(run.target, session.config.store.root)
     try:

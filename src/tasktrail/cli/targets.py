@@ -13,9 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from tasktrail.cli.workflow_files import SUFFIXES, WorkflowFile, stored
 from tasktrail.config import StoreLocation
 from tasktrail.dag.interface import IDAGRunner
+from tasktrail.engine.workflow_files import SUFFIXES, WorkflowFile, stored
 from tasktrail.model.errors import BadInput, NotFound, TasktrailError
 
 _FORM: Final = "FILE.yaml, MODULE:ATTRIBUTE or path/to/file.py:ATTRIBUTE"

@@ -21,11 +21,11 @@ from tasktrail.model.errors import BadInput
 
 if TYPE_CHECKING:
     from tasktrail.cli.execute import Order
-    from tasktrail.cli.workflow_files import WorkflowFile
     from tasktrail.engine.ledger import Ledger
     from tasktrail.engine.plan import Plan
     from tasktrail.engine.worker import PoolWorker
     from tasktrail.engine.workers import WorkerView
+    from tasktrail.engine.workflow_files import WorkflowFile
     from tasktrail.model.run import Run
 
 _HEADER: Final = ("WORKER", "NAME", "HOST", "PID", "STATE", "TASKS", "QUEUES", "LABELS", "STARTED")
@@ -130,10 +130,11 @@ def _opened(session: Session, ledger: Ledger, run: Run) -> Plan:
 def begin_pooled(session: Session, text: str, run_id: str | None, params: Sequence[str], *, waits: bool) -> int:
     """Begin a run that workers execute; follow it to its end, or return at once."""
     from tasktrail.cli.execute import Order
+    from tasktrail.cli.params import typed
     from tasktrail.cli.targets import parse
-    from tasktrail.cli.workflow_files import WorkflowFile
     from tasktrail.engine import workflows
     from tasktrail.engine.ownership import is_pooled
+    from tasktrail.engine.workflow_files import WorkflowFile
 
     file = parse(text, Path.cwd())
     if not isinstance(file, WorkflowFile):
@@ -145,7 +146,7 @@ def begin_pooled(session: Session, text: str, run_id: str | None, params: Sequen
             words = f"run {known.name} is not pooled: it was begun to be executed by one process"
             raise BadInput(words, hint=f"tasktrail resume {known.name}; or begin one with another --run-id")
         return go_on_pooled(session, Order(file, run_id, params=params, waits=waits), file, known)
-    file.check(session.ledger(), run_id, params)
+    file.check(session.ledger(), run_id, *typed(file.load(), params))
     ledger = session.ledger(create=True)
     run = file.open(ledger, run_id, store=session.config.store, accepts=False, pooled=True).run
     return _left_to_workers(session, ledger, run, waits=waits)
@@ -153,13 +154,14 @@ def begin_pooled(session: Session, text: str, run_id: str | None, params: Sequen
 
 def go_on_pooled(session: Session, order: Order, file: WorkflowFile, run: Run) -> int:
     """Let a pooled run go on as an order says; workers execute it, and nothing is taken from them."""
+    from tasktrail.cli.params import typed
     from tasktrail.engine.execution import take_up_pooled
     from tasktrail.engine.retrying import failures_of_run, retry_tasks
 
     if order.output_dir is not None:
         raise BadInput(f"--output-dir goes with a run that the command executes; workers execute run {run.name}")
     ledger = session.ledger()
-    file.check(ledger, run.name, order.params)
+    file.check(ledger, run.name, *typed(file.load(), order.params))
     opened = file.open(ledger, run.name, store=session.config.store, accepts=order.accepts)
     if order.from_step is not None:
         opened.take_back(order.from_step)

@@ -150,9 +150,13 @@ def load(start: Path | None = None, flags: Texts | None = None, environ: Texts |
     return Config(**values, store=store, _rows=rows)  # type: ignore[arg-type]  # each value was checked by its kind
 
 
-def environment() -> dict[str, str]:
-    """Return a copy of the process's environment, for a command that inherits it."""
-    return dict(os.environ)
+def environment(settings: Texts | None = None) -> dict[str, str]:
+    """Return a copy of the process's environment, for a command that inherits it.
+
+    Args:
+        settings: What it finds there instead, text by setting name: a command line would be seen by everybody.
+    """
+    return {**os.environ, **{_BY_NAME[name].env: text for name, text in (settings or {}).items()}}
 
 
 def inherited_trace(environ: Texts | None = None) -> str | None:

@@ -242,7 +242,7 @@ def _standing(seen: Situation, task: Task) -> Reason:
     words = f": {_line(task.reason)}" if task.reason else ""
     if task.status == "failed":
         retry = _command("retry", seen, task)
-        return Reason("failed", f"{name} failed: {_error(task)}", retry, about, task.completed_at)
+        return Reason("failed", f"{name} failed: {error_line(task)}", retry, about, task.completed_at)
     if task.status == "blocked":
         complete = _command("complete", seen, task)
         return Reason("blocked", f"{name} waits for a person{words}", complete, about)
@@ -304,12 +304,12 @@ def _at_a_worker(seen: Situation, task: Task, since: int | None, workers: Sequen
 
 
 def _stop(seen: Situation, task: Task) -> Reason:
-    words = f"{seen.name(task)} failed, and stops the run: {_error(task)}"
+    words = f"{seen.name(task)} failed, and stops the run: {error_line(task)}"
     return Reason("stopped", words, _command("retry", seen, task), (seen.refer(task),), task.completed_at)
 
 
 def _retry(seen: Situation, task: Task) -> Reason:
-    words = f"is tried again after {_error(task)}" if task.retrying else "waits for its time"
+    words = f"is tried again after {error_line(task)}" if task.retrying else "waits for its time"
     return Reason("retrying", f"{seen.name(task)} {words}", None, (seen.refer(task),), until=task.not_before)
 
 
@@ -447,7 +447,8 @@ def _with_status(seen: Situation, status: str) -> list[Task]:
     return [task for task in seen.tasks if task.status == status]
 
 
-def _error(task: Task) -> str:
+def error_line(task: Task) -> str:
+    """Return in one line why a task failed."""
     parts: Iterable[str] = (task.error_type or "", _line(task.error) or _line(task.summary))
     return ": ".join(part for part in parts if part) or "no reason given"
 

@@ -168,6 +168,12 @@ def _failed_since(tx: Transaction, run: Run, since: int | None) -> list[Task]:
     return [task for task in failed if since is None or (task.completed_at or 0) >= since]
 
 
+def record_reason(ledger: Ledger, run: Run, reason: str) -> None:
+    """Keep in the history of a run why something of it is done again."""
+    note = ledger.clean_text(reason)
+    ledger.commit(lambda tx: tx.record_run(run.id, "note", ledger.clock.now(), ledger.actor, note=note))
+
+
 def retry_tasks(ledger: Ledger, failures: Failures) -> Run:
     """Let tasks that are over start again with a fresh budget; one that moved meanwhile is left alone."""
     wanted = {task.id: task.version for task in failures.tasks}

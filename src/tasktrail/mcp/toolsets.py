@@ -49,11 +49,18 @@ def _matrix(offer: Offer, settings: Mapping[str, str]) -> Tools:
     return MatrixTools(get_tracker(None, load_settings(offer.root, settings))).tools()
 
 
+def _runs(offer: Offer, settings: Mapping[str, str]) -> Tools:
+    from tasktrail.workflows.tools import RunTools
+
+    return RunTools(offer.root, settings).tools()
+
+
 TOOLSETS: Final[Mapping[str, Callable[[Offer, Mapping[str, str]], Tools]]] = MappingProxyType({
     "plan": _plan,
     "plan-more": _more_plan,
     "executions": _executions,
     "matrix": _matrix,
+    "runs": _runs,
 })  # fmt: skip
 """What makes the tools of each set."""
 

@@ -123,6 +123,23 @@ WHERE workflow = :workflow
 ORDER BY id DESC
 LIMIT :limit
 
+-- name: workflow_target
+-- Where the code of a workflow's newest run is found.
+SELECT target
+FROM run
+WHERE workflow = :workflow
+  AND kind = 'dag'
+  AND definition_id IS NOT NULL
+ORDER BY id DESC
+LIMIT 1
+
+-- name: workflow_names
+-- Workflows of which somebody has begun a run.
+SELECT DISTINCT name
+FROM definition
+WHERE kind = 'workflow'
+ORDER BY name
+
 -- name: runs_page
 -- The newest first; before is the id of the last run of the page before.
 SELECT {run_columns}
@@ -776,7 +793,7 @@ ORDER BY error.last_at DESC, error.fingerprint
 LIMIT :limit
 
 -- name: errors_top
---- The most frequent first, of what was seen lately; the place is that of the last one of the page before.
+-- The most frequent first, of what was seen lately; the place is that of the last one of the page before.
 SELECT {error_columns}
 FROM error
 JOIN errors ON errors.fingerprint = error.fingerprint

@@ -1,8 +1,7 @@
-"""FILE.yaml or FILE.json as the target of a command: read, checked, and opened as a run."""
+"""Workflow files: read, checked, and opened as runs; and which of them somebody has executed before."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 from tasktrail.config import StoreLocation
 from tasktrail.engine.ledger import Ledger
-from tasktrail.model.errors import BadInput, NotFound
+from tasktrail.model.errors import BadInput, Conflict, NotFound
+from tasktrail.model.suggestion import Suggestions
 
 if TYPE_CHECKING:
     from tasktrail.engine.steps import Step
     from tasktrail.engine.workflow_run import WorkflowRun
     from tasktrail.model.run import Run
     from tasktrail.model.workflow import Workflow
+    from tasktrail.store.transaction import Transaction
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
+_BY_HAND: Final = "a person executes a new file first: tasktrail run dag FILE.yaml"
+_NAMED: Final = 20
 
 
 def stored(path: Path, store: StoreLocation) -> str:
@@ -32,7 +35,7 @@ def stored(path: Path, store: StoreLocation) -> str:
 
 @dataclass(slots=True)
 class WorkflowFile:
-    """A workflow file that a command was given. It is read once: what was checked is what is executed.
+    """A workflow file that is to be executed. It is read once: what was checked is what is executed.
 
     Args:
         text: How messages name it.
@@ -42,7 +45,7 @@ class WorkflowFile:
     text: str
     _content: str = ""
     _workflow: Workflow | None = None
-    _params: dict[str, object] = field(default_factory=dict)
+    _params: Mapping[str, object] = field(default_factory=dict)
     _steps: Mapping[str, Step] | None = None
 
     def locate(self) -> None:
@@ -67,11 +70,30 @@ class WorkflowFile:
             self._workflow = load_workflow(self._content, self.text, check)
         return self._workflow
 
-    def check(self, ledger: Ledger, run_id: str | None, texts: Sequence[str]) -> None:
+    def begin(self, ledger: Ledger, name: str | None, params: Mapping[str, object], store: StoreLocation) -> Run:
+        """Store a run that another process is to execute. That finds its code; here none is imported.
+
+        Args:
+            name: Public id of the run; None draws one.
+
+        Raises:
+            BadInput: A param is missing, unknown or of another type; the details name all of them.
+            Conflict: The run exists.
+        """
+        from tasktrail.engine import workflows
+        from tasktrail.engine.ids import new_run_id
+
+        workflow, target = self.load(), stored(self.path.resolve(), store)
+        name = name or new_run_id(workflow.name)
+        return workflows.begin(ledger, workflow, name, params, versions={}, target=target)
+
+    def check(
+        self, ledger: Ledger, run_id: str | None, params: Mapping[str, object], besides: Sequence[str] = ()
+    ) -> None:
         """Refuse wrong params, then code that is not there, before anything is made for the run.
 
         Args:
-            texts: Params as they were typed, NAME=VALUE.
+            besides: What else is wrong with the params.
 
         Raises:
             BadInput: The details name everything that is wrong.
@@ -83,8 +105,8 @@ class WorkflowFile:
 
         workflow = self.load()
         begins = run_id is None or workflows.find(ledger, run_id) is None
-        self._params, faults = _typed(workflow, texts)
-        workflows.check_given(workflow, self._params, begins=begins, besides=faults)
+        workflows.check_given(workflow, params, begins=begins, besides=besides)
+        self._params = params
         try:
             self._steps = code_of(workflow, self._folder)
         except BadWorkflow as error:
@@ -129,6 +151,41 @@ class WorkflowFile:
         )
 
 
+def known_file(ledger: Ledger, name: str, store: StoreLocation) -> WorkflowFile:
+    """Return the file of a workflow that somebody has executed before: that of its newest run, as it is now.
+
+    Raises:
+        NotFound: There was none, or it is gone; the message names what was probably meant.
+        BadInput: It lies outside the project, or is no workflow any more.
+        Conflict: It is of another workflow now.
+    """
+    target = ledger.store.read(lambda tx: _target(tx, name))
+    if target is None:
+        raise _unknown(ledger, name)
+    file = WorkflowFile(store.root / target, target)
+    if store.path is not None and not file.path.resolve().is_relative_to(store.root.resolve()):
+        raise BadInput(f"the file of workflow {name} lies outside the project: {target}", hint=_BY_HAND)
+    file.locate()
+    if file.load().name != name:
+        raise Conflict(f"{target} was of workflow {name}, and is of {file.load().name} now", hint=_BY_HAND)
+    return file
+
+
+def _target(tx: Transaction, name: str) -> str | None:
+    row = tx.row("workflow_target", workflow=name)
+    return str(row[0]) if row is not None and str(row[0]).endswith(SUFFIXES) else None
+
+
+def _unknown(ledger: Ledger, name: str) -> NotFound:
+    def work(tx: Transaction) -> list[str]:
+        return [one for (row,) in tx.rows("workflow_names") if _target(tx, one := str(row)) is not None]
+
+    known = ledger.store.read(work)
+    more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+    there = f"known are {', '.join(known[:_NAMED])}{more}" if known else f"none is known; {_BY_HAND}"
+    return NotFound(f"no workflow {name!r:.80} was executed from a file here{Suggestions()(name, known)}", hint=there)
+
+
 def check_same(ledger: Ledger, run: Run, target: WorkflowFile) -> None:
     """Refuse where the file of a run differs from what the run went by; a file that is gone differs in nothing.
 
@@ -142,34 +199,3 @@ def check_same(ledger: Ledger, run: Run, target: WorkflowFile) -> None:
     if target.path.is_file():
         stored, _ = workflows.stored(ledger, run)
         workflows.check_accepted(run, Changes(stored, target.load(), {}))
-
-
-def _typed(workflow: Workflow, texts: Sequence[str]) -> tuple[dict[str, object], list[str]]:
-    """Return params as the workflow's types have them, a text as it is and all else as JSON; and what is wrong."""
-    values: dict[str, object] = {}
-    faults = []
-    for text in texts:
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            faults.append(f"expected --param to be NAME=VALUE, got: {text[:60]!r}")
-        elif name in values:
-            faults.append(f"param {name} is given twice")
-        else:
-            values[name] = value
-            if name in workflow.params and workflow.params[name].type != "string":
-                values[name] = _value(name, value, faults)
-    return values, faults
-
-
-def _value(name: str, text: str, faults: list[str]) -> object:
-    try:
-        return json.loads(text, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        if text.lstrip()[:1] in ("[", "{"):
-            why = error if isinstance(error, ValueError) else "it is nested too deep"
-            faults.append(f"param {name} is no JSON: {why}")
-        return text
-
-
-def _no_number(text: str) -> object:
-    raise ValueError(f"{text} is no number of JSON")
