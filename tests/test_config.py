@@ -17,6 +17,7 @@ from tasktrail.config import (
     SETTINGS,
     Config,
     StoreLocation,
+    environment,
     find_store,
     find_store_for_folder,
     init_template,
@@ -514,3 +515,13 @@ def test_init_refuses_to_overwrite(project: Path) -> None:
 def test_init_names_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot write"):
         write_init(tmp_path / "none")
+
+
+def test_a_command_inherits_the_environment_but_for_a_servers_token(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TASKTRAIL_TOKEN", "a-token-that-is-long-enough")
+    monkeypatch.setenv("TASKTRAIL_ACTOR", "ann")
+
+    inherited = environment({"store.url": "memory:"})
+
+    assert "TASKTRAIL_TOKEN" not in inherited
+    assert (inherited["TASKTRAIL_ACTOR"], inherited["TASKTRAIL_STORE"]) == ("ann", "memory:")

@@ -122,14 +122,20 @@ def _said_actor(session: Session) -> dict[str, str]:
 
 
 @mcp_command.command("config")
-@click.argument("client", type=click.Choice(("claude-desktop", "claude-code", "cursor", "vscode", "codex")))
+@click.argument("client", metavar="CLIENT")
 @click.pass_context
 def config_command(ctx: click.Context, client: str) -> None:
-    """Print what is pasted into a client's settings, and where that is."""
+    """Print what is pasted into a client's settings, and where that is.
+
+    CLIENT is claude-desktop, claude-code, cursor, vscode or codex. Options of `mcp` go along:
+
+    \b
+    tasktrail mcp --toolsets all config claude-code
+    """
     from tasktrail.mcp.client_config import snippet
 
     session = session_of(ctx)
-    found = snippet(client, Path.cwd(), session.flags)
+    found = snippet(client, Path.cwd(), session.flags, _given(ctx))
     if session.json:
         from tasktrail.cli.documents import emit
 
@@ -137,3 +143,12 @@ def config_command(ctx: click.Context, client: str) -> None:
         return
     sys.stdout.write(found.text)
     tell(f"it goes into {found.file}")
+
+
+def _given(ctx: click.Context) -> list[str]:
+    """Return the options of the command before that say what is served."""
+    assert ctx.parent is not None
+    said = ctx.parent.params
+    flags = ["--read-only"] if said["read_only"] else []
+    options = [(f"--{name}", said[name]) for name in ("toolsets", "plan") if said[name] is not None]
+    return [*flags, *(word for option in options for word in option)]

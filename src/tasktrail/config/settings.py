@@ -151,12 +151,13 @@ def load(start: Path | None = None, flags: Texts | None = None, environ: Texts |
 
 
 def environment(settings: Texts | None = None) -> dict[str, str]:
-    """Return a copy of the process's environment, for a command that inherits it.
+    """Return a copy of the process's environment, for a command that inherits it; no command needs a server's token.
 
     Args:
         settings: What it finds there instead, text by setting name: a command line would be seen by everybody.
     """
-    return {**os.environ, **{_BY_NAME[name].env: text for name, text in (settings or {}).items()}}
+    inherited = {name: text for name, text in os.environ.items() if name != _BY_NAME["serve.token"].env}
+    return {**inherited, **{_BY_NAME[name].env: text for name, text in (settings or {}).items()}}
 
 
 def inherited_trace(environ: Texts | None = None) -> str | None:

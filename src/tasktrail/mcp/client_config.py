@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from tasktrail.model.errors import BadInput
+from tasktrail.model.suggestion import Suggestions
 
 __all__ = ["CLIENTS", "Snippet", "snippet"]
 
@@ -29,7 +32,7 @@ class Snippet:
     text: str
 
 
-def snippet(client: str, root: Path, settings: Mapping[str, str]) -> Snippet:
+def snippet(client: str, root: Path, settings: Mapping[str, str], options: Sequence[str] = ()) -> Snippet:
     """Return what a client is told.
 
     The command is this interpreter with its whole path, since clients have another PATH than a shell; the folder is
@@ -37,9 +40,16 @@ def snippet(client: str, root: Path, settings: Mapping[str, str]) -> Snippet:
 
     Args:
         settings: By name, as flags of the command line said them; they go along, but for a store's URL with a password.
+        options: Of the command `mcp`.
+
+    Raises:
+        BadInput: Nobody knows such a client.
     """
-    server = {"command": sys.executable, "args": ["-m", "tasktrail", "-C", str(root), *_flags(settings), "mcp"]}
-    return Snippet(CLIENTS[client], _text(client, server))
+    if client not in CLIENTS:
+        known = ", ".join(CLIENTS)
+        raise BadInput(f"no client is called {client}{Suggestions()(client, CLIENTS)}", hint=f"there are {known}")
+    arguments = ["-m", "tasktrail", "-C", str(root), *_flags(settings), "mcp", *options]
+    return Snippet(CLIENTS[client], _text(client, {"command": sys.executable, "args": arguments}))
 
 
 def _flags(settings: Mapping[str, str]) -> list[str]:
