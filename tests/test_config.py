@@ -88,6 +88,10 @@ def test_each_value_says_where_it_came_from(project: Path, tmp_path: Path) -> No
         "executions.record": "default",
         "log.format": "environment TASKTRAIL_LOG",
         "log.level": "flag --log-level",
+        "mcp.calls_per_s": "default",
+        "mcp.read_only": "default",
+        "mcp.timeout_s": "default",
+        "mcp.toolsets": "default",
         "run.max_parallel": "default",
         "scrub.allow": "default",
         "scrub.key": "default",
@@ -488,7 +492,7 @@ def test_a_secret_is_shown_by_nobody(project: Path, said: str) -> None:
 def test_the_template_sets_nothing_as_it_is(project: Path) -> None:
     write_init(project)
     assert set(origins(load(environ={"USER": "ann"})).values()) == {"default"}
-    sections = {"executions", "log", "run", "scrub", "serve", "store", "tracker"}
+    sections = {"executions", "log", "mcp", "run", "scrub", "serve", "store", "tracker"}
     assert tomllib.loads(init_template()) == {section: {} for section in sections}
 
 
