@@ -14,7 +14,7 @@ __all__ = ["cleaned"]
 
 _NAMES: Final = frozenset({
     "absolute_path", "actor", "added", "agent", "changed", "code", "dependencies", "example_task_id",
-    "example_trace_id", "file_path", "fingerprint", "id", "item", "key", "module", "needed_by", "needs", 
+    "example_trace_id", "file_path", "fingerprint", "id", "item", "key", "module", "needed_by", "needs",
     "owner", "parents", "period", "plan", "removed", "retry_of", "run", "run_id", "span_id", "stack_hash",
     "state", "status", "task_id", "task_slug", "task_type", "trace_id", "type", "unknown_dependencies",
     "workflow",
