@@ -330,3 +330,11 @@ def test_what_others_filled_is_scrubbed_also_where_its_member_has_a_name_of_ours
     assert told["token"] == "a" * 16
     assert SECRET not in compact(told)
     assert told["tasks"][0]["extra"]["a"] == [1.5]
+
+
+async def test_what_a_client_sent_by_mistake_is_not_told_back():
+    async with inside(project("plan"), "legacy") as client:
+        refused = await call(client, "get_tasks", limit=SECRET)
+
+    assert refused["code"] == "bad_input"
+    assert SECRET not in compact(refused)

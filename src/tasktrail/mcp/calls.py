@@ -117,7 +117,7 @@ class Calls:
             confirm = _confirmation(found, given)
             return await self._done(ctx, params, given, confirm)
         except TasktrailError as error:
-            return refusal(error)
+            return cleaned(refusal(error), self.scrub)
         except (UnicodeEncodeError, RecursionError) as error:  # half a character, or lists in lists without end
             return refusal(BadInput(f"{found.name} cannot take such arguments: {error}"))
 
