@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
-from mcp_types import ElicitRequestParams, ElicitResult
+from mcp_types import CreateMessageResult, ElicitRequestParams, ElicitResult, ErrorData, TextContent
 
 from tasktrail.mcp.asking import Asking
 from tasktrail.plan import PlanTools
@@ -136,3 +137,24 @@ def test_a_token_lasts_ten_minutes_at_least_and_twenty_at_most():
     now[0] += 601
     assert not asking._is_token(token, "about")
     assert not Asking(lambda: 1_000.0)._is_token(token, "about"), "another process has another secret"
+
+
+@pytest.mark.parametrize("fault", ["an error", "no answer", "no sense"])
+async def test_a_client_that_cannot_after_all_gets_the_token(plan: PlanTools, fault: str):
+    async def answer(_: Any, __: ElicitRequestParams) -> Any:
+        if fault == "no answer":
+            await anyio.sleep_forever()
+        return (
+            ErrorData(code=-1, message="no window")
+            if fault == "an error"
+            else CreateMessageResult(role="user", content=TextContent(type="text", text="yes"), model="none")
+        )
+
+    served = project()
+    served.calls.asking = Asking(patience_s=0.05 if fault == "no answer" else 60)
+    async with inside(served, "legacy", elicitation_callback=answer) as client:
+        refused = await call(client, "write_task_list", tasks=ONE)
+        done = await call(client, "write_task_list", tasks=ONE, confirm=refused["confirm"])
+
+    assert refused["code"] == "confirmation_needed"
+    assert (done["status"], keys(plan)) == ("success", ["T1"])

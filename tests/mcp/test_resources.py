@@ -196,3 +196,16 @@ def test_no_text_ends_the_data_it_is_in():
     long = fenced("a line\n" * 200_000, "markdown")
     assert len(long) < 1_100_000
     assert long.rstrip().endswith("50204 lines are left out.")
+
+
+@each_era
+async def test_what_goes_wrong_inside_is_told_without_its_words(era: str, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("password=hunter2secret")
+
+    monkeypatch.setattr("tasktrail.mcp.resources.list_runs", fail)
+    async with inside(project(), era) as client:
+        with pytest.raises(MCPError) as refused:
+            await client.list_resources()
+
+    assert refused.value.error.message == "it failed inside: ValueError; the server's log on stderr has more"

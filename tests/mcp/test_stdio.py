@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -268,3 +269,78 @@ def test_two_servers_on_one_file_see_each_other():
 
     assert (written["status"], claimed["task"]["id"], seen["task"]) == ("success", "T1", None)
     assert sqlite3.connect(".tasktrail/tasktrail.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server_though_its_client_stays(number: signal.Signals):
+    with started() as process:
+        wire = Wire(process)
+        wire.greet()
+
+        process.send_signal(number)
+
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_a_stdout_that_nobody_reads_ends_the_server_with_the_reason():
+    with started() as process:
+        wire = Wire(process)
+        wire.greet()
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        wire.send(b'{"jsonrpc":"2.0","id":1,"method":"ping"}')
+
+        code = process.wait(PATIENCE_S)
+        err = process.stderr.read()
+
+    assert code == 1
+    assert b"stdout cannot be written to any more" in err
+    assert b"Traceback" not in err
+
+
+def test_a_server_ends_though_a_call_waits_for_a_lock():
+    PlanTools(Path.cwd(), "main").write_task_list([{"id": "T1", "description": "Draw the schema"}])
+    locked = sqlite3.connect(".tasktrail/tasktrail.db", isolation_level=None)
+    locked.execute("BEGIN EXCLUSIVE")
+    environment = {**os.environ, "TASKTRAIL_MCP_TIMEOUT_S": "0.1", "TASKTRAIL_BUSY_TIMEOUT_S": "600"}
+
+    with started(env=environment) as process:
+        wire = Wire(process)
+        wire.greet()
+        answer = wire.ask(call_of(1, "mark_task_status", task_id="T1", status="completed"))
+        _, code = wire.end()
+    locked.close()
+
+    assert said(answer)["code"] == "timeout"
+    assert code == 0
+
+
+def test_who_sends_no_message_hears_so():
+    with started() as process:
+        wire = Wire(process)
+        wire.greet()
+        wire.send(b"{hello", b'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"x":"\\ud800"}}')
+        wire.ask(b'{"jsonrpc":"2.0","id":8,"method":"ping"}')
+        wire.end()
+
+    refused = [one["error"] for one in wire.messages if "error" in one and one["id"] is None]
+    assert [one["code"] for one in refused] == [-32700, -32700]
+
+
+def test_half_a_character_and_what_is_no_number_in_the_store_do_not_break_the_protocol():
+    PlanTools(Path.cwd(), "main").write_task_list([{"id": "T1", "description": "Draw the schema"}])
+    stored = sqlite3.connect(".tasktrail/tasktrail.db")
+    stored.execute("""UPDATE task SET metadata = '{"file": "caf\\udce9", "ratio": NaN}'""")
+    stored.commit()
+    stored.close()
+    read = {"jsonrpc": "2.0", "id": 2, "method": "resources/read", "params": {"uri": "task://main%3AT1"}}
+
+    messages, err, code = conversation(call_of(1, "read_task_breakdown"), json.dumps(read).encode())
+
+    answer = by_id(messages)[1]["result"]
+    (task,) = json.loads(answer["content"][0]["text"], parse_constant=pytest.fail)["tasks"]
+    assert (task["file"], task["ratio"]) == ("caf\\udce9", "[nan]")
+    assert answer["structuredContent"]["tasks"] == [task]
+    json.loads(by_id(messages)[2]["result"]["contents"][0]["text"], parse_constant=pytest.fail)
+    assert (err, code) == ("", 0)

@@ -11,7 +11,7 @@ from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import ResourceListChangedNotification, ResourceUpdatedNotification
 
 from tasktrail.plan import PlanTools
-from tests.mcp.clients import inside, over_stdio, project
+from tests.mcp.clients import each_era, inside, over_stdio, project
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")  # clients still do it
 PATIENCE_S = 30
@@ -104,3 +104,40 @@ async def test_a_store_that_is_made_later_is_heard_of():
                 await heard.until("plan://main")
 
     assert set(heard.uris) == {"plan://main"}
+
+
+@each_era
+async def test_a_uri_may_be_spelled_as_a_client_likes(era: str):
+    work = PlanTools(Path.cwd(), "main")
+    work.write_task_list([{"id": "a/b", "description": "Draw the schema"}])
+    spelled = "task://main:a%2Fb"
+
+    async with inside(project(), era, message_handler=(heard := Heard())) as client:
+        if era == "legacy":
+            await client.subscribe_resource(spelled)
+            work.mark_task_status("a/b", "completed")
+            await heard.until(spelled)
+            return
+        async with client.listen(resource_subscriptions=[spelled]) as stream:
+            work.mark_task_status("a/b", "completed")
+            with anyio.fail_after(PATIENCE_S):
+                assert await anext(aiter(stream)) == ResourceUpdated(spelled)
+
+
+async def test_a_store_that_cannot_be_read_ends_no_updates():
+    work, heard = plan(), Heard()
+    served = project()
+    whole, broken = served.updates._ledger, [True]
+
+    def ledger() -> Any:
+        if broken:
+            raise OSError("no such store")
+        return whole()
+
+    served.updates._ledger = ledger
+    async with inside(served, "legacy", message_handler=heard) as client:
+        await client.subscribe_resource("plan://main")
+        broken.clear()
+        await served.updates._begin()
+        work.mark_task_status("T1", "completed")
+        await heard.until("plan://main")

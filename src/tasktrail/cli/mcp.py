@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 PORT: Final = 8001
 """Beside 8000, where others like to be. Source: document 001, Phase 2A."""
+
+_GRACE_S: Final = 1.5
+"""How long calls may go on that nobody waits for: clients wait two seconds before they kill."""
 
 
 @click.group("mcp", cls=Group, invoke_without_command=True)
@@ -73,6 +78,7 @@ def mcp_command(
         from tasktrail.mcp.stdio import serve_stdio
 
         serve_stdio(project)
+        _end_soon()
         return
     from tasktrail.mcp.http import serve_http
     from tasktrail.serving.address import Address
@@ -80,6 +86,14 @@ def mcp_command(
     address = Address(host, port, tuple(urls), tls_certificate, tls_key, behind_proxy)
     token = _token(session) if asks_token or address.is_public else None
     serve_http(project, address, token, lambda url: tell(f"serving {url}"))
+    _end_soon()
+
+
+def _end_soon() -> None:
+    """An interpreter that ends waits for its threads, and one may wait for a lock as long as somebody holds it."""
+    late = threading.Timer(_GRACE_S, os._exit, (0,))
+    late.daemon = True
+    late.start()
 
 
 def _token(session: Session) -> str:

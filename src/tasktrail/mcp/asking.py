@@ -13,11 +13,14 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, Final
 
+import anyio
 from mcp.server.context import ServerRequestContext
-from mcp.shared.exceptions import NoBackChannelError
+from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolRequestParams, ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 
+from tasktrail.logs import logger
 from tasktrail.mcp.fitting import compact
 from tasktrail.tools import Words
 
@@ -41,10 +44,11 @@ class Asking:
 
     Args:
         clock: Seconds that never go back.
+        patience_s: How long a person has to answer; then a token must do.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._secret, self._clock = secrets.token_bytes(32), clock
+    def __init__(self, clock: Callable[[], float] = monotonic, patience_s: float = _VALID_S) -> None:
+        self._secret, self._clock, self._patience_s = secrets.token_bytes(32), clock, patience_s
 
     async def ask(
         self, ctx: Context, params: CallToolRequestParams, arguments: Mapping[str, Any], losses: str, confirm: str
@@ -68,8 +72,10 @@ class Asking:
             asked = ElicitRequest(params=form)
             return InputRequiredResult(input_requests={CONFIRM: asked}, request_state=self._token(about))
         try:
-            return _judged(await ctx.session.elicit_form(question, _FORM, related_request_id=ctx.request_id))
-        except NoBackChannelError:
+            with anyio.fail_after(self._patience_s):
+                return _judged(await ctx.session.elicit_form(question, _FORM, related_request_id=ctx.request_id))
+        except (MCPError, ValidationError, TimeoutError) as error:  # no way to ask, no sense in the answer, or none
+            logger(__name__).info("nobody could be asked by elicitation: %s", type(error).__name__)
             return self._refused(losses, about, is_wrong=bool(confirm))
 
     def _refused(self, losses: str, about: str, *, is_wrong: bool) -> Words:

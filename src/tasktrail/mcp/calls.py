@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -82,7 +84,7 @@ class Calls:
 
     def __post_init__(self) -> None:
         self._rate = Rate(self.limits.calls_per_s)
-        self._threads: anyio.CapacityLimiter | None = None
+        self._free: dict[bool, anyio.Semaphore] = {}
 
     async def __call__(self, ctx: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
         """Return what the client gets.
@@ -115,26 +117,32 @@ class Calls:
             confirm = _confirmation(found, given)
             return await self._done(ctx, params, given, confirm)
         except TasktrailError as error:
-            return refusal(error)
+            return cleaned(refusal(error), self.scrub)
         except (UnicodeEncodeError, RecursionError) as error:  # half a character, or lists in lists without end
             return refusal(BadInput(f"{found.name} cannot take such arguments: {error}"))
 
     async def _done(
         self, ctx: Context, params: CallToolRequestParams, given: Mapping[str, Any], confirm: str
     ) -> Words | InputRequiredResult:
-        tools = await self._in_thread(self.offer.tools, actor_of(ctx))
-        called = tools[params.name]
-        arguments = await self._in_thread(called.check, given)
-        if losses := await self._in_thread(called.losses, arguments):
-            asked = await self.asking.ask(ctx, params, arguments, losses, confirm)
-            if asked is not None:
-                return asked
+        called = self.offer.definitions[params.name]
         try:
             with anyio.fail_after(self.limits.timeout_s):
+                tools, arguments, losses = await self.in_thread(
+                    partial(self._prepared, params.name, actor_of(ctx), given), reads=called.effect.reads
+                )
+            if losses and (asked := await self.asking.ask(ctx, params, arguments, losses, confirm)) is not None:
+                return asked
+            with anyio.fail_after(self.limits.timeout_s):
                 async with _telling(ctx) as heard:
-                    return await self._in_thread(self._work, called, tools, arguments, heard, _span_of(ctx))
+                    work = partial(self._work, tools[params.name], tools, arguments, heard, _span_of(ctx))
+                    return await self.in_thread(work, reads=called.effect.reads)
         except TimeoutError:
             return self._too_late(called)
+
+    def _prepared(self, name: str, actor: str, given: Mapping[str, Any]) -> tuple[Tools, Mapping[str, Any], str]:
+        tools = self.offer.tools(actor)
+        arguments = tools[name].check(given)
+        return tools, arguments, tools[name].losses(arguments) or ""
 
     def _work(
         self, called: Tool, tools: Tools, arguments: Mapping[str, Any], heard: _Heard, span: SpanContext | None
@@ -168,10 +176,31 @@ class Calls:
             return _refused("timeout", what, "ask for less: a smaller limit, or narrower")
         return _refused("timeout", f"{what}; it may still be done", "look at what is there before you call again")
 
-    async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
-        if self._threads is None:
-            self._threads = anyio.CapacityLimiter(_THREADS)
-        return await anyio.to_thread.run_sync(partial(work, *args), abandon_on_cancel=True, limiter=self._threads)
+    async def in_thread(self, work: Callable[[], T], *, reads: bool = True) -> T:
+        """Do some work in a thread of a few. Who gave up leaves it behind, and it counts until it has ended.
+
+        Args:
+            reads: What changes something may wait for a lock; what reads has threads of its own.
+        """
+        free = self._free.setdefault(reads, anyio.Semaphore(_THREADS))
+        loop = asyncio.get_running_loop()
+        begun = threading.Lock()  # whoever gets it gives the place back: the work, or who gave up before it began
+
+        def done() -> T:
+            if not begun.acquire(blocking=False):
+                raise TimeoutError
+            try:
+                return work()
+            finally:
+                with suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(free.release)
+
+        await free.acquire()
+        try:
+            return await anyio.to_thread.run_sync(done, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+        finally:
+            if begun.acquire(blocking=False):
+                free.release()
 
     def _log(self, params: CallToolRequestParams, answer: Words | InputRequiredResult, latency_ms: float) -> None:
         told: Words = {"status": "input_required"} if isinstance(answer, InputRequiredResult) else answer

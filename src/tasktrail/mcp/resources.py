@@ -34,9 +34,10 @@ from tasktrail.mcp.fitting import compact
 from tasktrail.mcp.guide import GUIDE
 from tasktrail.mcp.telling import fenced
 from tasktrail.model.errors import NotFound
+from tasktrail.model.plain import storable
 from tasktrail.tools import Words
 
-__all__ = ["TEMPLATES", "Resources", "uri_of"]
+__all__ = ["TEMPLATES", "Resources", "uri_of", "usual"]
 
 GUIDE_URI: Final = "guide://workflow"
 _JSON: Final = "application/json"
@@ -65,6 +66,16 @@ def uri_of(kind: str, name: str) -> str:
     'task://A%3APrometheus/research'
     """
     return f"{kind}://{quote(name, safe='/')}"
+
+
+def usual(uri: str) -> str:
+    """Return a URI as `uri_of` spells it; clients may quote more, or less.
+
+    >>> usual("task://A:Prometheus%2Fresearch")
+    'task://A%3APrometheus/research'
+    """
+    kind, separator, name = uri.partition("://")
+    return uri_of(kind, unquote(name)) if separator else uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +153,7 @@ class Resources:
         now = read_plan(ledger, name)
         if now is None:
             raise NoPlan(f"there is no plan {name}", hint="resources/list has those that there are")
-        return fenced(self.scrub(plan_markdown.dump(now.tasks)), "markdown")
+        return fenced(storable(self.scrub(plan_markdown.dump(now.tasks))), "markdown")
 
 
 def _within_reason(words: Words) -> str:

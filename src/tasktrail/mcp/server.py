@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
-import anyio.to_thread
 import mcp_types as types
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
@@ -20,7 +19,7 @@ from tasktrail.config import load
 from tasktrail.engine.project import FolderProject
 from tasktrail.engine.scrubbing import scrubber_of
 from tasktrail.executions.tools import ExecutionTools
-from tasktrail.logs import adopt
+from tasktrail.logs import adopt, logger
 from tasktrail.mcp.asking import Context
 from tasktrail.mcp.calls import Calls, Limits
 from tasktrail.mcp.definitions import definitions
@@ -30,6 +29,7 @@ from tasktrail.mcp.resources import TEMPLATES, Resources
 from tasktrail.mcp.toolsets import Offer
 from tasktrail.mcp.updates import Updates
 from tasktrail.model.errors import TasktrailError
+from tasktrail.model.plain import storable
 from tasktrail.plan.tools import PlanTools
 
 __all__ = ["ProjectServer"]
@@ -66,7 +66,7 @@ class ProjectServer:
     def __post_init__(self) -> None:
         adopt("mcp")
         root, settings = self.offer.root, self.offer.settings
-        scrub = scrubber_of(load(root, settings))
+        scrub = self._scrub = scrubber_of(load(root, settings))
         project = FolderProject(root, settings)
         self.calls = Calls(self.offer, self.limits, scrub)
         self.updates = Updates(lambda: project.ledger if project.has_store() else None)
@@ -121,7 +121,7 @@ class ProjectServer:
     async def _list_resources(
         self, _: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        listed, cursor = await _answered(partial(self._resources.page, params.cursor if params else None))
+        listed, cursor = await self._answered(partial(self._resources.page, params.cursor if params else None))
         return types.ListResourcesResult(resources=listed, next_cursor=cursor)
 
     async def _list_templates(
@@ -131,17 +131,33 @@ class ProjectServer:
 
     async def _read_resource(self, _: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         uri = str(params.uri)
-        content = await _answered(partial(self._resources.read, uri), uri=uri)
+        content = await self._answered(partial(self._resources.read, uri), uri=uri)
         return types.ReadResourceResult(contents=[content])
 
     async def _list_prompts(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
         return types.ListPromptsResult(prompts=list(PROMPTS))
 
     async def _get_prompt(self, _: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-        return await _answered(partial(self._prompts.get, params.name, params.arguments or {}))
+        return await self._answered(partial(self._prompts.get, params.name, params.arguments or {}))
 
     async def _complete(self, _: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        return types.CompleteResult(completion=await _answered(partial(self._completion, params)))
+        return types.CompleteResult(completion=await self._answered(partial(self._completion, params)))
+
+    async def _answered(self, work: Callable[[], T], **data: object) -> T:
+        """Do some work in a thread; what is wrong is the client's to mend, and told with a hint."""
+        try:
+            with anyio.fail_after(self.limits.timeout_s):
+                return await self.calls.in_thread(work)
+        except TasktrailError as error:
+            words = "; ".join([error.message, *error.details, *([error.hint] if error.hint else [])])
+            raise MCPError(types.INVALID_PARAMS, storable(self._scrub(words)), {**data, "code": error.code}) from None
+        except TimeoutError:
+            words = f"it took longer than {self.limits.timeout_s:g} s"
+            raise MCPError(types.INTERNAL_ERROR, words, {**data, "code": "timeout"}) from None
+        except Exception as error:  # noqa: BLE001 - a face: what else it says would be told as it is
+            logger(__name__).exception("a request failed")
+            words = f"it failed inside: {type(error).__name__}; the server's log on stderr has more"
+            raise MCPError(types.INTERNAL_ERROR, words, {**data, "code": "internal"}) from None
 
     def _completion(self, params: types.CompleteRequestParams) -> types.Completion:
         of_template = isinstance(params.ref, types.ResourceTemplateReference)
@@ -152,12 +168,3 @@ class ProjectServer:
         except TasktrailError:  # nothing of the kind is there yet
             values = []
         return types.Completion(values=values, has_more=False)
-
-
-async def _answered(work: Callable[[], T], **data: object) -> T:
-    """Do some work in a thread; what is wrong is the client's to mend, and told with a hint."""
-    try:
-        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
-    except TasktrailError as error:
-        words = "; ".join([error.message, *error.details, *([error.hint] if error.hint else [])])
-        raise MCPError(types.INVALID_PARAMS, words, {**data, "code": error.code}) from None

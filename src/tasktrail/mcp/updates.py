@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import anyio
@@ -21,14 +22,14 @@ from tasktrail.engine.ledger import Ledger
 from tasktrail.engine.readers import Logged, Reader, log_end
 from tasktrail.logs import logger
 from tasktrail.mcp.asking import Context
-from tasktrail.mcp.resources import uri_of
-from tasktrail.model.errors import TasktrailError
+from tasktrail.mcp.resources import uri_of, usual
 from tasktrail.model.reference import format_task
 
 __all__ = ["Updates"]
 
 _EVERY_S: Final = 0.5
 _MOST_SESSIONS: Final = 256
+_PATIENCE_S: Final = 5.0
 
 
 class Updates(InMemorySubscriptionBus):
@@ -46,7 +47,9 @@ class Updates(InMemorySubscriptionBus):
         self._reader: Reader | None = None
         self._token: object = None
         self._n_listening = 0
-        self._sessions: dict[int, tuple[Any, ServerSession, set[str]]] = {}
+        self._spelled: Counter[str] = Counter()
+        self._is_down = False
+        self._sessions: dict[int, tuple[Any, ServerSession, dict[str, str]]] = {}
 
     # 2026-07-28: a stream that asks for events
 
@@ -55,7 +58,12 @@ class Updates(InMemorySubscriptionBus):
     ) -> types.SubscriptionsListenResult:
         """Tell a client of events until it leaves."""
         await self._prepare()
-        return await self._listen(ctx, params)
+        spelled = Counter(uri for uri in params.notifications.resource_subscriptions or () if usual(uri) != uri)
+        self._spelled += spelled
+        try:
+            return await self._listen(ctx, params)
+        finally:
+            self._spelled -= spelled
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
         """Let somebody hear of events; return what ends that."""
@@ -79,8 +87,8 @@ class Updates(InMemorySubscriptionBus):
         while len(self._sessions) >= _MOST_SESSIONS:  # nobody says when a connection has ended
             self._sessions.pop(next(iter(self._sessions)))
         told = ctx.session.client_params  # one object for each connection
-        _, _, uris = self._sessions.setdefault(id(told), (told, ctx.session, set()))
-        uris.add(str(params.uri))
+        _, _, uris = self._sessions.setdefault(id(told), (told, ctx.session, {}))
+        uris[str(params.uri)] = usual(str(params.uri))
         return types.EmptyResult()
 
     async def unsubscribe_resource(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
@@ -88,7 +96,7 @@ class Updates(InMemorySubscriptionBus):
         key = id(ctx.session.client_params)
         if key in self._sessions:
             uris = self._sessions[key][2]
-            uris.discard(str(params.uri))
+            uris.pop(str(params.uri), None)
             if not uris:
                 del self._sessions[key]
         return types.EmptyResult()
@@ -99,11 +107,19 @@ class Updates(InMemorySubscriptionBus):
         """Tell of what is appended to the log, as long as this runs."""
         while True:
             if self._has_listeners:
-                try:
-                    await self._look()
-                except TasktrailError as error:  # a store that cannot be reached may be back at the next look
-                    logger(__name__).warning("nobody can be told of changes: %s", error)
+                await self._try(self._look)
             await anyio.sleep(self._every_s)
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A store that cannot be reached may be back at the next look; the log says once that it is not there."""
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - a worker's loop; the server must not end with it
+            if not self._is_down:
+                logger(__name__).warning("nobody can be told of changes for now: %s", error)
+            self._is_down = True
+        else:
+            self._is_down = False
 
     @property
     def _has_listeners(self) -> bool:
@@ -112,11 +128,15 @@ class Updates(InMemorySubscriptionBus):
     async def _prepare(self) -> None:
         """Know where the log ends before a client is told that it will hear of what comes."""
         if not self._has_listeners:
-            self._reader = await anyio.to_thread.run_sync(self._begun)
+            await self._try(self._begin)
+
+    async def _begin(self) -> None:
+        self._reader = None
+        self._reader = await anyio.to_thread.run_sync(self._begun)
 
     async def _look(self) -> None:
         if self._reader is None:
-            self._reader = await anyio.to_thread.run_sync(self._begun)
+            await self._begin()
             return
         for event in _events(await anyio.to_thread.run_sync(self._news, self._reader)):
             await self._tell(event)
@@ -135,11 +155,22 @@ class Updates(InMemorySubscriptionBus):
 
     async def _tell(self, event: ServerEvent) -> None:
         await self.publish(event)
-        for _, session, uris in list(self._sessions.values()):
-            if not isinstance(event, ResourceUpdated):
-                await session.send_notification(types.ResourceListChangedNotification(params=None))
-            elif event.uri in uris:
-                await session.send_resource_updated(event.uri)
+        if isinstance(event, ResourceUpdated):
+            for uri in [one for one in self._spelled if usual(one) == event.uri]:
+                await self.publish(ResourceUpdated(uri))
+        for key, (_, session, uris) in list(self._sessions.items()):
+            with anyio.move_on_after(_PATIENCE_S) as patience:
+                await _tell_session(session, uris, event)
+            if patience.cancelled_caught:  # who does not read must not keep the news from the others
+                self._sessions.pop(key, None)
+
+
+async def _tell_session(session: ServerSession, uris: Mapping[str, str], event: ServerEvent) -> None:
+    if not isinstance(event, ResourceUpdated):
+        await session.send_notification(types.ResourceListChangedNotification(params=None))
+        return
+    for uri in [spelled for spelled, one in uris.items() if one == event.uri]:
+        await session.send_resource_updated(uri)
 
 
 def _events(found: Iterable[Logged]) -> Iterator[ServerEvent]:
