@@ -126,3 +126,28 @@ def test_a_full_disk_gives_a_clear_error_and_goes_on_once_there_is_space(tmp_pat
     assert error.startswith("FILE cannot grow: the disk is full; nothing was changed")
     assert error.endswith("| free some space, then run it again")
     assert after == "went on"
+
+
+@pytest.mark.parametrize("put", ["nothing", "another store"])
+def test_a_file_that_is_taken_away_is_not_written_to_any_more(path: Path, tmp_path: Path, put: str) -> None:
+    store = SqliteStore(path)
+    ledger = fill(store)
+    path.rename(tmp_path / "away.db")
+    if put == "another store":
+        SqliteStore(path).close()
+
+    for use in (lambda: names_in(store), lambda: fill(store, ("more",)), lambda: ledger.store.read(lambda tx: None)):
+        with pytest.raises(StoreError, match=r"tasktrail\.db was removed or replaced while it was open") as refused:
+            use()
+        assert refused.value.hint is not None
+        assert "start it again" in refused.value.hint
+
+
+def test_a_store_that_was_closed_opens_what_is_there_now(path: Path, tmp_path: Path) -> None:
+    store = SqliteStore(path)
+    fill(store)
+    store.close()
+    path.rename(tmp_path / "away.db")
+    SqliteStore(path).close()
+
+    assert names_in(store) == []

@@ -62,6 +62,7 @@ class SqliteStore:
         self._idle: list[tuple[apsw.Connection, Patience]] = []
         self._patience = Patience()
         self._opened = False
+        self._inode: tuple[int, int] | None = None
         self._token = (0, 0)
         self._writer: apsw.Connection | None = None
         self._seen: tuple[apsw.Connection, int] | None = None
@@ -80,7 +81,7 @@ class SqliteStore:
             Busy: Another process kept the write lock all that time; the message names it.
             StoreError: The file cannot be written; nothing was changed.
         """
-        self._check_process()
+        self._check_open()
         ticket = Ticket(work, self.busy_s if patience_s is None else patience_s)
         try:
             result: T = self._group.submit(ticket)
@@ -90,7 +91,7 @@ class SqliteStore:
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on one consistent snapshot; it must not write."""
-        self._check_process()
+        self._check_open()
         with _explained(self.where), self._reader() as connection:
             connection.execute("BEGIN")
             try:
@@ -105,7 +106,7 @@ class SqliteStore:
             BadInput: It would write, is not understood, or is not the only one.
             TookTooLong: It did not end in time.
         """
-        self._check_process()
+        self._check_open()
         with _explained(self.where):
             if self.path is not None:
                 return asking_sqlite.ask_file(self.path, text, most, timeout_s)
@@ -120,7 +121,7 @@ class SqliteStore:
                     connection.close()
             self._idle.clear()
             if self.path:
-                self._writer = None
+                self._writer, self._inode = None, None
 
     def changed_token(self) -> tuple[int, int]:
         """Return what differs once anybody has committed, here or in another process; cheap enough to poll.
@@ -188,7 +189,7 @@ class SqliteStore:
 
     def compact(self) -> list[str]:
         """Write the file anew, so that nothing is left of what was removed; return what was in the way of that."""
-        self._check_process()
+        self._check_open()
         with _explained(self.where), self._gate:
             self._patience.begin(self.busy_s)
             return keeping.compact(self._connection())
@@ -205,7 +206,7 @@ class SqliteStore:
         except BaseException:
             connection.close()
             raise
-        self._writer, self._opened = connection, True
+        self._writer, self._opened, self._inode = connection, True, _inode_of(self.path)
 
     def _connect(self, patience: Patience, *, create: bool = False) -> apsw.Connection:
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
@@ -306,8 +307,16 @@ class SqliteStore:
         patience.begin(self.busy_s)
         return connection, patience
 
-    def _check_process(self) -> None:
-        """A forked child must not touch its parent's connections, not even to close them: it opens its own."""
+    def _check_open(self) -> None:
+        """Refuse a file that was taken away: what is written there would be lost, and what is read is of the past.
+
+        A forked child must not touch its parent's connections, not even to close them: it opens its own.
+        """
+        if self._inode is not None and _inode_of(self.path) != self._inode:
+            raise StoreError(
+                f"{self.where} was removed or replaced while it was open",
+                hint="end this process and start it again; what it had written is in the file that was taken away",
+            )
         if self._pid != os.getpid():
             _left_behind.extend([self._writer, *(idle for idle, _ in self._idle)])
             self._pid, self._writer, self._idle = os.getpid(), None, []
@@ -393,6 +402,15 @@ def _fail(tickets: Sequence[Ticket], error: Exception) -> None:
     for ticket in tickets:
         if ticket.error is None:
             ticket.error = error
+
+
+def _inode_of(path: Path | None) -> tuple[int, int] | None:
+    """Return what tells a file from another of its name; None where there is none."""
+    try:
+        found = os.stat(path) if path else None  # noqa: PTH116 - a third of the time of Path.stat, before every commit
+    except OSError:
+        return 0, 0
+    return (found.st_dev, found.st_ino) if found else None
 
 
 def _check_ours(connection: apsw.Connection, where: str) -> None:
