@@ -27,7 +27,7 @@ ALL = Offer(("all",)).definitions.names
         ("tasktrail next --claim", "get_next_task(claim=true)"),
         ("tasktrail run dag --status r1", 'run_status(run="r1")'),
         ("tasktrail explain r1:parse", 'run_status(run="r1")'),
-        ("tasktrail retry r1; or: tasktrail skip r1:b", 'run_retry(run="r1"); or on a command line: tasktrail skip r1:b'),
+        ("tasktrail retry r1; or: tasktrail skip r1", 'run_retry(run="r1"); or on a command line: tasktrail skip r1'),
         ("wait for it, or: tasktrail cancel r1", 'wait for it, or: run_cancel(run="r1")'),
         ("tasktrail history RUN shows their numbers", "task_history shows their numbers"),
         ("tasktrail history main:T1", 'task_history(task_id="T1")'),
