@@ -71,6 +71,14 @@ async def test_a_plan_that_a_person_stopped_does_not_look_done(stopped: str, tol
     assert (answer["task"], answer["message"]) == (None, told)
 
 
+async def test_a_plan_in_a_store_that_is_away_is_not_empty():
+    away = {"store.url": "postgresql://u@127.0.0.1:9/x"}
+    async with inside(project("plan", settings=away), "legacy") as client:
+        answers = [await call(client, name) for name in ("get_next_task", "read_task_breakdown", "explain_task")]
+
+    assert [one.get("code") for one in answers] == ["unreachable"] * 3
+
+
 async def test_nobody_is_asked_about_a_list_that_would_be_refused(plan: PlanTools):
     pairs = (("A", "B"), ("B", "A"))
     cycle = [{"id": one, "description": "x", "dependencies": [other]} for one, other in pairs]
