@@ -293,6 +293,7 @@ def test_why_the_process_could_not_execute_a_run_is_told_scrubbed_and_a_retry_go
         "run l2 was not executed: the process for it ended with exit code 2; as [email]; "
     )
     assert "late_steps cannot be imported: OSError: no way" in refused["message"]
+    assert refused["hint"] == "the run stays as it is: once that is mended, it can be retried"
     assert tools.call("run_status", {"run": "l2"})["run"]["status"] == "created"
     assert "late_steps" not in sys.modules, "code of steps is not imported here"
     Path("late_steps.py").write_text("def a(): return 1\n", "utf-8")
@@ -328,6 +329,8 @@ def test_what_waits_for_a_person_is_told_and_why_nothing_runs(tools: Tools):
     )
     assert command("run", "dag", "ask.yaml", "--run-id", "a1", "--no-wait").returncode == 0
     asked = tools.call("run_status", {"run": "a1"})["run"]
+    assert tools.call("run_retry", {"run": "a1"})["message"] == "Run a1 waits for a person; run_status says for what"
+    until_reaped()
     assert command("complete", "a1:look").returncode == 0
     left = tools.call("run_status", {"run": "a1"})["run"]
 

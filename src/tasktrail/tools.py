@@ -48,6 +48,10 @@ Progress = Callable[[float, float | None, str], None]
 """Is told how much of a call is done, of how much (None: nobody knows), and what that is."""
 
 _MARK: Final = "__tasktrail_tool__"
+_KINDS: Final[Mapping[str, str]] = MappingProxyType({
+    "dict_type": "an object", "mapping_type": "an object", "sequence_str": "a list", "is_instance_of": "a list",
+})  # fmt: skip
+"""What was expected, by the code of what is wrong, where the words for it would be those of a programmer."""
 _listener: ContextVar[Progress | None] = ContextVar("tasktrail_progress", default=None)
 _ARGUMENT: Final = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 _F = TypeVar("_F", bound=Callable[..., Words])
@@ -387,7 +391,7 @@ def _fault(found: ErrorDetails, called: Tool) -> str:
     if found["type"] == "extra_forbidden":
         like = _like(place, called.schema["properties"])
         return f"{called.name} has no argument {place}{f'; {like}' if like else ''}"
-    kind = found["msg"].removeprefix("Input should be ")
+    kind = _KINDS.get(found["type"]) or found["msg"].removeprefix("Input should be ")
     return f"expected {place} to be {kind}, got: {shown(found['input'])}"
 
 

@@ -23,6 +23,9 @@ _BEGINS_WITHIN_S: Final = 2.0
 _LOOK_EVERY_S: Final = 0.05
 _KEPT_BYTES: Final = 4 * 1024
 _LINES: Final = 10
+_HINT: Final = "hint: "
+"""What the last line begins with where the command knows what helps."""
+_STAYS: Final = "the run stays as it is: once that is mended, it can be retried"
 
 
 def execute_detached(
@@ -43,7 +46,9 @@ def execute_detached(
         code = _ended_before(ledger, run, process)
         if code:
             words = f"run {run.name} was not executed: the process for it ended with exit code {code}"
-            raise TasktrailError(words, details=_last_lines(ledger, stderr))
+            said = _last_lines(ledger, stderr)
+            hint = said.pop().removeprefix(_HINT) if said and said[-1].startswith(_HINT) else _STAYS
+            raise TasktrailError(words, hint=hint, details=said)
     return ledger.store.read(lambda tx: tx.run(run.id))
 
 

@@ -63,6 +63,7 @@ class NextTask:
         blocked: Where none can start, the first of those that wait for what cannot happen.
         n_blocked: How many there are of those.
         ran_out: Claims whose lease ran out; whoever claims next takes them over.
+        stopped: Where none can start: `paused` or `cancelled` when that is why; empty when it is not.
     """
 
     task: PlanTask | None
@@ -70,6 +71,7 @@ class NextTask:
     blocked: Sequence[Blocked] = ()
     n_blocked: int = 0
     ran_out: Sequence[Holding] = ()
+    stopped: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +325,8 @@ def next_of(tx: Transaction, run: Run, task: Task | None) -> NextTask:
     """Return a task with what is said of it; of none, what cannot start."""
     if task is not None:
         return NextTask(said_of(tx, run, [task])[0], run.n_tasks)
-    return NextTask(None, run.n_tasks, *blocked_in(tx, run, MOST_BLOCKED_NAMED))
+    stopped = "" if run.accepts_starts else "paused" if run.paused else "cancelled"
+    return NextTask(None, run.n_tasks, *blocked_in(tx, run, MOST_BLOCKED_NAMED), stopped=stopped)
 
 
 # marking

@@ -125,7 +125,7 @@ def _in_batch(tx: Transaction, batch: Told) -> list[Told]:
 
 
 def _event(tx: Transaction, seq: int) -> Told:
-    row = tx.row("told", seq=seq)
+    row = tx.row("told", seq=seq) if 0 < seq < 2**63 else None
     if row is None:
         raise NotFound(f"there is no event {seq}", hint="tasktrail history RUN shows their numbers")
     return Told._make(cast(Any, row))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -10,11 +11,12 @@ from typing import Annotated, Any, Final
 from tasktrail.engine.errors import top_errors
 from tasktrail.engine.insight import LastFailed, last_failed
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.lookup import find_task, task_reference
 from tasktrail.engine.project import NO_FLAGS, FolderProject
 from tasktrail.engine.records import Wanted, cursor_of, list_executions, moment_of, trace
 from tasktrail.executions.answers import error_words, execution_words, last_failed_words
 from tasktrail.formats.moment import moment_before
-from tasktrail.model.errors import BadInput
+from tasktrail.model.errors import BadInput, NotFound
 from tasktrail.model.record import Record
 from tasktrail.store.transaction import Transaction
 from tasktrail.tools import Schema, Shape, Tools, Words, answers_errors, tool
@@ -69,10 +71,13 @@ class ExecutionTools:
         ledger = self._ledger()
         at = _moment(since, ledger)
 
-        def work(tx: Transaction) -> LastFailed:
-            return last_failed(tx, task_id=task_id or None, since=at, limit=limit, unique=unique_errors)
+        def work(tx: Transaction, task: str) -> LastFailed:
+            return last_failed(tx, task_id=task or None, since=at, limit=limit, unique=unique_errors)
 
-        return _done(last_failed_words(ledger.store.read(work)))
+        found = ledger.store.read(lambda tx: work(tx, task_id))
+        if not found.failures and (reference := _reference(ledger, task_id)):
+            found = ledger.store.read(lambda tx: work(tx, reference))
+        return _done(last_failed_words(found))
 
     @tool(
         reads=True,
@@ -93,7 +98,7 @@ class ExecutionTools:
         """List executions, the newest first: attempts of tasks, and what was recorded.
 
         Args:
-            task_id: As recorded, or RUN:KEY.
+            task_id: As recorded, RUN:KEY, or KEY.
             limit: 1 to 100.
             since: ISO 8601, or 2h, 3d.
             backfilled: true: only those read from files.
@@ -109,6 +114,8 @@ class ExecutionTools:
         at = _moment(since, ledger)
         wanted = Wanted(task_id or None, status or None, at, backfilled, cursor or None, limit + 1)
         found = ledger.store.read(lambda tx: list_executions(tx, wanted))
+        if not found and (reference := _reference(ledger, task_id)):
+            found = ledger.store.read(lambda tx: list_executions(tx, replace(wanted, task_id=reference)))
         page, more = found[:limit], len(found) > limit
         words = {"executions": [execution_words(one) for one in page], "total": len(page), "has_more": more}
         return _done({**words, "next_cursor": cursor_of(page[-1]) if more else None})
@@ -120,10 +127,11 @@ class ExecutionTools:
         answer=_answer(executions="array", retry_count="integer", final_status="nullable", next_cursor="nullable"),
     )
     @answers_errors
-    def tasks_by_trace(self, trace_id: str, limit: int = 50, cursor: str = "") -> Words:
+    def tasks_by_trace(self, trace_id: str, task_id: str = "", limit: int = 50, cursor: str = "") -> Words:
         """Return all attempts of a trace, by number.
 
         Args:
+            task_id: Of this task alone: all tasks of a run have its trace.
             limit: 1 to 100.
             cursor: next_cursor of the page before.
 
@@ -136,6 +144,7 @@ class ExecutionTools:
             raise BadInput("trace_id is required")
         ledger, after = self._ledger(), _after(cursor)
         found = ledger.store.read(lambda tx: trace(tx, trace_id))
+        found = [one for one in found if task_id in ("", one.task_id, one.task_slug)]
         page = list(islice((one for one in found if _place(one) > after), limit + 1))
         words: Words = {
             "executions": [execution_words(one) for one in page[:limit]],
@@ -189,7 +198,25 @@ def _moment(text: str, ledger: Ledger) -> int | None:
     if not text.strip():
         return None
     before = moment_before(text.strip(), ledger.clock.now())
-    return moment_of(text.strip(), "since") if before is None else before
+    try:
+        return moment_of(text.strip(), "since") if before is None else before
+    except BadInput as error:
+        raise BadInput(error.message, hint=f"{error.hint}, or a span such as 90s, 5m, 2h, 3d, 1w") from None
+
+
+def _reference(ledger: Ledger, task_id: str) -> str:
+    """Return the reference of a task that was named by its id alone, as the tools of plans name it; empty: of none.
+
+    Raises:
+        Ambiguous: Several runs have such a task.
+    """
+    if not task_id or ":" in task_id:
+        return ""
+    try:
+        found = find_task(ledger, task_id)
+    except NotFound:
+        return ""
+    return task_reference(f"{found.run.kind}/{found.run.name}", found.task) if found.task else ""
 
 
 def _place(one: Record) -> tuple[int, int, int]:

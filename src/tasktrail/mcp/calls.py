@@ -30,6 +30,7 @@ from tasktrail.logs import logger
 from tasktrail.mcp.asking import CONFIRM, Asking, Context
 from tasktrail.mcp.cleaning import cleaned
 from tasktrail.mcp.fitting import compact, fitted
+from tasktrail.mcp.hints import followable
 from tasktrail.mcp.measuring import Metrics, Rate
 from tasktrail.mcp.toolsets import PAGED_BY, Offer
 from tasktrail.model.attempt import SpanContext, parse_traceparent
@@ -96,7 +97,9 @@ class Calls:
         found = self._found(params.name)
         answer = await self._answered(ctx, params, found)
         self._log(params, answer, (perf_counter() - begun) * 1000)
-        return answer if isinstance(answer, InputRequiredResult) else _result(answer)
+        if isinstance(answer, InputRequiredResult):
+            return answer
+        return _result(followable(answer, found.name, self.offer.definitions.names))
 
     def _found(self, name: str) -> Tool:
         try:

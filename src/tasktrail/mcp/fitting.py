@@ -9,7 +9,7 @@ from typing import Any, Final
 from tasktrail.model.budget import tokens_at_most
 from tasktrail.tools import Tool, Words
 
-__all__ = ["MOST_TOKENS", "compact", "fitted"]
+__all__ = ["MOST_TOKENS", "compact", "fitted", "shortened"]
 
 MOST_TOKENS: Final = 6_000
 """No answer has more."""
@@ -43,6 +43,11 @@ def fitted(
     if called.effect.reads and _PAGING - {"confirm"} <= called.schema["properties"].keys():
         answer = _shorter_page(called, arguments, answer, again)
     return answer if _size(answer) <= _AIM else _cut(answer, _hint(called, paged_by))
+
+
+def shortened(words: Words) -> Words:
+    """Return what is told beside a call, cut where it is too long."""
+    return words if _size(words) <= _AIM else _cut(words, "the tools and resources have the whole of it")
 
 
 def _size(words: object) -> int:

@@ -22,9 +22,10 @@ agents, people and programs see it at once, and you see what they do.
 ## Do the work of a plan
 
 1. `get_next_task` with `claim: true` gives you a task and a `token`. Nobody else gets it while you hold it.
-2. Do it. If it takes long, `heartbeat` renews the claim (15 minutes), as does every call with the token.
+2. Do it. Every call with the token renews the claim (15 minutes): `mark_task_status` with `in_progress`, say.
 3. `finish_task` with the token: `result` in one sentence; or `status: "failed"` with `error`, the whole traceback.
-4. If a person must act first, say so with `add_note`, then `release_task`. Then go on with 1.
+4. If a person must act first, finish it as `failed` and say in `error` what is missing: a task that is only given back
+   (`mark_task_status` with `pending` and the token) is the next one again. Then go on with 1.
 
 An error in the answer says what is wrong and, in `hint`, what to do. `explain_task` says why something cannot start.
 Never mark a task as completed that is not: `failed` is an honest answer, and the next one learns from it.
@@ -38,7 +39,7 @@ a person is asked before.
 ## Find out what went wrong
 
 1. `tasks_last_failed` with `unique_errors: true`: which errors, how often, the newest of each.
-2. `tasks_by_trace` with an `example_trace_id`: all attempts, and whether one succeeded.
+2. `tasks_by_trace` with an `example_trace_id` and its `example_task_id`: all attempts, and whether one succeeded.
 3. `errors_top`: what comes again and again, and what people noted on it.
 4. The resource `execution://ID` has the stack, the inputs and the output of one execution.
 

@@ -15,6 +15,7 @@ from tasktrail.engine.scrubbing import Scrubber
 from tasktrail.executions.answers import execution_words
 from tasktrail.executions.tools import ExecutionTools
 from tasktrail.mcp.cleaning import cleaned
+from tasktrail.mcp.fitting import shortened
 from tasktrail.mcp.resources import Resources, uri_of
 from tasktrail.mcp.telling import data_block
 from tasktrail.model.errors import BadInput, NotFound
@@ -88,12 +89,12 @@ class Prompts:
 
     def work_next(self, _: Mapping[str, str]) -> str:
         """Ask to do the next task; what it is now is told, and not claimed."""
-        now = cleaned(self.plan.get_next_task(), self.scrub)
+        now = cleaned(shortened(self.plan.get_next_task()), self.scrub)
         return (
             "Do the next task of the plan. Claim it with get_next_task(claim=true), and keep its token. Do what its "
-            "description says and no more; renew the claim with heartbeat if it takes long. Check your work. Then "
-            "finish_task with the token: a result in one sentence, or status failed with the error. If nothing can "
-            f"start, explain_task says why: report that.\n\nAs it stands now:\n{data_block(now)}"
+            "description says and no more; calls with the token renew the claim if it takes long. Check your work. "
+            "Then finish_task with the token: a result in one sentence, or status failed with the error. If nothing "
+            f"can start, explain_task says why: report that.\n\nAs it stands now:\n{data_block(now)}"
         )
 
     def triage_failures(self, arguments: Mapping[str, str]) -> str:
@@ -105,7 +106,7 @@ class Prompts:
         return (
             "Triage what failed. For each pattern say: what it is, how often and since when, the likely cause (look "
             "with tasks_by_trace and at execution://ID), whether trying again can help, and who or what has to act. "
-            f"Begin with what blocks most. Change nothing yet.\n\n{data_block(cleaned(found, self.scrub))}"
+            f"Begin with what blocks most. Change nothing yet.\n\n{data_block(cleaned(shortened(found), self.scrub))}"
         )
 
     def post_mortem(self, arguments: Mapping[str, str]) -> str:
@@ -131,7 +132,7 @@ class Prompts:
         return (
             "Write a post-mortem: what was to be done, what happened and when (UTC), the cause and how you know, what "
             f"was lost or repeated, what helped, and what to change so that it does not come back.{where} Only facts "
-            f"from the record; say what is not known.\n\n{data_block(cleaned(seen, self.scrub))}"
+            f"from the record; say what is not known.\n\n{data_block(cleaned(shortened(seen), self.scrub))}"
         )
 
 

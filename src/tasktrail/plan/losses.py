@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
+from tasktrail.engine.plan_lists import check_list
 from tasktrail.engine.plans import PlanNow
 from tasktrail.model.plan import PlanTask
+from tasktrail.plan.words import tasks_of
 
 _SHOWN: Final = 10
+
+
+def keys_of(tasks: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the ids of a list; nobody is asked about one that would be refused.
+
+    Raises:
+        BadInput: It cannot be a plan; the details name all that is wrong.
+    """
+    read, _ = tasks_of(tasks)
+    check_list(read)
+    return {task.key for task in read}
 
 
 def of_removal(now: PlanNow | None, kept: Collection[str]) -> str:

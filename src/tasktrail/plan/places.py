@@ -132,6 +132,8 @@ class FolderPlan:
 
     def look(self) -> Plan:
         """Return it for reading alone."""
+        if self.file is None and self._project.has_store():  # no file could answer in the place of the store
+            return self._fresh()
         return self._project.reading(self._fresh, self._parsed)
 
     def _fresh(self) -> Plan:

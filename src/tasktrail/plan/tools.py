@@ -104,11 +104,11 @@ class PlanTools:
 
     def _taken_out(self, tasks: TaskList) -> str:
         """Say which tasks a list takes out of the plan."""
-        return losses.of_removal(self._now(), {task.key for task in tasks_of(tasks)[0]})
+        return losses.of_removal(self._now(), losses.keys_of(tasks))
 
     def _forgotten(self, tasks: TaskList) -> str:
         """Say what a plan that starts over forgets."""
-        return losses.of_starting_over(self._now(), {task.key for task in tasks_of(tasks)[0]})
+        return losses.of_starting_over(self._now(), losses.keys_of(tasks))
 
     def _undone(self, dry_run: bool = False, **which: Any) -> str:
         """Say what is taken back; what cannot be is said by the call itself."""
@@ -402,7 +402,7 @@ class PlanTools:
 
         Args:
             event: The `number` of a change, as task_history has it.
-            since: A time in ISO 8601, with actor.
+            since: With actor: ISO 8601, or 2h, 3d.
             batch: The number of a batch, or of any change in it.
             dry_run: Change nothing, and say the same.
 
@@ -412,7 +412,7 @@ class PlanTools:
         plan = self._place.open()
         fresh_plan(*plan)
         run = plan.ledger.store.read(lambda tx: existing_plan(tx, plan.name))
-        select = selected(run, event, actor, since, batch)
+        select = selected(run, event, actor, since, batch, plan.ledger.clock.now())
         return undone_words(undo(plan.ledger, select, plan=plan.name, dry_run=dry_run), dry_run=dry_run)
 
     def tools(self, names: Iterable[str] = DEFAULT_TOOLS) -> Tools:
@@ -477,6 +477,9 @@ def _next_words(found: NextTask) -> Words:
         words["message"] = f"Next task: {found.task.key} - {found.task.title}"
         return words
     words["message"] = _NONE_LEFT if found.n_tasks else "No tasks in breakdown"
+    if found.stopped:
+        until = " until a person resumes it" if found.stopped == "paused" else ""
+        words["message"] = f"The plan is {found.stopped}: nothing new starts{until}"
     if found.blocked:
         words["blocked"] = [{"id": one.key, "reason": one.reason} for one in found.blocked]
         words["blocked_count"] = found.n_blocked

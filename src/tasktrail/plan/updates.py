@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tasktrail.engine.batches import BatchMarked, TaskMark
 from tasktrail.engine.undo import Select, TaskUndone, Undone, of_actor, of_batch, of_event
-from tasktrail.formats.moment import parse_moment
+from tasktrail.formats.moment import moment_before, parse_moment
 from tasktrail.model.errors import BadInput, TasktrailError
 from tasktrail.model.run import Run
 from tasktrail.plan.words import MARKS
@@ -60,8 +60,11 @@ def _answer(mark: TaskMark, item: object) -> Words:
     return {"status": "success", "task_id": mark.key, "new_status": mark.status}
 
 
-def selected(run: Run, event: int | None, actor: str, since: str, batch: int | None) -> Select:
+def selected(run: Run, event: int | None, actor: str, since: str, batch: int | None, now: int) -> Select:
     """Return what is to be undone.
+
+    Args:
+        now: From which a span of time is counted back.
 
     Raises:
         BadInput: Not one of event, batch, and actor with since is given.
@@ -72,9 +75,10 @@ def selected(run: Run, event: int | None, actor: str, since: str, batch: int | N
         return of_batch(batch)
     if event is not None:
         return of_event(event)
-    at = parse_moment(since)
+    span = moment_before(since, now)
+    at = parse_moment(since) if span is None else span
     if at is None:
-        raise BadInput(f"expected since to be a time as in 2026-01-31T12:00:00+00:00, got: {since!r:.60}")
+        raise BadInput(f"expected since to be a time as in 2026-01-31T12:00:00+00:00, or 2h, 3d, got: {since!r:.60}")
     return of_actor(actor, at, run)
 
 

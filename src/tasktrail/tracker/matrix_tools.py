@@ -116,6 +116,8 @@ class MatrixTools:
             error_message: What went wrong.
             agent: Who did it; empty leaves it.
         """
+        if status not in {one.value for one in TaskStatus}:
+            raise BadInput(f"Invalid status: {status}. Must be: {', '.join(one.value for one in TaskStatus)}")
         said = {"output_file": output_file, "error_message": error_message, "agent": agent}
         return updated(self._tracker, period, item, task_type, status, **said)
 

@@ -31,6 +31,7 @@ MOST_LISTED: Final = 100
 LONGEST_WAIT_S: Final = 25
 """Clients give a call up after 30 seconds and more."""
 _LOOK_EVERY_S: Final = 0.25
+_WAITS: Final = "waits for a person; run_status says for what"
 
 Params = Annotated[Mapping[str, Any] | None, Shape({"type": "object"})]
 
@@ -155,7 +156,9 @@ class RunTools:
         if not _has_code(run):
             return f"Nothing executes run {run.name} by itself: its tasks are pending", retry_tasks(ledger, failures)
         only = [f"--only={name}" for name in steps]
-        return f"Run {run.name} goes on", self._execute(ledger, run, "retry" if steps else "resume", *only)
+        after = self._execute(ledger, run, "retry" if steps else "resume", *only)
+        waits = after.n_blocked and not after.n_in_progress and after.status not in OVER
+        return f"Run {run.name} {_WAITS if waits else 'goes on'}", after
 
     def _execute(self, ledger: Ledger, run: Run, verb: str, *options: str) -> Run:
         store = self._config.store
