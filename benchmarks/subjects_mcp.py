@@ -10,7 +10,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,19 @@ from measuring import Reading
 from shapes import MCP_CLIENTS, plan_tasks
 from subjects_executions import TASKS
 from subjects_tasktrail import SETTINGS, use_store
-from talking import CALLS, ERAS, TASKTRAIL, Question, answers, call, client, in_words, p95, peak_of_server_mb, seconds_of
+from talking import (
+    CALLS,
+    ERAS,
+    TASKTRAIL,
+    Question,
+    answers,
+    call,
+    client,
+    in_words,
+    p95,
+    peak_of_server_mb,
+    seconds_of,
+)
 
 PLAN_TASKS: Final = 1_000
 STARTS: Final = 3
@@ -33,19 +45,18 @@ _ROUND: Final = 5
 def questions(kind: str, n: int) -> dict[str, Question]:
     """Return what is asked of n executions."""
     chance = random.Random(7)
-    fixed: Callable[..., Callable[[], Mapping[str, Any]]] = lambda **given: lambda: given
     return {
         "list": {
-            "plain": ("tasks_list", fixed()),
+            "plain": ("tasks_list", dict),
             "of a task": ("tasks_list", lambda: {"task_id": f"task-{chance.randrange(TASKS)}"}),
-            "failed": ("tasks_list", fixed(status="failed")),
+            "failed": ("tasks_list", lambda: {"status": "failed"}),
         },
         "trace": {"of a trace": ("tasks_by_trace", lambda: {"trace_id": f"trace-{chance.randrange(n)}"})},
         "lastfailed": {
-            "plain": ("tasks_last_failed", fixed()),
-            "unique": ("tasks_last_failed", fixed(unique_errors=True)),
+            "plain": ("tasks_last_failed", dict),
+            "unique": ("tasks_last_failed", lambda: {"unique_errors": True}),
         },
-        "errors": {"plain": ("errors_top", fixed())},
+        "errors": {"plain": ("errors_top", dict)},
     }[kind]
 
 
@@ -119,13 +130,16 @@ def together_in_one_file(n: int, folder: Path) -> Reading:
     from tasktrail.plan import PlanTools
 
     tools = PlanTools(os.environ["TASKTRAIL_STORE"], "main")
-    tasks = [{"id": f"T{index}", "description": "Do it"} for index in range(MCP_CLIENTS * (n // _ROUND))]
-    assert tools.write_task_list([*tasks, {"id": _NOTED, "description": "Has the notes", "priority": 9}])["status"] == "success"
+    tasks = [{"id": f"T{index}", "description": "Do it", "priority": 1} for index in range(MCP_CLIENTS * (n // _ROUND))]
+    written = tools.write_task_list([*tasks, {"id": _NOTED, "description": "Has the notes", "priority": 9}])
+    assert written["status"] == "success", written
     with Crowd([__file__, str(number), str(n), str(folder)] for number in range(MCP_CLIENTS)) as crowd:
-        seconds = together(crowd)
+        together(crowd)
         found = [json.loads(member.stdout.read()) for member in crowd.members if member.stdout is not None]
+    seconds = max(one["ended"] for one in found) - min(one["began"] for one in found)
     _nothing_lost(tools.read_task_breakdown()["tasks"], [one["finished"] for one in found], n // _ROUND)
-    return Reading(MCP_CLIENTS * n, seconds, max(one["peak_mb"] for one in found), f"{SETTINGS}; {n} calls each, no error")
+    peak_mb = max(one["peak_mb"] for one in found)
+    return Reading(MCP_CLIENTS * n, seconds, peak_mb, f"{SETTINGS}; {n} calls each, no error")
 
 
 def _nothing_lost(tasks: list[dict[str, Any]], finished: list[list[str]], rounds: int) -> None:
@@ -148,6 +162,7 @@ async def one_of_several(number: int, n: int, folder: Path) -> None:
     async with client((*TASKTRAIL, "--toolsets", "all"), ERAS[number % 2], folder) as served:
         await call(served, "tasks_last_failed")
         await_start()
+        began = time.monotonic()  # which all processes share
         for index in range(n // _ROUND):
             await _claim(served, taken)
             await call(served, "add_note", task_id=_NOTED, note=_note(index, number))
@@ -155,7 +170,8 @@ async def one_of_several(number: int, n: int, folder: Path) -> None:
             await call(served, "get_tasks", status="completed")
             await call(served, "tasks_list")
             finished.append(taken["task"]["id"])
-        print(json.dumps({"finished": finished, "peak_mb": peak_of_server_mb()}))
+        times = {"began": began, "ended": time.monotonic()}
+        print(json.dumps({**times, "finished": finished, "peak_mb": peak_of_server_mb()}))
 
 
 def _use(folder: Path) -> None:

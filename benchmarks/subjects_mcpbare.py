@@ -26,7 +26,7 @@ def asked(kind: str, n: int, folder: Path) -> Reading:
     from talking import CALLS, answers, in_words
 
     wanted = questions(kind, n)
-    _keep_answers(folder, dict(wanted.values()))
+    anyio.run(_keep_answers, folder, dict(reversed(wanted.values())))
     found, peak_mb = anyio.run(answers, _server(folder), folder, wanted)
     return Reading(1, max(found.values()), peak_mb, f"p95 of {CALLS} in the slower era: {in_words(found)}")
 
@@ -35,19 +35,19 @@ def start(n: int, folder: Path) -> Reading:
     """From the start of the process to the first answer."""
     from subjects_mcp import questions, started
 
-    _keep_answers(folder, dict(questions("lastfailed", n).values()))
+    anyio.run(_keep_answers, folder, dict(reversed(questions("lastfailed", n).values())))
     seconds, peak_mb = anyio.run(started, _server(folder), folder)
     return Reading(1, seconds, peak_mb, "best of 3 in the slower era")
 
 
-def _keep_answers(folder: Path, arguments: dict[str, Any]) -> None:
+async def _keep_answers(folder: Path, arguments: dict[str, Any]) -> None:
+    """Of several questions to one tool the answer to the first."""
     from subjects_tasktrail import use_store
+    from talking import ERAS, TASKTRAIL, call, client
 
     use_store(folder)
-    from tasktrail.executions.tools import ExecutionTools
-
-    tools = ExecutionTools(folder).tools()
-    told = {name: tools.call(name, given()) for name, given in arguments.items()}
+    async with client(TASKTRAIL, ERAS[0], folder) as served:
+        told = {name: await call(served, name, **given()) for name, given in arguments.items()}
     (folder / ANSWERS).write_text(json.dumps(told), "utf-8")
 
 
@@ -55,9 +55,8 @@ def _server(folder: Path) -> tuple[str, ...]:
     return (__file__, str(folder / ANSWERS))
 
 
-async def serve(file: Path) -> None:
+async def serve(told: dict[str, Any]) -> None:
     """Serve tools that take anything, until the client leaves."""
-    told = json.loads(file.read_text("utf-8"))
 
     async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
         schema = {"type": "object"}
@@ -82,4 +81,4 @@ SUBJECTS = {
 }
 
 if __name__ == "__main__":
-    anyio.run(serve, Path(sys.argv[1]))
+    anyio.run(serve, json.loads(Path(sys.argv[1]).read_text("utf-8")))

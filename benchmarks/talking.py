@@ -45,7 +45,9 @@ async def seconds_of(work: Awaitable[Any]) -> float:
     return time.perf_counter() - started
 
 
-async def answers(command: Sequence[str], folder: Path, questions: Mapping[str, Question]) -> tuple[dict[str, float], float]:
+async def answers(
+    command: Sequence[str], folder: Path, questions: Mapping[str, Question]
+) -> tuple[dict[str, float], float]:
     """Return the 95th percentile of each question's seconds, in the slower era; and the server's memory.
 
     The first call of a question does not count.

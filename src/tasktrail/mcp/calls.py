@@ -122,19 +122,24 @@ class Calls:
     async def _done(
         self, ctx: Context, params: CallToolRequestParams, given: Mapping[str, Any], confirm: str
     ) -> Words | InputRequiredResult:
-        tools = await self._in_thread(self.offer.tools, actor_of(ctx))
-        called = tools[params.name]
-        arguments = await self._in_thread(called.check, given)
-        if losses := await self._in_thread(called.losses, arguments):
+        tools, arguments, losses = await self._in_thread(self._prepared, actor_of(ctx), params.name, given)
+        if losses:
             asked = await self.asking.ask(ctx, params, arguments, losses, confirm)
             if asked is not None:
                 return asked
+        called = tools[params.name]
         try:
             with anyio.fail_after(self.limits.timeout_s):
                 async with _telling(ctx) as heard:
                     return await self._in_thread(self._work, called, tools, arguments, heard, _span_of(ctx))
         except TimeoutError:
             return self._too_late(called)
+
+    def _prepared(self, actor: str, name: str, given: Mapping[str, Any]) -> tuple[Tools, Words, str]:
+        """Return the client's tools, the arguments as they are passed on, and what the call would take away."""
+        tools = self.offer.tools(actor)
+        arguments = tools[name].check(given)
+        return tools, arguments, tools[name].losses(arguments)
 
     def _work(
         self, called: Tool, tools: Tools, arguments: Mapping[str, Any], heard: _Heard, span: SpanContext | None
