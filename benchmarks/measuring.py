@@ -92,8 +92,13 @@ def resident_mb() -> float:
     return _of_status_mb("VmRSS") if _STATUS.exists() else peak_rss_mb()
 
 
-def _of_status_mb(key: str) -> float:
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
+def peak_of_mb(pid: int) -> float:
+    """Return the largest resident memory of another process that still runs."""
+    return _of_status_mb("VmHWM", Path(f"/proc/{pid}/status"))
+
+
+def _of_status_mb(key: str, status: Path = _STATUS) -> float:
+    line = next(line for line in status.read_text().splitlines() if line.startswith(f"{key}:"))
     return int(line.split()[1]) / 1024
 
 

@@ -89,6 +89,9 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("backfill", "tasktrail", ()),
         Family("backfillraw", "apsw", ("apsw",)),
         Family("scrub", "tasktrail", ()),
+        Family("mcp", "mcp", ("mcp",)),
+        Family("mcpbare", "mcp", ("mcp",)),
+        Family("mcpraw", "apsw", ("apsw",)),
         Family("ruamel", "ruamel.yaml", ("ruamel.yaml",)),
         Family("taskwarrior", "json", (), command="task"),
         Family("taskmaster", "json", (), command="task-master"),
@@ -118,6 +121,7 @@ _PLAN_PEERS: Final = ("taskwarrior-cycles", "taskmaster-cycles", "backlog-cycles
 _MATRIX: Final = Subject("tracker-create", 10_000, 50, once=True)
 _EXECUTIONS: Final = Subject("executions-create", 1_000_000, 500, once=True)
 _EXECUTIONS_BY_HAND: Final = Subject("executionsraw-create", 1_000_000, 500, once=True)
+_MCP_QUESTIONS: Final = ("list", "trace", "lastfailed", "errors")
 _MANY_RUNS: Final = Subject("tasktrail-many-runs", 10_000, 50, once=True)
 
 SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
@@ -196,6 +200,12 @@ SCENARIOS: Final[Mapping[str, tuple[Subject, ...]]] = {
         *(_EXECUTIONS.before(f"executions-{name}") for name in ("list", "trace", "lastfailed")),
     ),
     "backfill": _each(20_000, 200, "backfill-results", "backfillraw-results"),
+    "mcp": (
+        _EXECUTIONS,
+        *(_EXECUTIONS.before(f"{by}-{asked}") for by in ("mcp", "mcpbare", "mcpraw") for asked in _MCP_QUESTIONS),
+        *(_EXECUTIONS.before(name) for name in ("mcp-claims", "mcp-start", "mcpbare-start")),
+        Subject("mcp-clients", 500, 10),
+    ),
     "scrub": _each(10_000_000, 20_000, "scrub-log", "scrub-mail", "scrub-hostile", "scrub-prose", "scrub-lines"),
     "start": (Subject("tasktrail-import", 1, 1), _MANY_RUNS, _MANY_RUNS.before("tasktrail-list-runs")),
 }

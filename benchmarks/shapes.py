@@ -16,7 +16,8 @@ BATCH: Final = 10
 CYCLES: Final = 1_000
 """How many tasks of a plan are gone through: next, start, complete."""
 
-
+MCP_CLIENTS: Final = 4
+"""How many clients of the MCP server work at once, each with a server of its own."""
 EXECUTIONS_AT_ONCE: Final = 500
 """How many recorded executions share a commit."""
 EXECUTIONS_FAIL: Final = 20

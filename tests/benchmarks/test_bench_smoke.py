@@ -37,6 +37,22 @@ OURS = [
     "executions-trace",
     "executionsraw-create",
     "executionsraw-one",
+    "mcp-claims",
+    "mcp-clients",
+    "mcp-errors",
+    "mcp-lastfailed",
+    "mcp-list",
+    "mcp-start",
+    "mcp-trace",
+    "mcpbare-errors",
+    "mcpbare-lastfailed",
+    "mcpbare-list",
+    "mcpbare-start",
+    "mcpbare-trace",
+    "mcpraw-errors",
+    "mcpraw-lastfailed",
+    "mcpraw-list",
+    "mcpraw-trace",
     "plan-call",
     "plan-call-large",
     "plan-create",
@@ -105,6 +121,8 @@ AT_MOST = {
     "watch of 5,000 steps: share of a core": ("workflow-watch", "seconds", 0.05),
     "on PostgreSQL, claim where 1,000,000 wait": ("postgres-waiting", "seconds", 0.020),
     "on PostgreSQL, 64 idle workers: share of a core": ("postgres-idle", "seconds", 0.02),
+    "MCP, claim and finish, p95": ("mcp-claims", "seconds", 0.020),
+    "MCP, start to first answer": ("mcp-start", "seconds", 1.5),
     "JSON file of 1,000: one mark": ("plan-mark-file", "seconds", 0.020),
     "plan of 10,000: slowest calls": ("plan-call", "seconds", 0.010),
     "plan of 100,000: slowest calls": ("plan-call-large", "seconds", 0.010),
@@ -119,7 +137,19 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What one quick run of the raw limit and Tasktrail wrote."""
     folder = tmp_path_factory.mktemp("bench")
     ours = ("raw", "tasktrail", "yaml", "decorators", "workflow", "workers", "postgres", "byhand")
-    more = ("backfill", "backfillraw", "executions", "executionsraw", "plan", "planraw", "planfile", "scrub")
+    more = (
+        "backfill",
+        "backfillraw",
+        "executions",
+        "executionsraw",
+        "mcp",
+        "mcpbare",
+        "mcpraw",
+        "plan",
+        "planraw",
+        "planfile",
+        "scrub",
+    )
     families = (*ours, *more)
     done = bench(folder, *(word for family in families for word in ("--only", family)))
     assert done.returncode == 0, done.stderr
@@ -150,6 +180,10 @@ def test_the_write_of_a_run_file_is_judged(report: dict[str, Any]) -> None:
     [
         pytest.param("1,000,000 executions: a list, p99", 0.005, marks=pytest.mark.requirement("AX-108")),
         pytest.param("1,000,000 executions: a trace, p99", 0.001, marks=pytest.mark.requirement("AX-109")),
+        *(
+            pytest.param(f"MCP, {says}, p95", 0.020, marks=pytest.mark.requirement("AX-103"))
+            for says in ("a list", "a trace", "last failed", "top errors")
+        ),
         pytest.param("backfill of 20,000 files", 5_000, marks=pytest.mark.requirement("AX-077")),
     ],
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasktrail.engine.ledger import Ledger
+from tasktrail.engine.records import Wanted, list_executions
 from tasktrail.store.queries import queries
 from tasktrail.store.sqlite import SqliteStore
 from tasktrail.testing.fakes import FakeClock
@@ -16,10 +17,9 @@ INDEX = {
     "recorded": "ix_experiences_type_ts (type=? AND started_at>? AND started_at<?)",
     "recorded_of_task": "ix_experiences_task (task_ref=? AND started_at>? AND started_at<?)",
     "recorded_failed_of_task": "attempt_failed_task (task_ref=? AND started_at>? AND started_at<?)",
-    "recorded_failed": "attempt_failed (started_at>? AND started_at<?)",
+    "failed_of_both_kinds": "attempt_failed (started_at>? AND started_at<?)",
     "recorded_backfilled": "attempt_backfilled (started_at>? AND started_at<?)",
     "executed_lately": "attempt_started (started_at>? AND started_at<?)",
-    "executed_failed": "attempt_failed (started_at>? AND started_at<?)",
     "failures_lately": "attempt_failed (started_at>?)",
     "failures_of_task": "attempt_failed_task (task_ref=? AND started_at>?)",
 }
@@ -84,3 +84,20 @@ def test_every_list_of_executions_is_looked_at():
         "executed_of_task",  # of one task: few
         "failures_of_error",  # by attempt_fingerprint, which ends with the start
     }
+
+
+@pytest.mark.requirement("AX-061")
+def test_the_last_failures_are_found_without_walking_over_all_of_one_kind():
+    """Where one kind has no failures, whoever looks for its last ones walks over all of the other."""
+    store, clock = SqliteStore(None), FakeClock()
+    ledger = Ledger(store, actor="tester", clock=clock)
+    executed(ledger, clock, "run", "gone", "ok")
+    for number in range(300):
+        told(ledger, f"task-{number % 5}", number, failed="fp1:a")
+    hundreds = iter(range(10))
+    store._connection().set_progress_handler(lambda: next(hundreds, None) is None, 100)  # the eleventh ends the query
+
+    found = store.read(lambda tx: list_executions(tx, Wanted(status="failed", limit=2)))
+
+    assert [one.task_id for one in found] == ["task-4", "task-3"]
+    store.close()

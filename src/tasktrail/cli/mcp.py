@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -109,8 +112,9 @@ def _project(
     session: Session, toolsets: str | None, plan: str | None, *, read_only: bool, has_fixtures: bool
 ) -> ProjectServer:
     try:
-        from tasktrail.mcp.calls import Limits
-        from tasktrail.mcp.server import ProjectServer
+        with _keeping_what_is_made():
+            from tasktrail.mcp.calls import Limits
+            from tasktrail.mcp.server import ProjectServer
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("mcp", "mcp_types", "anyio"):
             raise
@@ -125,6 +129,17 @@ def _project(
         names, read_only or config.mcp_read_only == "on", Path.cwd(), plan, {**session.flags, **_said_actor(session)}
     )
     return ProjectServer(offer, Limits(config.mcp_timeout_s, config.mcp_calls_per_s), has_fixtures)
+
+
+@contextmanager
+def _keeping_what_is_made() -> Iterator[None]:
+    """What the SDK's import makes stays: nobody need look for garbage in it, neither now nor while calls wait."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _said_actor(session: Session) -> dict[str, str]:

@@ -51,6 +51,7 @@ class Wanted:
         before, after_id = _place(self.cursor)
         return {
             "status": self.status,
+            "backfilled": None if self.backfilled is None else int(self.backfilled),
             "since": -FOREVER if self.since is None else self.since,
             "before": before,
             "after_id": after_id,
@@ -66,6 +67,9 @@ def list_executions(tx: Transaction, wanted: Wanted) -> list[Record]:
     """
     if wanted.status is not None and wanted.status not in STATUSES:
         raise BadInput(f"expected status to be {', '.join(STATUSES)}, got: {wanted.status!r}")
+    if wanted.status == "failed" and wanted.task_id is None:
+        rows = tx.rows("failed_of_both_kinds", **wanted.params())
+        return [by_row(tx, int(str(row_id)), is_recorded=bool(is_recorded)) for row_id, is_recorded in rows]
     parts = [_recorded(tx, wanted), *([] if wanted.backfilled else [_executed(tx, wanted)])]
     merged = heapq.merge(*parts, key=_newest_first)
     return [_whole(tx, record) for record, _ in zip(merged, range(wanted.limit), strict=False)]
@@ -79,7 +83,7 @@ def cursor_of(record: Record) -> str:
 def observations(tx: Transaction, since: int | None, limit: int) -> list[Record]:
     """Return what was observed, the newest first."""
     params = Wanted(since=since, limit=limit).params()
-    return [recorded(row) for row in tx.rows("recorded", type="observation", backfilled=None, **params)]
+    return [recorded(row) for row in tx.rows("recorded", type="observation", **params)]
 
 
 def trace(tx: Transaction, trace_id: str) -> list[Record]:
@@ -156,14 +160,12 @@ def moment_of(value: datetime | str, name: str) -> int:
 
 def _recorded(tx: Transaction, wanted: Wanted) -> Iterator[Record]:
     """The filter that leaves the least decides which index is walked along."""
-    params = {**wanted.params(), "backfilled": None if wanted.backfilled is None else int(wanted.backfilled)}
+    params = wanted.params()
     if wanted.status == "running":  # is never told
         return iter(())
     if wanted.task_id is not None:
         name = "recorded_failed_of_task" if wanted.status == "failed" else "recorded_of_task"
         rows = tx.rows(name, task=wanted.task_id, **params)
-    elif wanted.status == "failed":
-        rows = tx.rows("recorded_failed", **params)
     elif wanted.backfilled:
         rows = tx.rows("recorded_backfilled", **params)
     else:
@@ -177,8 +179,7 @@ def _executed(tx: Transaction, wanted: Wanted) -> Iterator[Record]:
         tasks = tasks_of(tx, wanted.task_id)
         rows = [row for task_id in tasks for row in tx.rows("executed_of_task", task_id=task_id, **params)]
         return iter(sorted(map(executed, rows), key=_newest_first))
-    name = "executed_failed" if wanted.status == "failed" else "executed_lately"
-    return map(executed, tx.rows(name, **params))
+    return map(executed, tx.rows("executed_lately", **params))
 
 
 def _whole(tx: Transaction, record: Record) -> Record:

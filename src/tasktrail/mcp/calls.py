@@ -143,9 +143,10 @@ class Calls:
             return self._too_late(called)
 
     def _prepared(self, name: str, actor: str, given: Mapping[str, Any]) -> tuple[Tools, Mapping[str, Any], str]:
+        """Return the client's tools, the arguments as they are passed on, and what the call would take away."""
         tools = self.offer.tools(actor)
         arguments = tools[name].check(given)
-        return tools, arguments, tools[name].losses(arguments) or ""
+        return tools, arguments, tools[name].losses(arguments)
 
     def _work(
         self, called: Tool, tools: Tools, arguments: Mapping[str, Any], heard: _Heard, span: SpanContext | None

@@ -38,11 +38,10 @@ def fitted(
         again: Calls the tool with others; only a tool that reads is called again.
         paged_by: The tool that gives the same in pages; empty where there is none.
     """
-    if _size(answer) <= _AIM:
-        return answer
-    if called.effect.reads and _PAGING - {"confirm"} <= called.schema["properties"].keys():
-        answer = _shorter_page(called, arguments, answer, again)
-    return answer if _size(answer) <= _AIM else _cut(answer, _hint(called, paged_by))
+    size = _size(answer)
+    if size > _AIM and called.effect.reads and _PAGING - {"confirm"} <= called.schema["properties"].keys():
+        answer, size = _shorter_page(called, arguments, answer, size, again)
+    return answer if size <= _AIM else _cut(answer, _hint(called, paged_by))
 
 
 def shortened(words: Words) -> Words:
@@ -57,16 +56,18 @@ def _size(words: object) -> int:
 
 
 def _shorter_page(
-    called: Tool, arguments: Mapping[str, Any], answer: Words, again: Callable[[Mapping[str, Any]], Words]
-) -> Words:
+    called: Tool, arguments: Mapping[str, Any], answer: Words, size: int, again: Callable[[Mapping[str, Any]], Words]
+) -> tuple[Words, int]:
+    """Return an answer with fewer rows, and its size without what is said of that."""
     wanted = rows = _rows(answer)
-    while rows > 1 and (size := _size(answer)) > _AIM:
+    while rows > 1 and size > _AIM:
         rows = max(1, min(rows - 1, rows * _AIM * 9 // (size * 10)))
         answer = again({**arguments, "limit": rows})
+        size = _size(answer)
     if rows < wanted:
         hint = f"{rows} of {wanted} fitted; go on with next_cursor, or {_hint(called, '')}"
-        return {**answer, "truncated": True, "original_count": wanted, "hint": hint}
-    return answer
+        answer = {**answer, "truncated": True, "original_count": wanted, "hint": hint}
+    return answer, size
 
 
 def _rows(answer: Words) -> int:

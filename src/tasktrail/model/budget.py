@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from math import ceil
 from typing import Final, NamedTuple
 
 from tasktrail.model.errors import BadInput
 
-_PIECES: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+|\s+(?=[^A-Za-z])|[^\w\s]|_")
+_PIECES: Final = re.compile(r"[^\w\s]|[A-Z]?[a-z]+|\d+|[A-Z]+|_|[^\W\d_A-Za-z]+|\s+(?=[^A-Za-z])")
+"""What is frequent in JSON comes first: a third of the time."""
 _LETTERS_A_TOKEN: Final = 3
 """Vocabularies have most English words as a whole, and take numbers three digits at a time."""
 
@@ -31,7 +33,7 @@ def tokens_at_most(line: str) -> int:
     >>> tokens_at_most("Draw the schema"), tokens_at_most("2026-11-21"), tokens_at_most("日本語")
     (6, 7, 7)
     """
-    pieces = sum(map(_tokens_of, _PIECES.findall(line)))
+    pieces = sum(_tokens_of(piece) * n for piece, n in Counter(_PIECES.findall(line)).items())  # JSON repeats itself
     return max(pieces, ceil(len(line.encode()) / _LETTERS_A_TOKEN)) + 1
 
 

@@ -90,12 +90,12 @@ WHERE attempt.type = 'task_execution'
   AND attempt.task_ref = CAST(:task AS TEXT)
 {recorded_page}
 
--- name: recorded_failed
--- By attempt_failed.
-SELECT {record_columns}
+-- name: failed_of_both_kinds
+-- By attempt_failed. Who asks for one kind alone walks over all failures of the other.
+SELECT attempt.id, attempt.type IS NOT NULL
 FROM attempt
 WHERE attempt.outcome IN ('error', 'timeout', 'lost')
-  AND coalesce(attempt.type, '') = 'task_execution'
+  AND coalesce(attempt.type, 'task_execution') = 'task_execution'
 {recorded_page}
 
 -- name: recorded_failed_of_task
@@ -120,15 +120,6 @@ WHERE attempt.backfilled = 1
 SELECT {executed_columns}
 FROM {executed}
 WHERE attempt.type IS NULL
-{behind_cursor}
-{page_of_executions}
-
--- name: executed_failed
--- By attempt_failed.
-SELECT {executed_columns}
-FROM {executed}
-WHERE attempt.outcome IN ('error', 'timeout', 'lost')
-  AND +attempt.task_id IS NOT NULL
 {behind_cursor}
 {page_of_executions}
 
