@@ -15,6 +15,7 @@ from mcp_types import CallToolResult, Implementation
 from tasktrail.mcp.calls import Limits
 from tasktrail.mcp.server import ProjectServer
 from tasktrail.mcp.toolsets import Offer
+from tests.processes import environment
 
 ERAS = ("legacy", "2026-07-28")
 """The handshake of 2025-11-25 and before; the stateless protocol."""
@@ -47,7 +48,12 @@ def over_stdio(era: str, *arguments: str, **options: Any) -> Client:
 def command(*arguments: str, env: Mapping[str, str] | None = None) -> StdioServerParameters:
     """Return how the command is started."""
     argv = ["-m", "tasktrail", "mcp", *arguments]
-    return StdioServerParameters(command=sys.executable, args=argv, cwd=Path.cwd(), env=dict(env or {}))
+    return StdioServerParameters(
+        command=sys.executable,
+        args=argv,
+        cwd=Path.cwd(),
+        env={"PYTHONPATH": environment()["PYTHONPATH"], **(env or {})},
+    )
 
 
 def told(result: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_types import CreateMessageResult, ElicitRequestParams, ElicitResult, ErrorData, TextContent
+from mcp import Client
+from mcp_types import CreateMessageResult, ElicitRequestParams, ElicitResult, ErrorData, Implementation, TextContent
 
 from tasktrail.mcp.asking import Asking
 from tasktrail.plan import PlanTools
@@ -15,6 +16,7 @@ from tests.mcp.clients import call, each_era, inside, project
 
 TASKS = [{"id": "T1", "description": "Draw the schema"}, {"id": "T2", "description": "Write it"}]
 ONE = TASKS[:1]
+OTHER = Implementation(name="other", version="1.0")
 
 
 @pytest.fixture
@@ -101,6 +103,22 @@ async def test_a_token_is_worth_nothing_for_other_arguments_or_other_losses(plan
 
     assert other["code"] == more["code"] == "confirmation_needed"
     assert keys(plan) == ["T1", "T2", "T3"]
+
+
+@each_era
+async def test_a_token_is_good_for_one_call_of_one_client(plan: PlanTools, era: str):
+    served = project("all")
+    async with inside(served, era) as client:
+        token = (await call(client, "replace_task_list", tasks=TASKS))["confirm"]
+        async with Client(served.build(), mode=era, client_info=OTHER) as other:
+            foreign = await call(other, "replace_task_list", tasks=TASKS, confirm=token)
+        first = await call(client, "replace_task_list", tasks=TASKS, confirm=token)
+        plan.mark_task_status("T2", "in_progress")
+        again = await call(client, "replace_task_list", tasks=TASKS, confirm=token)
+        other_token = await call(client, "replace_task_list", tasks=TASKS, confirm=again["confirm"])
+
+    assert foreign["code"] == again["code"] == "confirmation_needed"
+    assert (first["status"], other_token["status"]) == ("success", "success")
 
 
 async def test_undo_says_what_it_would_take_back(plan: PlanTools):

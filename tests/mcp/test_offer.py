@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+from mcp_types import Implementation
 
 from tasktrail.mcp.guide import INSTRUCTIONS
 from tasktrail.mcp.toolsets import TOOLSETS, Offer
@@ -148,6 +149,17 @@ async def test_the_client_is_who_the_history_names(era: str):
 
     history = PlanTools(Path.cwd(), "main").task_history("T1")["history"]
     assert {one["actor"] for one in history} == {"tester"}
+
+
+@pytest.mark.parametrize(("told", "actor"), [("ann@host", "ann-host"), ("", "mcp-client"), ("a b\n", "a-b-")])
+@each_era
+async def test_no_client_can_name_itself_like_a_person(era: str, told: str, actor: str):
+    named = Implementation(name=told, version="1.0")
+    async with Client(project().build(), mode=era, client_info=named) as client:
+        await call(client, "write_task_list", tasks=[{"id": "T1", "description": "Draw the schema"}])
+        await call(client, "get_next_task", claim=True)
+
+    assert {one["actor"] for one in PlanTools(Path.cwd(), "main").task_history("T1")["history"]} == {actor}
 
 
 async def test_an_actor_that_somebody_chose_wins_over_the_client():

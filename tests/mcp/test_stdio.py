@@ -219,6 +219,7 @@ def test_a_server_that_cannot_be_reached_is_told_in_the_answer():
 
     answer = said(by_id(messages)[1])
     assert (answer["status"], answer["code"]) == ("error", "unreachable")
+    assert "cannot be reached" in err, "whoever started the server is told, too"
     assert "hush" not in f"{messages}{err}"
 
 

@@ -1,7 +1,7 @@
 """Asks a person before something is taken away: by elicitation where the client can, else by a token to confirm with.
 
 A token belongs to one tool, its arguments, and what the call would take away now: where that has become more, it is
-worth nothing. What the client sends back is never believed for anything else.
+worth nothing, and so it is once it was used. What the client sends back is never believed for anything else.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _FORM: Final = {
 }
 _VALID_S: Final = 600.0
 _DIGITS: Final = 16
+_MOST_USED: Final = 1_000
 
 Context = ServerRequestContext[Any, Any]
 
@@ -49,21 +50,31 @@ class Asking:
 
     def __init__(self, clock: Callable[[], float] = monotonic, patience_s: float = _VALID_S) -> None:
         self._secret, self._clock, self._patience_s = secrets.token_bytes(32), clock, patience_s
+        self._used: dict[str, int] = {}
 
     async def ask(
-        self, ctx: Context, params: CallToolRequestParams, arguments: Mapping[str, Any], losses: str, confirm: str
+        self,
+        ctx: Context,
+        params: CallToolRequestParams,
+        actor: str,
+        arguments: Mapping[str, Any],
+        losses: str,
+        confirm: str,
     ) -> Words | InputRequiredResult | None:
         """Return None where the call may go on, else what it is to be answered with.
 
         Args:
+            actor: Who calls.
             losses: What it would take away.
             confirm: The token that came with it.
         """
         question = f"{params.name}: {losses}. Go on?"
-        about = compact([params.name, sorted(arguments.items()), losses])
+        about = compact([actor, params.name, sorted(arguments.items()), losses])
         if confirm and self._is_token(confirm, about):
+            self._use_up(about)
             return None
         if params.request_state is not None and self._is_token(params.request_state, about):
+            self._use_up(about)
             return _judged((params.input_responses or {}).get(CONFIRM))
         if not _can_elicit(ctx):
             return self._refused(losses, about, is_wrong=bool(confirm))
@@ -91,8 +102,15 @@ class Asking:
 
     def _token(self, about: str, *, before: int = 0) -> str:
         window = int(self._clock() // _VALID_S) - before
-        told = f"{window}\n{about}".encode(errors="surrogatepass")
+        told = f"{window}\n{self._used.get(about, 0)}\n{about}".encode(errors="surrogatepass")
         return hmac.new(self._secret, told, hashlib.sha256).hexdigest()[:_DIGITS]
+
+    def _use_up(self, about: str) -> None:
+        """Whoever asks for the same once more needs another token."""
+        used = self._used.pop(about, 0) + 1
+        while len(self._used) >= _MOST_USED:
+            self._used.pop(next(iter(self._used)))
+        self._used[about] = used
 
     def _is_token(self, given: str, about: str) -> bool:
         told = given.encode(errors="replace")

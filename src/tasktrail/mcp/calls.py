@@ -37,11 +37,14 @@ from tasktrail.model.attempt import SpanContext, parse_traceparent
 from tasktrail.model.errors import BadInput, NotFound, TasktrailError
 from tasktrail.tools import Tool, Tools, Words, refusal, reporting_to
 
-__all__ = ["Calls", "Limits", "actor_of"]
+__all__ = ["NAMELESS", "Calls", "Limits", "actor_of"]
 
 _THREADS: Final = 16
 _TELL_EVERY_S: Final = 1.0
 _LONGEST_ACTOR: Final = 100
+NAMELESS: Final = "mcp-client"
+_TROUBLE: Final = frozenset({"busy", "internal", "timeout", "unreachable"})
+"""What whoever started the server should see, too: the store, or the server itself, is in the way."""
 
 T = TypeVar("T")
 
@@ -127,13 +130,13 @@ class Calls:
     async def _done(
         self, ctx: Context, params: CallToolRequestParams, given: Mapping[str, Any], confirm: str
     ) -> Words | InputRequiredResult:
-        called = self.offer.definitions[params.name]
+        called, actor = self.offer.definitions[params.name], actor_of(ctx)
         try:
             with anyio.fail_after(self.limits.timeout_s):
                 tools, arguments, losses = await self.in_thread(
-                    partial(self._prepared, params.name, actor_of(ctx), given), reads=called.effect.reads
+                    partial(self._prepared, params.name, actor, given), reads=called.effect.reads
                 )
-            if losses and (asked := await self.asking.ask(ctx, params, arguments, losses, confirm)) is not None:
+            if losses and (asked := await self.asking.ask(ctx, params, actor, arguments, losses, confirm)) is not None:
                 return asked
             with anyio.fail_after(self.limits.timeout_s):
                 async with _telling(ctx) as heard:
@@ -218,13 +221,20 @@ class Calls:
         fields["latency_ms"] = round(latency_ms, 1)
         words = " ".join(f"{name}={value}" for name, value in fields.items())
         logger(__name__).info("call %s", words, extra={"fields": fields})
+        if _is_trouble(told):
+            logger(__name__).warning("%s: %s", params.name, told["message"])
 
 
 def actor_of(ctx: Context) -> str:
-    """Return the client's name as the history has it; empty where it told none."""
+    """Return the client's name as the history has it. A client names itself, so none can look like user@host."""
     told = ctx.session.client_params
     name = told.client_info.name if told is not None else ""
-    return "".join(one if one.isprintable() and one != " " else "-" for one in name)[:_LONGEST_ACTOR]
+    plain = "".join(one if one.isprintable() and one not in " @" else "-" for one in name)
+    return plain[:_LONGEST_ACTOR] or NAMELESS
+
+
+def _is_trouble(told: Words) -> bool:
+    return told["status"] == "error" and (told["code"] in _TROUBLE or told["code"].startswith("store"))
 
 
 def _result(answer: Words) -> CallToolResult:

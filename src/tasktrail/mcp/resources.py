@@ -32,7 +32,7 @@ from tasktrail.json_records import details_record, overview_record
 from tasktrail.mcp.cleaning import cleaned
 from tasktrail.mcp.fitting import compact
 from tasktrail.mcp.guide import GUIDE
-from tasktrail.mcp.telling import fenced
+from tasktrail.mcp.telling import MOST_BYTES, fenced
 from tasktrail.model.errors import NotFound
 from tasktrail.model.plain import storable
 from tasktrail.tools import Words
@@ -43,7 +43,6 @@ GUIDE_URI: Final = "guide://workflow"
 _JSON: Final = "application/json"
 _MARKDOWN: Final = "text/markdown"
 _ON_A_PAGE: Final = 50
-_MOST_CHARACTERS: Final = 1_048_576
 _SUGGESTED: Final = 100
 
 TEMPLATES: Final[Sequence[types.ResourceTemplate]] = tuple(
@@ -159,8 +158,8 @@ class Resources:
 def _within_reason(words: Words) -> str:
     """Leave tasks out of a run that has too many to be read at once."""
     text = compact(words)
-    while len(text) > _MOST_CHARACTERS and len(words.get("tasks", ())) > 1:
-        kept = words["tasks"][: len(words["tasks"]) * _MOST_CHARACTERS // len(text)]
+    while len(text) > MOST_BYTES and len(words.get("tasks", ())) > 1:
+        kept = words["tasks"][: len(words["tasks"]) * MOST_BYTES // len(text)]
         words = {**words, "tasks": kept, "truncated": True, "original_count": words["n_tasks"]}
         text = compact(words)
     return text

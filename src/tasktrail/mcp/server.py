@@ -24,6 +24,7 @@ from tasktrail.mcp.asking import Context
 from tasktrail.mcp.calls import Calls, Limits
 from tasktrail.mcp.definitions import definitions
 from tasktrail.mcp.guide import INSTRUCTIONS
+from tasktrail.mcp.hints import hint_for
 from tasktrail.mcp.prompts import PROMPTS, Prompts
 from tasktrail.mcp.resources import TEMPLATES, Resources
 from tasktrail.mcp.toolsets import Offer
@@ -149,7 +150,8 @@ class ProjectServer:
             with anyio.fail_after(self.limits.timeout_s):
                 return await self.calls.in_thread(work)
         except TasktrailError as error:
-            words = "; ".join([error.message, *error.details, *([error.hint] if error.hint else [])])
+            hint = hint_for(error.hint, "", self.offer.definitions.names) if error.hint else ""
+            words = "; ".join(filter(None, [error.message, *error.details, hint]))
             raise MCPError(types.INVALID_PARAMS, storable(self._scrub(words)), {**data, "code": error.code}) from None
         except TimeoutError:
             words = f"it took longer than {self.limits.timeout_s:g} s"

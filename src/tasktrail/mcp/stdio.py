@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from typing import Any
 
 import anyio
@@ -21,6 +22,8 @@ __all__ = ["serve_stdio"]
 
 def serve_stdio(project: ProjectServer) -> None:
     """Serve until stdin ends; SIGTERM, SIGINT, and a stdout that cannot be written to end the process."""
+    if sys.stdin.isatty():
+        logger(__name__).warning("waiting for a client on stdin; to tell one: tasktrail mcp config CLIENT; Ctrl-D ends")
     anyio.run(_serve, project)
     logger(__name__).info("the client has left: %s", project.calls.metrics.summary())
 
