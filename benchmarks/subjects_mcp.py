@@ -22,12 +22,12 @@ from shapes import MCP_CLIENTS, plan_tasks
 from subjects_executions import TASKS
 from subjects_tasktrail import SETTINGS, use_store
 from talking import (
-    CALLS,
     ERAS,
     TASKTRAIL,
     Question,
     answers,
     call,
+    calls_of,
     client,
     in_words,
     p95,
@@ -63,8 +63,10 @@ def questions(kind: str, n: int) -> dict[str, Question]:
 def asked(kind: str, n: int, folder: Path) -> Reading:
     """The 95th percentile of the slowest of some questions, in the slower era."""
     _use(folder)
-    found, peak_mb = anyio.run(answers, TASKTRAIL, folder, questions(kind, n))
-    return Reading(1, max(found.values()), peak_mb, f"p95 of {CALLS} in the slower era: {in_words(found)}; {n:,} there")
+    found, peak_mb = anyio.run(answers, TASKTRAIL, folder, questions(kind, n), calls_of(n))
+    return Reading(
+        1, max(found.values()), peak_mb, f"p95 of {calls_of(n)} in the slower era: {in_words(found)}; {n:,} there"
+    )
 
 
 def claims(n: int, folder: Path) -> Reading:
@@ -75,7 +77,7 @@ def claims(n: int, folder: Path) -> Reading:
     tasks = min(n, PLAN_TASKS)
     tools = PlanTools(os.environ["TASKTRAIL_STORE"], "main")
     assert tools.write_task_list(plan_tasks(tasks))["status"] == "success"
-    found, peak_mb = anyio.run(_claimed, min(CALLS, tasks // 2), folder)
+    found, peak_mb = anyio.run(_claimed, calls_of(n), folder)
     settings = f"{SETTINGS}; p95 in the slower era: {in_words(found)}; {tasks:,} tasks, {n:,} executions"
     return Reading(1, max(found.values()), peak_mb, settings)
 

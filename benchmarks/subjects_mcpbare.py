@@ -23,12 +23,12 @@ ANSWERS: Final = "answers.json"
 def asked(kind: str, n: int, folder: Path) -> Reading:
     """As of Tasktrail, but the answers are the same each time."""
     from subjects_mcp import questions
-    from talking import CALLS, answers, in_words
+    from talking import answers, calls_of, in_words
 
     wanted = questions(kind, n)
     anyio.run(_keep_answers, folder, dict(reversed(wanted.values())))
-    found, peak_mb = anyio.run(answers, _server(folder), folder, wanted)
-    return Reading(1, max(found.values()), peak_mb, f"p95 of {CALLS} in the slower era: {in_words(found)}")
+    found, peak_mb = anyio.run(answers, _server(folder), folder, wanted, calls_of(n))
+    return Reading(1, max(found.values()), peak_mb, f"p95 of {calls_of(n)} in the slower era: {in_words(found)}")
 
 
 def start(n: int, folder: Path) -> Reading:

@@ -17,7 +17,7 @@ from measuring import peak_of_mb
 ERAS: Final = ("legacy", "2026-07-28")
 """The handshake of 2025-11-25 and before; the stateless protocol."""
 TASKTRAIL: Final = ("-m", "tasktrail", "mcp")
-CALLS: Final = 200
+_CALLS: Final = 200
 _NAMED: Final = Implementation(name="bench", version="1")
 
 Question = tuple[str, Callable[[], Mapping[str, Any]]]
@@ -46,7 +46,7 @@ async def seconds_of(work: Awaitable[Any]) -> float:
 
 
 async def answers(
-    command: Sequence[str], folder: Path, questions: Mapping[str, Question]
+    command: Sequence[str], folder: Path, questions: Mapping[str, Question], calls: int
 ) -> tuple[dict[str, float], float]:
     """Return the 95th percentile of each question's seconds, in the slower era; and the server's memory.
 
@@ -57,10 +57,15 @@ async def answers(
         async with client(command, era, folder) as served:
             for told, (name, arguments) in questions.items():
                 await call(served, name, **arguments())
-                seconds = [await seconds_of(call(served, name, **arguments())) for _ in range(CALLS)]
+                seconds = [await seconds_of(call(served, name, **arguments())) for _ in range(calls)]
                 found[told] = max(found[told], p95(seconds))
             peak_mb = max(peak_mb, peak_of_server_mb())
     return found, peak_mb
+
+
+def calls_of(n: int) -> int:
+    """Return how often each question is asked of n executions: two hundred times, and fewer of few."""
+    return min(_CALLS, n // 20)
 
 
 def p95(seconds: Sequence[float]) -> float:
