@@ -33,10 +33,10 @@ from talking import (
     p95,
     peak_of_server_mb,
     seconds_of,
+    starts_of,
 )
 
 PLAN_TASKS: Final = 1_000
-STARTS: Final = 3
 _NOTED: Final = "noted"
 _ROUND: Final = 5
 """Calls of a round of one of several clients."""
@@ -107,16 +107,16 @@ async def _finish(served: Any, taken: Mapping[str, Any], result: str = "done") -
 def start(n: int, folder: Path) -> Reading:
     """From the start of the process to the first answer, in the slower era; and what its memory is then."""
     _use(folder)
-    seconds, peak_mb = anyio.run(started, TASKTRAIL, folder)
-    return Reading(1, seconds, peak_mb, f"best of {STARTS} in the slower era; {n:,} there")
+    seconds, peak_mb = anyio.run(started, TASKTRAIL, folder, starts_of(n))
+    return Reading(1, seconds, peak_mb, f"best of {starts_of(n)} in the slower era; {n:,} there")
 
 
-async def started(command: tuple[str, ...], folder: Path) -> tuple[float, float]:
+async def started(command: tuple[str, ...], folder: Path, starts: int) -> tuple[float, float]:
     """Return the seconds to the first answer of a server, and its memory."""
     peaks, slower = [], 0.0
     for era in ERAS:
         seconds = []
-        for _ in range(STARTS):
+        for _ in range(starts):
             begun = time.perf_counter()
             async with client(command, era, folder) as served:
                 await call(served, "tasks_last_failed")

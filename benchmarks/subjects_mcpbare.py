@@ -34,10 +34,11 @@ def asked(kind: str, n: int, folder: Path) -> Reading:
 def start(n: int, folder: Path) -> Reading:
     """From the start of the process to the first answer."""
     from subjects_mcp import questions, started
+    from talking import starts_of
 
     anyio.run(_keep_answers, folder, dict(reversed(questions("lastfailed", n).values())))
-    seconds, peak_mb = anyio.run(started, _server(folder), folder)
-    return Reading(1, seconds, peak_mb, "best of 3 in the slower era")
+    seconds, peak_mb = anyio.run(started, _server(folder), folder, starts_of(n))
+    return Reading(1, seconds, peak_mb, f"best of {starts_of(n)} in the slower era")
 
 
 async def _keep_answers(folder: Path, arguments: dict[str, Any]) -> None:
