@@ -94,12 +94,14 @@ def test_a_lock_file_has_hashes_and_no_address(lock: Path):
     assert [line for line in text.splitlines() if "==" in line and not line.endswith("\\")] == []
 
 
-def test_the_lock_file_of_npm_has_hashes_and_no_registry():
-    packages = json.loads((ROOT / "tests" / "node" / "package-lock.json").read_text())["packages"]
+def test_the_lock_file_of_npm_has_hashes_and_no_address():
+    text = (ROOT / "tests" / "node" / "package-lock.json").read_text()
+    packages = json.loads(text)["packages"]
     named = {name: package for name, package in packages.items() if name}
 
     assert len(named) > 100
-    assert [name for name, package in named.items() if "resolved" in package or "integrity" not in package] == []
+    assert [name for name, package in named.items() if "integrity" not in package] == []
+    assert "://" not in text, "npm writes whom to fund, too: take `funding` out"
 
 
 def test_the_lock_files_are_those_that_dev_py_writes():
