@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("benchmarks")  # else each process that executes tests would run all of them
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PEERS = {
     "dbos": ("dbos",),

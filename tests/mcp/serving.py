@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from tests.processes import environment
@@ -39,10 +40,11 @@ class Served:
 
 
 @contextmanager
-def served(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """Serve the working directory by HTTP, on a free port of loopback."""
+def served(*arguments: str, env: Mapping[str, str] | None = None, folder: Path | None = None) -> Iterator[Served]:
+    """Serve a folder, the working directory where none is said, by HTTP on a free port of loopback."""
     argv = [*COMMAND, "--transport", "http", "--port", "0", *arguments]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env={**environment(), **(env or {})}) as process:
+    found = {**environment(), **(env or {})}
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=found, cwd=folder) as process:
         try:
             said = _until_ready(process)
             yield Served(said[-1].removeprefix(_READY), said, process)

@@ -37,6 +37,13 @@ def server() -> Iterator[Served]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server for all whose requests change nothing."""
+    with served("--toolsets", "all", folder=tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
 def ask(
     server: Served, body: bytes | None, headers: dict[str, str], *, method: str = "POST", path: str = "/mcp"
 ) -> Any:
@@ -116,17 +123,17 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN.keys())
-def test_a_foreign_origin_or_host_is_forbidden(server: Served, headers: dict[str, str]):
-    answer = ask(server, json.dumps(HELLO).encode(), {**HEADERS, **headers})
+def test_a_foreign_origin_or_host_is_forbidden(shared: Served, headers: dict[str, str]):
+    answer = ask(shared, json.dumps(HELLO).encode(), {**HEADERS, **headers})
 
     assert answer.status == 403
     assert json.loads(answer.read_text)["error"]["message"]
 
 
-def test_our_own_origin_is_not(server: Served):
-    place = urlsplit(server.url)
+def test_our_own_origin_is_not(shared: Served):
+    place = urlsplit(shared.url)
 
-    answer = ask(server, json.dumps(HELLO).encode(), {**HEADERS, "Origin": f"http://{place.netloc}"})
+    answer = ask(shared, json.dumps(HELLO).encode(), {**HEADERS, "Origin": f"http://{place.netloc}"})
 
     assert answer.status == 200
     assert "tasktrail" in answer.read_text
@@ -144,22 +151,22 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
-def test_a_body_that_is_no_message_is_refused_and_the_next_is_served(server: Served, body: bytes):
-    assert ask(server, body, HEADERS).status == 400
-    assert ask(server, json.dumps(HELLO).encode(), HEADERS).status == 200
+def test_a_body_that_is_no_message_is_refused_and_the_next_is_served(shared: Served, body: bytes):
+    assert ask(shared, body, HEADERS).status == 400
+    assert ask(shared, json.dumps(HELLO).encode(), HEADERS).status == 200
 
 
-def test_a_body_that_is_too_large_is_refused(server: Served):
-    assert ask(server, b" " * 1_048_577, HEADERS).status == 413
+def test_a_body_that_is_too_large_is_refused(shared: Served):
+    assert ask(shared, b" " * 1_048_577, HEADERS).status == 413
 
 
-def test_other_paths_have_nothing_but_the_metrics(server: Served):
-    ask(server, json.dumps(HELLO).encode(), HEADERS)
+def test_other_paths_have_nothing_but_the_metrics(shared: Served):
+    ask(shared, json.dumps(HELLO).encode(), HEADERS)
 
-    assert ask(server, None, {}, method="GET", path="/").status == 404
-    metrics = ask(server, None, {}, method="GET", path="/metrics")
+    assert ask(shared, None, {}, method="GET", path="/").status == 404
+    metrics = ask(shared, None, {}, method="GET", path="/metrics")
     assert (metrics.status, metrics.read_text.splitlines()[0]) == (200, "# TYPE mcp_calls_total counter")
-    assert ask(server, None, {"Host": "evil.example"}, method="GET", path="/metrics").status == 403
+    assert ask(shared, None, {"Host": "evil.example"}, method="GET", path="/metrics").status == 403
 
 
 async def test_a_token_is_asked_for_where_one_is_set():
@@ -191,8 +198,8 @@ def test_an_address_that_others_reach_needs_more(arguments: list[str], words: st
     assert words in done.stderr
 
 
-def test_a_port_that_is_taken_is_told(server: Served):
-    argv = [sys.executable, "-m", "tasktrail", "mcp", "--transport", "http", "--port", str(urlsplit(server.url).port)]
+def test_a_port_that_is_taken_is_told(shared: Served):
+    argv = [sys.executable, "-m", "tasktrail", "mcp", "--transport", "http", "--port", str(urlsplit(shared.url).port)]
 
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
 
