@@ -54,6 +54,7 @@ def test_the_inspector_calls_tools_in_both_eras_of_the_protocol(ask: Ask, era: s
     assert following["structuredContent"]["task"]["description"] == "Draw the schema"
 
 
+@pytest.mark.parametrize("ask", ["stdio"], indirect=True)
 @pytest.mark.parametrize(
     ("method", "field", "name"),
     [
