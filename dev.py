@@ -273,13 +273,12 @@ def check_contents(wheel: Path) -> None:
 
 APART = ("tests/docs", "tests/examples")
 UNIT = ("tests", *(f"--ignore={folder}" for folder in APART))
-UNCRASHED = ("-m", "not crash and not soak")
 DOCTESTS = ("--doctest-modules", "src", "dev.py")
 STAGES = (
     Stage("lint", "style and formatting (ruff)", lint),
     Stage("types", "types (mypy, strict)", tool("mypy")),
     Stage("layers", "which room may see which (import-linter)", check_layers),
-    Stage("tests", "unit and contract tests", pytest("-n2", "--dist=loadgroup", *UNCRASHED, *UNIT, *DOCTESTS)),
+    Stage("tests", "unit and contract tests", pytest("-n2", "-m", "not crash and not soak", *UNIT, *DOCTESTS)),
     Stage("crash", "kills, faults and races", pytest("-m", "crash and not soak", *UNIT)),
     Stage("docs", "documentation and examples", pytest("-m", "not soak", *APART, "examples")),
     Stage("requirements", "which requirements are shown", tool("tests.requirement_report", "--brief")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
-pytestmark = pytest.mark.xdist_group("benchmarks")  # else each process that executes tests would run all of them
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PEERS = {
     "dbos": ("dbos",),
@@ -135,8 +136,19 @@ AT_MOST = {
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What one quick run of the raw limit and Tasktrail wrote."""
-    folder = tmp_path_factory.mktemp("bench")
+    """What one quick run of the raw limit and Tasktrail wrote; one for all processes that execute tests together."""
+    together = tmp_path_factory.getbasetemp()
+    folder = (together.parent if "PYTEST_XDIST_WORKER" in os.environ else together) / "bench"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").exists():
+            folder.mkdir(exist_ok=True)
+            run_all(folder)
+            (folder / "done").touch()
+    return written(folder)
+
+
+def run_all(folder: Path) -> None:
+    """Measure everything of ours, quickly."""
     ours = ("raw", "tasktrail", "yaml", "decorators", "workflow", "workers", "postgres", "byhand")
     more = (
         "backfill",
@@ -154,7 +166,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     families = (*ours, *more)
     done = bench(folder, *(word for family in families for word in ("--only", family)))
     assert done.returncode == 0, done.stderr
-    return written(folder)
 
 
 @pytest.mark.parametrize("subject", OURS)
