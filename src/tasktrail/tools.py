@@ -33,7 +33,8 @@ __all__ = [
     "Tool",
     "Tools",
     "Words",
-    "answers_errors",
+    "answering",
+    "check_limit",
     "progress",
     "refusal",
     "reporting_to",
@@ -264,17 +265,36 @@ class Tools:
             return refusal(BadInput(f"{name} cannot take such arguments: {error}"))
 
 
-def answers_errors(function: Callable[_P, Words]) -> Callable[_P, Words]:
-    """Let a function answer with an error instead of raising it."""
+def answering(
+    told: Callable[[TasktrailError], Words] | None = None,
+) -> Callable[[Callable[_P, Words]], Callable[_P, Words]]:
+    """Let a function answer with an error instead of raising it.
 
-    @wraps(function)
-    def answer(*args: _P.args, **named: _P.kwargs) -> Words:
-        try:
-            return function(*args, **named)
-        except TasktrailError as error:
-            return refusal(error)
+    Args:
+        told: Returns an error as an answer; None is `refusal`.
+    """
 
-    return answer
+    def decorate(function: Callable[_P, Words]) -> Callable[_P, Words]:
+        @wraps(function)
+        def answer(*args: _P.args, **named: _P.kwargs) -> Words:
+            try:
+                return function(*args, **named)
+            except TasktrailError as error:
+                return (told or refusal)(error)
+
+        return answer
+
+    return decorate
+
+
+def check_limit(limit: int, most: int) -> None:
+    """Refuse what no page is as long as.
+
+    Raises:
+        BadInput: It is below 1, or above the most.
+    """
+    if not 1 <= limit <= most:
+        raise BadInput(f"expected limit to be 1 to {most}, got: {limit!r}")
 
 
 def refusal(error: TasktrailError, message: str | None = None) -> Words:

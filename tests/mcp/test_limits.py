@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import string
 import threading
@@ -15,10 +14,9 @@ from typing import Any
 import anyio
 import pytest
 
-from tasktrail.engine.scrubbing import PLAIN_SCRUBBER
+from tasktrail.config import load
 from tasktrail.executions import RawStore
-from tasktrail.mcp.calls import Calls, Limits
-from tasktrail.mcp.cleaning import cleaned
+from tasktrail.mcp.calls import Limits
 from tasktrail.mcp.fitting import MOST_TOKENS, compact, fitted
 from tasktrail.mcp.measuring import Metrics, Rate
 from tasktrail.mcp.toolsets import Offer
@@ -289,52 +287,9 @@ def test_an_answer_that_fits_is_not_touched():
     assert compact({"a": [1, "ü"]}) == '{"a":[1,"ü"]}'
 
 
-def test_limits_are_those_of_the_settings():
-    assert Limits() == Limits(timeout_s=30, calls_per_s=100)
-    assert Calls(Offer()).limits == Limits()
-    assert json.loads(compact({"n": 1})) == {"n": 1}
+def test_what_is_offered_and_allowed_without_a_word_is_what_the_settings_say():
+    config = load(environ={})
 
-
-async def test_calls_that_were_given_up_keep_their_threads_and_readers_have_others():
-    slow, begun = Slow(), threading.Semaphore(0)
-
-    @tool()
-    def write_and_tell() -> Words:
-        """Write for as long as somebody waits."""
-        begun.release()
-        return slow.write_long()
-
-    with served(slow, timeout_s=0.05) as made:
-        tools = Tools([write_and_tell, slow.stumble])
-        object.__setattr__(made.offer, "tools", lambda _actor: tools)
-        made.offer.__dict__["definitions"] = tools
-        async with inside(made, "legacy") as client:
-            answers = [await call(client, "write_and_tell") for _ in range(20)]
-            reading = await call(client, "stumble")
-            n_begun = sum(begun.acquire(blocking=False) for _ in range(20))
-            slow.go.set()
-            made.calls.limits = Limits()
-            after = await call(client, "write_and_tell")
-
-    assert {one["code"] for one in answers} == {"timeout"}
-    assert n_begun == 16
-    assert reading["code"] == "internal"
-    assert after["status"] == "success"
-
-
-def test_what_others_filled_is_scrubbed_also_where_its_member_has_a_name_of_ours():
-    words = {"status": "success", "token": "a" * 16, "tasks": [{"token": SECRET, "extra": {"key": SECRET, "a": [1.5]}}]}
-
-    told = cleaned(words, PLAIN_SCRUBBER)
-
-    assert told["token"] == "a" * 16
-    assert SECRET not in compact(told)
-    assert told["tasks"][0]["extra"]["a"] == [1.5]
-
-
-async def test_what_a_client_sent_by_mistake_is_not_told_back():
-    async with inside(project("plan"), "legacy") as client:
-        refused = await call(client, "get_tasks", limit=SECRET)
-
-    assert refused["code"] == "bad_input"
-    assert SECRET not in compact(refused)
+    assert Limits() == Limits(config.mcp_timeout_s, config.mcp_calls_per_s)
+    assert tuple(Offer().toolsets) == config.mcp_toolsets
+    assert (Offer().read_only, config.mcp_read_only) == (False, "off")

@@ -13,16 +13,18 @@ from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp_types import ResourceTemplateReference, SubscribeRequestParams
 
 from tasktrail.engine.project import open_project
+from tasktrail.executions import RawStore
 from tasktrail.mcp.asking import Asking
 from tasktrail.mcp.hints import hint_for
 from tasktrail.mcp.prompts import PROMPTS
-from tasktrail.mcp.resources import TEMPLATES, uri_of
-from tasktrail.mcp.telling import MOST_BYTES
+from tasktrail.mcp.resources import MOST_TOKENS, TEMPLATES, uri_of
 from tasktrail.mcp.toolsets import Offer
 from tasktrail.mcp.updates import Updates, _events
 from tasktrail.plan import PlanTools
 from tasktrail.tools import Tool
+from tests.executions.told import told as executed
 from tests.mcp.clients import call, each_era, inside, names, project
+from tests.mcp.test_offer import tokens
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -91,8 +93,18 @@ async def test_a_run_that_is_too_large_to_be_read_says_what_is_left_out():
         (content,) = (await client.read_resource(uri_of("run", "main"))).contents
 
     text = content.text  # type: ignore[union-attr]  # it is a text
-    assert len(text) <= MOST_BYTES
+    assert tokens(text) <= MOST_TOKENS
     assert '"truncated":true,"original_count":1000' in text
+
+
+async def test_an_execution_that_is_too_large_to_be_read_is_cut():
+    told = executed(response_text="a word " * 100_000)
+    public_id = RawStore().append_experience(told)
+
+    async with inside(project(), "legacy") as client:
+        (content,) = (await client.read_resource(uri_of("execution", public_id))).contents
+
+    assert tokens(content.text) <= MOST_TOKENS  # type: ignore[union-attr]  # it is a text
 
 
 async def test_an_execution_cannot_be_guessed():

@@ -141,3 +141,12 @@ async def test_a_store_that_cannot_be_read_ends_no_updates():
         await served.updates._begin()
         work.mark_task_status("T1", "completed")
         await heard.until("plan://main")
+
+
+async def test_a_client_of_the_older_protocol_is_promised_what_it_hears():
+    async with inside(project(), "legacy") as client:
+        told = client.server_capabilities
+
+    assert told is not None
+    assert told.resources is not None
+    assert (told.resources.subscribe, told.resources.list_changed) == (True, True)

@@ -66,6 +66,10 @@ class FolderProject:
         path = self._location.path
         return path is None or path.exists()
 
+    def looking(self) -> Ledger:
+        """Return the ledger for reading alone: where there is no store yet, of an empty one that nobody keeps."""
+        return self.ledger if self.has_store() else self.unsaved()
+
     def unsaved(self) -> Ledger:
         """Return the ledger of a new store in memory, which nobody else sees."""
         return _ledger(open_store("memory:"), self._config)

@@ -19,7 +19,7 @@ from tasktrail.formats.moment import moment_before
 from tasktrail.model.errors import BadInput, NotFound
 from tasktrail.model.record import Record
 from tasktrail.store.transaction import Transaction
-from tasktrail.tools import Schema, Shape, Tools, Words, answers_errors, tool
+from tasktrail.tools import Schema, Shape, Tools, Words, answering, check_limit, tool
 
 TOOLS: Final = ("tasks_last_failed", "tasks_list", "tasks_by_trace", "errors_top")
 """What can be offered to a language model, by the names of the methods."""
@@ -52,11 +52,10 @@ class ExecutionTools:
 
     @tool(
         reads=True,
-        repeats=True,
         title="Last failed executions",
         answer=_answer(failures="array", error_patterns="array"),
     )
-    @answers_errors
+    @answering()
     def tasks_last_failed(
         self, limit: int = 10, task_id: str = "", unique_errors: bool = False, since: str = ""
     ) -> Words:
@@ -67,8 +66,8 @@ class ExecutionTools:
             unique_errors: The newest failure of each pattern alone.
             since: ISO 8601, or 2h, 3d.
         """
-        _check_limit(limit, MOST_FAILURES)
-        ledger = self._ledger()
+        check_limit(limit, MOST_FAILURES)
+        ledger = self._project.looking()
         at = _moment(since, ledger)
 
         def work(tx: Transaction, task: str) -> LastFailed:
@@ -81,11 +80,10 @@ class ExecutionTools:
 
     @tool(
         reads=True,
-        repeats=True,
         title="Executions",
         answer=_answer(executions="array", total="integer", has_more="boolean", next_cursor="nullable"),
     )
-    @answers_errors
+    @answering()
     def tasks_list(
         self,
         task_id: str = "",
@@ -107,10 +105,10 @@ class ExecutionTools:
         Returns:
             `total` is how many are in `executions`; `has_more` whether there are others behind them.
         """
-        _check_limit(limit, MOST_LISTED)
+        check_limit(limit, MOST_LISTED)
         if status and status not in _STATUSES:
             raise BadInput("status must be 'success' or 'failed'")
-        ledger = self._ledger()
+        ledger = self._project.looking()
         at = _moment(since, ledger)
         wanted = Wanted(task_id or None, status or None, at, backfilled, cursor or None, limit + 1)
         found = ledger.store.read(lambda tx: list_executions(tx, wanted))
@@ -122,11 +120,10 @@ class ExecutionTools:
 
     @tool(
         reads=True,
-        repeats=True,
         title="Executions of a trace",
         answer=_answer(executions="array", retry_count="integer", final_status="nullable", next_cursor="nullable"),
     )
-    @answers_errors
+    @answering()
     def tasks_by_trace(self, trace_id: str, task_id: str = "", limit: int = 50, cursor: str = "") -> Words:
         """Return all attempts of a trace, by number.
 
@@ -139,10 +136,10 @@ class ExecutionTools:
             `retry_count` is the highest number less one, `final_status` that of the last attempt; 0 and null where
             nobody knows the trace.
         """
-        _check_limit(limit, MOST_LISTED)
+        check_limit(limit, MOST_LISTED)
         if not trace_id.strip():
             raise BadInput("trace_id is required")
-        ledger, after = self._ledger(), _after(cursor)
+        ledger, after = self._project.looking(), _after(cursor)
         found = ledger.store.read(lambda tx: trace(tx, trace_id))
         found = [one for one in found if task_id in ("", one.task_id, one.task_slug)]
         page = list(islice((one for one in found if _place(one) > after), limit + 1))
@@ -154,10 +151,8 @@ class ExecutionTools:
         }
         return _done(words)
 
-    @tool(
-        reads=True, repeats=True, title="Most frequent errors", answer=_answer(errors="array", next_cursor="nullable")
-    )
-    @answers_errors
+    @tool(reads=True, title="Most frequent errors", answer=_answer(errors="array", next_cursor="nullable"))
+    @answering()
     def errors_top(self, since: str = "", limit: int = 10, cursor: str = "") -> Words:
         """List errors by fingerprint, the most frequent first: status, count, what people noted.
 
@@ -165,8 +160,8 @@ class ExecutionTools:
             since: Seen since then; counted since ever.
             limit: 1 to 100.
         """
-        _check_limit(limit, MOST_LISTED)
-        ledger = self._ledger()
+        check_limit(limit, MOST_LISTED)
+        ledger = self._project.looking()
         at = _moment(since, ledger)
         page = ledger.store.read(lambda tx: top_errors(tx, since=at, limit=limit, cursor=cursor or None))
         return _done({"errors": [error_words(one) for one in page.errors], "next_cursor": page.cursor})
@@ -179,18 +174,9 @@ class ExecutionTools:
         """
         return Tools(getattr(self, name) for name in names)
 
-    def _ledger(self) -> Ledger:
-        """The project's; where there is no store yet, an empty one that nobody keeps."""
-        return self._project.ledger if self._project.has_store() else self._project.unsaved()
-
 
 def _done(words: Mapping[str, Any]) -> Words:
     return {"status": "success", **words}
-
-
-def _check_limit(limit: int, most: int) -> None:
-    if not 1 <= limit <= most:
-        raise BadInput(f"expected limit to be 1 to {most}, got: {limit!r}")
 
 
 def _moment(text: str, ledger: Ledger) -> int | None:

@@ -43,7 +43,7 @@ _THREADS: Final = 16
 _TELL_EVERY_S: Final = 1.0
 _LONGEST_ACTOR: Final = 100
 NAMELESS: Final = "mcp-client"
-_TROUBLE: Final = frozenset({"busy", "internal", "timeout", "unreachable"})
+_TROUBLE: Final = frozenset({"busy", "internal", "newer_store", "not_a_store", "store", "timeout", "unreachable"})
 """What whoever started the server should see, too: the store, or the server itself, is in the way."""
 
 T = TypeVar("T")
@@ -221,7 +221,7 @@ class Calls:
         fields["latency_ms"] = round(latency_ms, 1)
         words = " ".join(f"{name}={value}" for name, value in fields.items())
         logger(__name__).info("call %s", words, extra={"fields": fields})
-        if _is_trouble(told):
+        if fields.get("code") in _TROUBLE:
             logger(__name__).warning("%s: %s", params.name, told["message"])
 
 
@@ -231,10 +231,6 @@ def actor_of(ctx: Context) -> str:
     name = told.client_info.name if told is not None else ""
     plain = "".join(one if one.isprintable() and one not in " @" else "-" for one in name)
     return plain[:_LONGEST_ACTOR] or NAMELESS
-
-
-def _is_trouble(told: Words) -> bool:
-    return told["status"] == "error" and (told["code"] in _TROUBLE or told["code"].startswith("store"))
 
 
 def _result(answer: Words) -> CallToolResult:

@@ -16,7 +16,7 @@ MOST_TOKENS: Final = 6_000
 _AIM: Final = 4_500
 """What the estimate may say: of random Base64 it says too little, by a third at most."""
 _ROUNDS: Final = 12
-_PAGING: Final = frozenset({"limit", "cursor", "confirm"})
+_PAGING: Final = frozenset({"limit", "cursor"})
 
 
 def compact(words: object) -> str:
@@ -39,20 +39,24 @@ def fitted(
         paged_by: The tool that gives the same in pages; empty where there is none.
     """
     size = _size(answer)
-    if size > _AIM and called.effect.reads and _PAGING - {"confirm"} <= called.schema["properties"].keys():
+    if size > _AIM and called.effect.reads and called.schema["properties"].keys() >= _PAGING:
         answer, size = _shorter_page(called, arguments, answer, size, again)
     return answer if size <= _AIM else _cut(answer, _hint(called, paged_by))
 
 
-def shortened(words: Words) -> Words:
-    """Return what is told beside a call, cut where it is too long."""
-    return words if _size(words) <= _AIM else _cut(words, "the tools and resources have the whole of it")
+def shortened(words: Words, most: int = _AIM) -> Words:
+    """Return what is told beside a call, cut where it is too long.
+
+    Args:
+        most: Tokens, by the estimate.
+    """
+    return words if _size(words, most) <= most else _cut(words, "ask the tools for parts of it", most)
 
 
-def _size(words: object) -> int:
+def _size(words: object, most: int = _AIM) -> int:
     text = compact(words)
     n_bytes = len(text.encode(errors="replace"))  # no token is less than a byte
-    return n_bytes if n_bytes <= _AIM else tokens_at_most(text)
+    return n_bytes if n_bytes <= most else tokens_at_most(text)
 
 
 def _shorter_page(
@@ -81,7 +85,7 @@ def _hint(called: Tool, paged_by: str) -> str:
     return f"narrow by {', '.join(narrowing)}" if narrowing else "there is more than an answer can hold"
 
 
-def _cut(answer: Words, hint: str) -> Words:
+def _cut(answer: Words, hint: str, most: int = _AIM) -> Words:
     """Take rows from the longest list, or the end of the longest text, until it is short enough."""
     lists = {name: value for name, value in answer.items() if isinstance(value, list)}
     told: Words = {**answer, "truncated": True}
@@ -89,10 +93,10 @@ def _cut(answer: Words, hint: str) -> Words:
         told["original_count"] = len(lists[max(lists, key=lambda name: _size(lists[name]))])
     told["hint"] = hint
     for _ in range(_ROUNDS):
-        size = _size(told)
-        if size <= _AIM:
+        size = _size(told, most)
+        if size <= most:
             break
-        told = _smaller(told, _AIM / size)
+        told = _smaller(told, most / size)
     return told
 
 

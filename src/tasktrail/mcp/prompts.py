@@ -114,7 +114,7 @@ class Prompts:
         name, trace_id = arguments.get("run", ""), arguments.get("trace_id", "")
         if bool(name) == bool(trace_id):
             raise BadInput("expected one of run and trace_id")
-        ledger = self.resources.ledger()
+        ledger = self.resources.project.looking()
         if name:
             run = find_run(ledger, name)
             trace_id = run.trace_id or ""

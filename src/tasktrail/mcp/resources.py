@@ -30,18 +30,20 @@ from tasktrail.executions.answers import execution_words
 from tasktrail.formats import plan_markdown
 from tasktrail.json_records import details_record, overview_record
 from tasktrail.mcp.cleaning import cleaned
-from tasktrail.mcp.fitting import compact
+from tasktrail.mcp.fitting import compact, shortened
 from tasktrail.mcp.guide import GUIDE
-from tasktrail.mcp.telling import MOST_BYTES, fenced
+from tasktrail.mcp.telling import fenced
 from tasktrail.model.errors import NotFound
 from tasktrail.model.plain import storable
 from tasktrail.tools import Words
 
-__all__ = ["TEMPLATES", "Resources", "uri_of", "usual"]
+__all__ = ["MOST_TOKENS", "TEMPLATES", "Resources", "uri_of", "usual"]
 
 GUIDE_URI: Final = "guide://workflow"
 _JSON: Final = "application/json"
 _MARKDOWN: Final = "text/markdown"
+MOST_TOKENS: Final = 32_000
+"""Of a record that is read whole."""
 _ON_A_PAGE: Final = 50
 _SUGGESTED: Final = 100
 
@@ -95,7 +97,7 @@ class Resources:
         Raises:
             BadInput: The cursor is none of ours.
         """
-        found = list_runs(self.ledger(), limit=_ON_A_PAGE, cursor=cursor)
+        found = list_runs(self.project.looking(), limit=_ON_A_PAGE, cursor=cursor)
         guide = types.Resource(
             uri=GUIDE_URI,
             name="workflow",
@@ -127,25 +129,21 @@ class Resources:
         kind, separator, name = uri.partition("://")
         if uri == GUIDE_URI:
             return types.TextResourceContents(uri=uri, mime_type=_MARKDOWN, text=GUIDE)
-        if not separator or kind not in _READERS or not name:
+        if not separator or kind not in _KINDS or not name:
             known = ", ".join([GUIDE_URI, *(template.uri_template for template in TEMPLATES)])
             raise NotFound(f"there is no resource {uri[:200]}", hint=f"there are {known}")
-        ledger, reference = self.ledger(), unquote(name)
+        ledger, reference = self.project.looking(), unquote(name)
         if kind == "plan":
             return types.TextResourceContents(uri=uri, mime_type=_MARKDOWN, text=self._plan(ledger, reference))
-        words = cleaned(_READERS[kind](ledger, reference), self.scrub)
-        return types.TextResourceContents(uri=uri, mime_type=_JSON, text=_within_reason(words))
+        words = cleaned(shortened(_READERS[kind](ledger, reference), MOST_TOKENS), self.scrub)
+        return types.TextResourceContents(uri=uri, mime_type=_JSON, text=compact(words))
 
     def suggest(self, template: str, prefix: str) -> list[str]:
         """Return what the argument of a template may be, of what begins so."""
-        ledger = self.ledger()
-        if template.startswith("task://") and ":" in prefix:
-            return list(tasks_like(ledger, prefix, _SUGGESTED))
-        return list(names_like(ledger, prefix, _SUGGESTED)) if not template.startswith("execution://") else []
-
-    def ledger(self) -> Ledger:
-        """The project's; where there is no store yet, an empty one that nobody keeps."""
-        return self.project.ledger if self.project.has_store() else self.project.unsaved()
+        kind = template.partition("://")[0]
+        if kind == "task" and ":" in prefix:
+            return tasks_like(self.project.looking(), prefix, _SUGGESTED)
+        return names_like(self.project.looking(), prefix, _SUGGESTED) if kind in ("task", "run", "plan") else []
 
     def _plan(self, ledger: Ledger, name: str) -> str:
         fresh_plan(ledger, name)
@@ -153,16 +151,6 @@ class Resources:
         if now is None:
             raise NoPlan(f"there is no plan {name}", hint="resources/list has those that there are")
         return fenced(storable(self.scrub(plan_markdown.dump(now.tasks))), "markdown")
-
-
-def _within_reason(words: Words) -> str:
-    """Leave tasks out of a run that has too many to be read at once."""
-    text = compact(words)
-    while len(text) > MOST_BYTES and len(words.get("tasks", ())) > 1:
-        kept = words["tasks"][: len(words["tasks"]) * MOST_BYTES // len(text)]
-        words = {**words, "tasks": kept, "truncated": True, "original_count": words["n_tasks"]}
-        text = compact(words)
-    return text
 
 
 def _task(ledger: Ledger, reference: str) -> Words:
@@ -183,5 +171,6 @@ def _execution(ledger: Ledger, public_id: str) -> Words:
 
 
 _READERS: Final[Mapping[str, Callable[[Ledger, str], Any]]] = MappingProxyType({
-    "task": _task, "run": _run, "execution": _execution, "plan": _run,
+    "task": _task, "run": _run, "execution": _execution,
 })  # fmt: skip
+_KINDS: Final = frozenset({"plan", *_READERS})

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 import anyio
 import mcp_types as types
 from mcp.server.caching import CacheHint
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 
 from tasktrail import __version__
@@ -49,6 +50,14 @@ _HINTS: Final[Mapping[Any, CacheHint]] = {
 T = TypeVar("T")
 
 
+class _Server(Server[Any]):
+    """Says to clients of the older protocol, over every transport, that it tells of changes of the list."""
+
+    def create_initialization_options(self, *_: Any, **__: Any) -> InitializationOptions:
+        """Return what the handshake tells."""
+        return super().create_initialization_options(NotificationOptions(resources_changed=True))
+
+
 @dataclass
 class ProjectServer:
     """What clients of a project are served with.
@@ -77,7 +86,7 @@ class ProjectServer:
 
     def build(self) -> Server[Any]:
         """Return the server; it reads the log while it runs."""
-        server = Server(
+        server = _Server(
             "tasktrail",
             version=__version__,
             title="Tasktrail",
@@ -162,11 +171,12 @@ class ProjectServer:
             raise MCPError(types.INTERNAL_ERROR, words, {**data, "code": "internal"}) from None
 
     def _completion(self, params: types.CompleteRequestParams) -> types.Completion:
-        of_template = isinstance(params.ref, types.ResourceTemplateReference)
-        template = str(params.ref.uri) if isinstance(params.ref, types.ResourceTemplateReference) else "run://"
-        wanted = of_template or params.argument.name == "run"
+        if isinstance(params.ref, types.ResourceTemplateReference):
+            template = str(params.ref.uri)
+        else:
+            template = "run://{ref}" if params.argument.name == "run" else ""
         try:
-            values = self._resources.suggest(template, params.argument.value) if wanted else []
+            values = self._resources.suggest(template, params.argument.value)
         except TasktrailError:  # nothing of the kind is there yet
             values = []
         return types.Completion(values=values, has_more=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -80,7 +80,7 @@ class Offer:
         BadInput: There is no such toolset.
     """
 
-    toolsets: Iterable[str] = DEFAULT
+    toolsets: Collection[str] = DEFAULT
     read_only: bool = False
     root: Path = field(default_factory=Path.cwd)
     plan: str | None = None

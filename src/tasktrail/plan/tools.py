@@ -34,7 +34,7 @@ from tasktrail.model.errors import BadInput
 from tasktrail.model.plan import STANDING_PLAN, percent_done
 from tasktrail.model.task import STATUSES, Task
 from tasktrail.plan import losses
-from tasktrail.plan.answers import NO_PLAN, answering
+from tasktrail.plan.answers import NO_PLAN, saying
 from tasktrail.plan.places import FILE, FolderPlan, Place, Plan, StorePlan
 from tasktrail.plan.updates import marked_words, marks_of, selected, undone_words
 from tasktrail.plan.words import (
@@ -52,7 +52,7 @@ from tasktrail.plan.words import (
     tasks_of,
     words_of,
 )
-from tasktrail.tools import Shape, Tools, Words, tool
+from tasktrail.tools import Shape, Tools, Words, answering, check_limit, tool
 
 LEASE_SECONDS: Final = 900.0
 """An agent may think for so long without a word."""
@@ -77,7 +77,7 @@ Marks = Annotated[str, Shape({"type": "string", "enum": list(MARKS)})]
 Ends = Annotated[str, Shape({"type": "string", "enum": list(_ENDS)})]
 Statuses = Annotated[str, Shape({"type": "string", "enum": list(STATUSES)})]
 _NONE_LEFT: Final = "No pending tasks (all completed, failed, or blocked by dependencies)"
-_answering = answering(f"{NO_PLAN}. Create tasks first.", "Task {} not found in breakdown")
+_answering = answering(saying(f"{NO_PLAN}. Create tasks first.", "Task {} not found in breakdown"))
 
 
 class PlanTools:
@@ -283,7 +283,7 @@ class PlanTools:
         return words
 
     @tool(repeats=True)
-    @answering(NO_PLAN, "Task {} not found")
+    @answering(saying(NO_PLAN, "Task {} not found"))
     def update_task(self, task_id: str, updates: Updates, *, token: str = "") -> Words:
         """Change what a task is, not where it stands.
 
@@ -341,7 +341,7 @@ class PlanTools:
         Returns:
             Without a cursor, `attempts` has each of them: how it ended, how long it took, its error and its stack.
         """
-        _check_limit(limit)
+        check_limit(limit, MOST_ON_A_PAGE)
         plan = self._place.look()
         found = found_task(*plan, task_id)
         page = history(plan.ledger, found, limit=limit, cursor=cursor or None)
@@ -439,7 +439,7 @@ class PlanTools:
         return {**words, "changes": changes}
 
     def _page(self, status: str, query: str, limit: int, cursor: str) -> Words:
-        _check_limit(limit)
+        check_limit(limit, MOST_ON_A_PAGE)
         known = next((one for one in STATUSES if one == status), None)
         if status and known is None:
             raise BadInput(f"Invalid status: {status}. Must be: {', '.join(STATUSES)}")
@@ -451,11 +451,6 @@ class PlanTools:
         place = self._place.open()
         ended = end_claim(*place, task_id, token, end, note=notes, result=result, error=error)
         return {**_done(ended), **elapsed_words(ended), **_remembered(place, ended)}
-
-
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MOST_ON_A_PAGE:
-        raise BadInput(f"expected limit to be 1 to {MOST_ON_A_PAGE}, got: {limit!r}")
 
 
 def _done(task: Task, message: str | None = None) -> Words:

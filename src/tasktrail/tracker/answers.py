@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
-from types import MappingProxyType
-from typing import Annotated, Final, ParamSpec
+from typing import Annotated
 
-from tasktrail.model.errors import BadInput, TasktrailError
+from tasktrail.model.errors import TasktrailError
 from tasktrail.tools import Shape, Words, refusal
 from tasktrail.tracker.backend import TrackerBackend
 from tasktrail.tracker.words import TaskStatus
 
-__all__ = ["Hints", "Statuses", "answering", "check_page", "done", "updated"]
+__all__ = ["Hints", "Statuses", "done", "hinting", "updated"]
 
 Hints = Mapping[type[TasktrailError], str]
 """What to do, by the kind of error, where its own hint names functions that no tool is called like."""
 Statuses = Annotated[str, Shape({"type": "string", "enum": [status.value for status in TaskStatus]})]
-P = ParamSpec("P")
-
-_NO_HINTS: Final[Hints] = MappingProxyType({})
 
 
-def answering(hints: Hints = _NO_HINTS) -> Callable[[Callable[P, Words]], Callable[P, Words]]:
-    """Let a method answer with an error instead of raising it."""
+def hinting(hints: Hints) -> Callable[[TasktrailError], Words]:
+    """Return how errors are told."""
 
-    def decorate(method: Callable[P, Words]) -> Callable[P, Words]:
-        @wraps(method)
-        def answer(*args: P.args, **named: P.kwargs) -> Words:
-            try:
-                return method(*args, **named)
-            except TasktrailError as error:
-                ours = [hint for kind, hint in hints.items() if isinstance(error, kind)]
-                return {**refusal(error), "hint": ours[0]} if ours else refusal(error)
+    def told(error: TasktrailError) -> Words:
+        ours = [hint for kind, hint in hints.items() if isinstance(error, kind)]
+        return {**refusal(error), "hint": ours[0]} if ours else refusal(error)
 
-        return answer
-
-    return decorate
+    return told
 
 
 def done(message: str) -> Words:
@@ -55,13 +43,3 @@ def updated(tracker: TrackerBackend, group: str, item: str, task_type: str, stat
     item, _ = tracker.cell_named(item or None, task_type)
     name = item or f"{tracker.groups.word} {tracker.groups.check(group)}"
     return done(f"Updated {name} {task_type} to {status}")
-
-
-def check_page(limit: int, most: int) -> None:
-    """Refuse what no page is as long as.
-
-    Raises:
-        BadInput: It is below 1, or above the most.
-    """
-    if not 1 <= limit <= most:
-        raise BadInput(f"expected limit to be 1 to {most}, got: {limit!r}")

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 
 from tasktrail.engine.matrix_views import Counts, ReadyCell
 from tasktrail.model.errors import BadInput, NotFound
-from tasktrail.tools import Shape, Tools, Words, tool
-from tasktrail.tracker.answers import Statuses, answering, check_page, updated
+from tasktrail.tools import Shape, Tools, Words, answering, check_limit, tool
+from tasktrail.tracker.answers import Statuses, hinting, updated
 from tasktrail.tracker.backend import TrackerBackend
 from tasktrail.tracker.exceptions import DependencyNotMetError, ItemNotFoundError, WeekNotFoundError
 from tasktrail.tracker.factory import get_tracker
@@ -31,11 +31,13 @@ _ITEM: Final = {
 ItemList = Annotated[Sequence[Any], Shape({"type": "array", "items": {"anyOf": [{"type": "string"}, _ITEM]}})]
 
 _answering = answering(
-    {
-        WeekNotFoundError: "matrix_progress lists the periods that there are; matrix_sync makes one",
-        ItemNotFoundError: "matrix_sync adds items and brings back removed ones; its list is the whole one",
-        DependencyNotMetError: "matrix_ready lists what may start",
-    }
+    hinting(
+        {
+            WeekNotFoundError: "matrix_progress lists the periods that there are; matrix_sync makes one",
+            ItemNotFoundError: "matrix_sync adds items and brings back removed ones; its list is the whole one",
+            DependencyNotMetError: "matrix_ready lists what may start",
+        }
+    )
 )
 
 
@@ -64,7 +66,7 @@ class MatrixTools:
         Returns:
             `periods` each with `percent` completed, `counts` by status and `by_type`; `total` counts all periods.
         """
-        check_page(limit, MOST_ON_A_PAGE)
+        check_limit(limit, MOST_ON_A_PAGE)
         names = [self._tracker.groups.check(period)] if period else self._tracker.weeks()
         page, next_cursor = _page(names, limit, cursor)
         found = zip(page, progress_of(self._tracker, page), strict=True)
@@ -85,7 +87,7 @@ class MatrixTools:
             `tasks` each with `period`, `item` (null for the period's own), `task_type`, `agent` and its reference `id`;
             `total` counts those of all pages.
         """
-        check_page(limit, MOST_ON_A_PAGE)
+        check_limit(limit, MOST_ON_A_PAGE)
         if task_type:
             self._tracker.check_type(task_type)
         page = ready_tasks(

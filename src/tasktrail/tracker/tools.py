@@ -7,8 +7,8 @@ from typing import Final
 
 from tasktrail.engine.matrix_views import Counts, ReadyCell
 from tasktrail.model.plan import percent_done
-from tasktrail.tools import Tools, Words, tool
-from tasktrail.tracker.answers import Statuses, answering, check_page, done, updated
+from tasktrail.tools import Tools, Words, answering, check_limit, tool
+from tasktrail.tracker.answers import Statuses, done, updated
 from tasktrail.tracker.backend import TrackerBackend
 from tasktrail.tracker.factory import get_tracker
 from tasktrail.tracker.groups import Letters
@@ -93,7 +93,7 @@ class TrackerTools:
         Returns:
             `tasks` each with `week`, `item` (null for the week's own) and `task_type`; `total_available` counts all.
         """
-        check_page(limit, MOST_READY)
+        check_limit(limit, MOST_READY)
         page = ready_tasks(self._tracker, limit, agent=agent_type or None)
         tasks = [_ready(page, cell, with_agent=not agent_type) for cell in page.cells]
         of_agent = f" for {agent_type}" if agent_type else ""

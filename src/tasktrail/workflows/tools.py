@@ -22,7 +22,7 @@ from tasktrail.engine.situation import situation
 from tasktrail.engine.workflow_files import known_file
 from tasktrail.model.errors import BadInput, Conflict, TasktrailError, WrongState
 from tasktrail.model.run import OVER, STOPPING_KINDS, Run
-from tasktrail.tools import Shape, Tools, Words, answers_errors, progress, tool
+from tasktrail.tools import Shape, Tools, Words, answering, check_limit, progress, tool
 from tasktrail.workflows.words import MOST_NAMED, run_words, standing_words
 
 TOOLS: Final = ("run_start", "run_status", "run_retry", "run_cancel")
@@ -65,7 +65,7 @@ class RunTools:
         return ledger_of(self._config.store, self._config, create=False)
 
     @tool(title="Start a run")
-    @answers_errors
+    @answering()
     def run_start(self, workflow: str, params: Params = None, run_id: str = "") -> Words:
         """Begin a run of a workflow that was executed here before; it goes on by itself.
 
@@ -84,7 +84,7 @@ class RunTools:
         return _done(f"Run {run.name} was started", self._execute(ledger, run, "resume"))
 
     @tool(reads=True, repeats=True, title="Status of runs")
-    @answers_errors
+    @answering()
     def run_status(self, run: str = "", wait_s: float = 0, limit: int = 20, cursor: str = "") -> Words:
         """Say where a run stands: what runs, failed, waits for a person, and why nothing runs.
 
@@ -96,8 +96,7 @@ class RunTools:
         """
         if not 0 <= wait_s <= LONGEST_WAIT_S:
             raise BadInput(f"expected wait_s to be 0 to {LONGEST_WAIT_S}, got: {wait_s!r}")
-        if not 1 <= limit <= MOST_LISTED:
-            raise BadInput(f"expected limit to be 1 to {MOST_LISTED}, got: {limit!r}")
+        check_limit(limit, MOST_LISTED)
         ledger = self._ledger
         ledger.refresh_plans()
         if run:
@@ -107,7 +106,7 @@ class RunTools:
         return {"status": "success", "runs": runs, "next_cursor": page.cursor}
 
     @tool(title="Retry a run")
-    @answers_errors
+    @answering()
     def run_retry(self, run: str, steps: Sequence[str] = (), reason: str = "") -> Words:
         """Do again what failed in a run, and what waited for it; go on with one that nobody executes.
 
@@ -126,7 +125,7 @@ class RunTools:
         return {**_done(message, after), "retried": names}
 
     @tool(destroys=True, repeats=True, title="Cancel a run", losses=_called_off)
-    @answers_errors
+    @answering()
     def run_cancel(self, run: str, reason: str = "") -> Words:
         """Call a run off: what is not finished is cancelled, what runs is told to stop.
 
